@@ -1,0 +1,51 @@
+"""Uninterrupted stretches of a recording.
+
+Several sessions are often concatenated into one array. Neither a difference between neighbouring frames, nor a
+baseline, nor the window of a network may reach across such a seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cascade_engine.errors import InputError
+
+
+def segment_slices(n_frames: int, segments: Sequence[int] | None = None) -> list[slice]:
+    """Turn the frame counts of concatenated sessions into slices of the time axis.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of the whole recording.
+    segments : sequence of int, optional
+        Frames of each uninterrupted session, in order. None: one session.
+
+    Returns
+    -------
+    list of slice
+        One per session, covering all frames; sessions without frames are left out.
+
+    Raises
+    ------
+    InputError
+        If the counts are negative or do not add up to `n_frames`.
+
+    Examples
+    --------
+    >>> segment_slices(10, [4, 6])
+    [slice(0, 4, None), slice(4, 10, None)]
+    """
+    if segments is None:
+        return [slice(0, n_frames)]
+    counts = [int(count) for count in segments]
+    if any(count < 0 for count in counts) or sum(counts) != n_frames:
+        raise InputError(
+            f"the sessions' frame counts {counts} add up to {sum(counts)}, but the recording has {n_frames} frames"
+        )
+    slices, start = [], 0
+    for count in counts:
+        if count:
+            slices.append(slice(start, start + count))
+        start += count
+    return slices
