@@ -1,0 +1,65 @@
+"""The catalogue of public datasets: what each one is and whom to cite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+
+import yaml
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """One public dataset.
+
+    Attributes
+    ----------
+    key : str
+        Its number, e.g. ``"DS09"``.
+    folder : str
+        Name of its folder in the public database.
+    indicator, species, area, cell_type : str
+        What was recorded.
+    delivery, construct : str or None
+        How the indicator came into the cells.
+    n_neurons : int or None
+        Neurons in the public database.
+    native_rate_hz : list of float or None
+        Lowest and highest frame rate in Hz.
+    citation : dict or None
+        Text and DOI of the publication to cite, where known for sure.
+    note : str or None
+        What a user must know.
+    kin : list of str
+        Datasets that share recordings with this one.
+    """
+
+    key: str
+    folder: str
+    indicator: str
+    species: str
+    area: str
+    cell_type: str
+    delivery: str | None = None
+    construct: str | None = None
+    n_neurons: int | None = None
+    native_rate_hz: list[float] | None = None
+    citation: dict | None = None
+    note: str | None = None
+    kin: list[str] = field(default_factory=list)
+
+
+@cache
+def _registry() -> dict:
+    return yaml.safe_load(resources.files("cascade_ground_truth").joinpath("registry.yaml").read_text("utf-8"))
+
+
+def load_catalogue() -> dict[str, CatalogueEntry]:
+    """All public datasets by key (``"DS01"``, ...)."""
+    return {key: CatalogueEntry(key=key, **entry) for key, entry in _registry()["datasets"].items()}
+
+
+def public_source() -> dict:
+    """Where the public database lies: repository, folder, ref, licence, citation."""
+    return _registry()["source"]

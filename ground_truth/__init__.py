@@ -1,0 +1,1 @@
+"""Catalogue of the public ground truth (``registry.yaml``); the recordings themselves are downloaded."""
