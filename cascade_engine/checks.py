@@ -1,0 +1,146 @@
+"""Is this dF/F? What cannot be used, and what is doubtful about the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+from cascade_engine.models.config import ModelConfig
+
+#: dF/F (fraction) beyond which a trace is taken for a division by an F0 near zero.
+ABSURD_DFF = 1e3
+
+#: Median noise level (percent per sqrt(Hz)) above which dF/F is taken for percent.
+_PERCENT_NOISE_LEVEL = 50.0
+
+#: Median dF/F (fraction) above which an array is taken for raw fluorescence.
+_RAW_MEDIAN = 5.0
+
+#: Noise level (percent per sqrt(Hz)) below which no microscope works: such a trace was denoised or smoothed.
+_DENOISED_NOISE_LEVEL = 0.12
+
+#: Relative difference between the frame rates of data and model that is worth a warning.
+_RATE_TOLERANCE = 0.05
+
+
+def unusable_reasons(dff: np.ndarray, windowsize: int, longest_segment: int) -> list[str]:
+    """Why each neuron cannot be used; an empty string for one that can.
+
+    Parameters
+    ----------
+    dff : array, shape (n_neurons, n_frames)
+        dF/F as a fraction.
+    windowsize : int
+        Frames that one output needs.
+    longest_segment : int
+        Frames of the longest uninterrupted stretch.
+
+    Returns
+    -------
+    list of str
+        One reason per neuron.
+    """
+    return [_unusable_reason(trace, windowsize, longest_segment) for trace in dff]
+
+
+def _unusable_reason(trace: np.ndarray, windowsize: int, longest_segment: int) -> str:
+    if longest_segment < windowsize:
+        return f"too short: {longest_segment} frames without interruption, {windowsize} are needed"
+    present = trace[~np.isnan(trace)]
+    if present.size == 0:
+        return "all values are missing"
+    if np.isinf(present).any():
+        return f"infinite dF/F in {np.count_nonzero(np.isinf(present))} frames"
+    largest, smallest = present.max(), present.min()
+    if largest == smallest:
+        return f"constant: every value is {largest:g}"
+    extreme = largest if largest > -smallest else smallest
+    if abs(extreme) > ABSURD_DFF:
+        return f"absurd dF/F of {extreme:.3g}: F0 is near zero, or this is not dF/F"
+    return ""
+
+
+def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None:
+    """Refuse what looks like percent or like raw fluorescence.
+
+    Parameters
+    ----------
+    dff : array, shape (n_neurons, n_frames)
+        dF/F, meant to be a fraction.
+    levels : array, shape (n_neurons,)
+        Noise levels in percent per sqrt(Hz).
+    usable : array of bool, shape (n_neurons,)
+        Neurons to look at; the others may hold anything.
+
+    Raises
+    ------
+    InputError
+        Saying what was found and what to do.
+    """
+    if not usable.any():
+        return
+    middle = float(np.median([np.nanmedian(trace) for trace in dff[usable]]))
+    if middle > _RAW_MEDIAN:
+        raise InputError(
+            f"the median of dF/F is {middle:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %), "
+            "or check_units=False if this is right"
+        )
+    level = float(np.nanmedian(levels[usable]))
+    if level > _PERCENT_NOISE_LEVEL:
+        raise InputError(
+            f"the median noise level is {level:.3g} % per sqrt(Hz), as if dF/F were in percent: divide it by 100, "
+            "or pass check_units=False if this is right"
+        )
+
+
+def doubts(
+    config: ModelConfig, frame_rate: float, levels: np.ndarray, usable: np.ndarray, known_levels: np.ndarray
+) -> list[str]:
+    """What makes a prediction doubtful, one line each.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Configuration of the model.
+    frame_rate : float
+        Frame rate of the data in Hz.
+    levels : array, shape (n_neurons,)
+        Noise levels in percent per sqrt(Hz).
+    usable : array of bool, shape (n_neurons,)
+        Neurons that are predicted.
+    known_levels : array, shape (n_levels,)
+        Noise levels that the model was trained for.
+
+    Returns
+    -------
+    list of str
+        Empty if all is well.
+    """
+    found = []
+    off = frame_rate / config.sampling_rate - 1.0
+    if abs(off) > _RATE_TOLERANCE:
+        found.append(
+            f"the frame rate is {frame_rate:g} Hz but model {config.model_name} was trained for "
+            f"{config.sampling_rate:g} Hz ({off:+.0%}): choose a model of this rate"
+        )
+    levels, n_all = levels[usable], int(np.count_nonzero(usable))
+    denoised = levels < _DENOISED_NOISE_LEVEL
+    if denoised.any():
+        found.append(
+            f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
+            f"down to {levels.min():.2g}: such traces were denoised or smoothed, use the original ones"
+        )
+    highest, lowest = known_levels.max(), known_levels.min()
+    above = levels > 1.25 * highest
+    if above.any():
+        found.append(
+            f"{np.count_nonzero(above)} of {n_all} neurons have noise levels up to {levels.max():.1f}, but the model "
+            f"knows only up to {highest:g}: their spikes are unreliable"
+        )
+    below = (levels < 0.5 * lowest) & ~denoised
+    if below.any():
+        found.append(
+            f"{np.count_nonzero(below)} of {n_all} neurons have noise levels down to {levels[~denoised].min():.2g}, but "
+            f"the model knows only down to {lowest:g}: a model for less noise would do better"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Models: their configuration, networks, cards, and where they are kept."""

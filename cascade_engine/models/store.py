@@ -1,0 +1,222 @@
+"""Models on disk: a folder with a card and one ONNX file per noise level.
+
+``card.yaml`` holds the configuration, where the weights come from, what they were trained on, and the SHA-256 of each
+ONNX file. A model is found by its name among the user's models and those that come with the package, or by its folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from cascade_engine.errors import InputError, ModelError
+from cascade_engine.models.config import ModelConfig
+from cascade_engine.models.network import NetworkWeights, build_onnx
+
+DEFAULT_MODEL = "Global_EXC_30Hz_smoothing50ms"
+ENVIRONMENT_VARIABLE = "CASCADE_MODELS"
+CARD_NAME = "card.yaml"
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on disk.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    config : ModelConfig
+        Its configuration.
+    card : dict
+        The whole card.
+    """
+
+    folder: Path
+    config: ModelConfig
+    card: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.config.model_name
+
+    @property
+    def noise_levels(self) -> np.ndarray:
+        """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending, shape (n_levels,)."""
+        return np.array(sorted(float(entry["noise_level"]) for entry in self.card["networks"]))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the hashes of all its networks: the same for two models with the same weights."""
+        hashes = sorted(f"{float(entry['noise_level']):g}:{entry['sha256']}" for entry in self.card["networks"])
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+    def read_network(self, noise_level: float) -> bytes:
+        """ONNX content of the networks for one of `noise_levels`, checked against the card.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing or is not the one that the card describes.
+        """
+        for entry in self.card["networks"]:
+            if float(entry["noise_level"]) == noise_level:
+                return self._read_checked(entry)
+        raise ModelError(f"model {self.name} has no networks for noise level {noise_level:g}")
+
+    def verify(self) -> None:
+        """Check every network against the card; raises `ModelError` for the first that differs."""
+        for entry in self.card["networks"]:
+            self._read_checked(entry)
+
+    def _read_checked(self, entry: Mapping[str, Any]) -> bytes:
+        path = self.folder / entry["file"]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}; get the model again") from None
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise ModelError(f"{path} is not the file that {CARD_NAME} describes: get the model again")
+        return content
+
+
+def user_models() -> Path:
+    """Folder of imported and downloaded models: ``CASCADE_MODELS``, else the platform's data folder."""
+    from cascade_engine.user_folders import user_folder
+
+    given = os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(given) if given else user_folder("models")
+
+
+def list_models() -> dict[str, Path]:
+    """Folders of all models that can be named, by name; the user's own take precedence."""
+    found: dict[str, Path] = {}
+    packaged = Path(str(resources.files("cascade_pretrained")))
+    for root in (packaged, user_models()):
+        if root.is_dir():
+            found |= {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CARD_NAME}"))}
+    return found
+
+
+def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
+    """Find a model by name or folder and read its card.
+
+    Parameters
+    ----------
+    model : str or path or Model
+        Name of a model, or a folder that holds a card; a `Model` is returned as it is.
+
+    Returns
+    -------
+    Model
+        Its networks are read, and checked against the card, when they are used.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its card cannot be read.
+    """
+    if isinstance(model, Model):
+        return model
+    available = list_models()
+    folder = available.get(str(model), Path(model))
+    if not (folder / CARD_NAME).is_file():
+        if folder.is_dir() and (folder / "config.yaml").is_file():
+            raise ModelError(f"{folder} is a published model: import it first with 'cascade models import {folder}'")
+        close = difflib.get_close_matches(str(model), available, n=1)
+        hint = f"did you mean {close[0]}?" if close else "'cascade models list' shows what there is"
+        raise ModelError(f"there is no model {model}: {hint}")
+    path = folder / CARD_NAME
+    try:
+        card = yaml.safe_load(path.read_text("utf-8"))
+        if card["format"] != _FORMAT:
+            raise ModelError(f"{path} has format {card['format']}, this version reads format {_FORMAT}: update cascade")
+        entries = [(float(entry["noise_level"]), str(entry["file"]), entry["sha256"]) for entry in card["networks"]]
+        if not entries or any(Path(file).name != file for _, file, _ in entries):
+            raise ModelError(f"{path} names no networks, or networks outside its folder")
+        config = ModelConfig.from_dict(card["config"], source=str(path))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())}") from None
+    return Model(folder, config, card)
+
+
+def write_model(
+    folder: str | os.PathLike,
+    config: ModelConfig,
+    networks: Mapping[float, Sequence[NetworkWeights]],
+    details: Mapping[str, Any],
+) -> Model:
+    """Write a model's folder; it appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Folder to create; it must not exist.
+    config : ModelConfig
+        Configuration.
+    networks : mapping of float to sequence of NetworkWeights
+        Ensemble for each noise level (percent per sqrt(Hz)).
+    details : mapping
+        Further entries of the card: origin, training, figures.
+
+    Returns
+    -------
+    Model
+        The model as written.
+
+    Raises
+    ------
+    InputError
+        If the folder exists.
+    ModelError
+        If the networks do not fit the configuration.
+    """
+    folder = Path(folder).absolute()
+    if folder.exists():
+        raise InputError(f"{folder} exists already: remove it or choose another place")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        entries = []
+        for level in sorted(networks):
+            for network in networks[level]:
+                if network.windowsize > config.windowsize:
+                    raise ModelError(
+                        f"the networks of noise level {level:g} read {network.windowsize} frames, "
+                        f"the configuration says {config.windowsize}"
+                    )
+            content = build_onnx(networks[level], f"{config.model_name}, noise level {level:g}")
+            path = temporary / f"noise_{level:g}.onnx"
+            path.write_bytes(content)
+            entries.append(
+                {
+                    "noise_level": level,
+                    "file": path.name,
+                    "members": len(networks[level]),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                }
+            )
+        card = {"format": _FORMAT, **details, "config": config.to_dict(), "networks": entries}
+        (temporary / CARD_NAME).write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return load_model(folder)
