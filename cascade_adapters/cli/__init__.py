@@ -1,0 +1,67 @@
+"""The command ``cascade``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+import cascade_engine
+
+#: Commands, the modules that define them, and their one-line help: a module is imported when its command runs.
+_COMMANDS = {
+    "run": ("run", "Infer spikes in every recording below the given paths."),
+    "inspect": ("inspect", "Say what a path holds and what 'run' would do with it."),
+    "restore": ("restore", "Remove everything that 'run' has written, exactly."),
+    "models": ("models", "List, show, import and verify models."),
+    "train": ("train", "Train a model on ground truth."),
+    "ground-truth": ("ground_truth", "List, download, check and simulate ground truth."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module only when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        return import_module(f"cascade_adapters.cli.{_COMMANDS[name][0]}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(cascade_engine.__version__, prog_name="cascade")
+def cascade() -> None:
+    """Calibrated spike inference for suite2p folders.
+
+    \b
+    cascade run PATH        spike probabilities for every suite2p plane below PATH
+    cascade inspect PATH    what is there, at which rate, how noisy
+    cascade restore PATH    take everything back
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; an explained failure is one line and exit status 1, an interruption status 130."""
+    from cascade_engine.errors import CascadeError
+
+    try:
+        cascade.main(arguments, prog_name="cascade", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CascadeError as error:
+        click.echo(f"cascade: {error}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("cascade: interrupted", err=True)
+        sys.exit(130)

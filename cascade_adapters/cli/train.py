@@ -1,0 +1,37 @@
+"""``cascade train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("train")
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the model [default: among your models].")
+@click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
+@click.option("--transfer", metavar="MODEL", help="Start from the weights of this model (a name or a folder).")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def command(config: Path, output: Path | None, ground_truth: Path | None, transfer: str | None, quiet: bool) -> None:
+    """Train the model that CONFIG (YAML) describes.
+
+    Interrupt it at any time: the same command goes on where it stopped, with the same result.
+    """
+    from cascade_engine.errors import InputError
+    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+    from cascade_engine.models.config import ModelConfig
+    from cascade_engine.models.onnx_reader import read_networks
+    from cascade_engine.models.store import load_model, user_models
+    from cascade_engine.training import train
+
+    settings = ModelConfig.from_yaml(config)
+    root = ground_truth_root(ground_truth)
+    available = find_datasets(root)
+    absent = [name for name in settings.training_datasets if name not in available]
+    if absent:
+        raise InputError(f"{root} lacks the training datasets {', '.join(absent)}")
+    start = read_networks(load_model(transfer)) if transfer else None
+    datasets = [load_dataset(available[name]) for name in settings.training_datasets]
+    model = train(settings, datasets, output or user_models() / settings.model_name, start, progress=not quiet)
+    click.echo(f"{model.name} is ready in {model.folder}")

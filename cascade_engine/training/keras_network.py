@@ -1,0 +1,72 @@
+"""The published network as a Keras model, in the dilated form that runs over whole sequences."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cascade_engine.errors import MissingExtraError
+from cascade_engine.models.config import ModelConfig
+from cascade_engine.models.network import POOLED_ONCE, POOLED_TWICE, NetworkWeights
+
+if TYPE_CHECKING:
+    import keras
+
+
+def import_keras():
+    """Import Keras 3 on the backend chosen by ``KERAS_BACKEND`` (TensorFlow unless set)."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import keras
+    except ImportError:
+        raise MissingExtraError("keras 3 with tensorflow", "train", "training") from None
+    if int(keras.__version__.split(".")[0]) < 3:
+        raise MissingExtraError(f"keras 3 (found {keras.__version__})", "train", "training")
+    return keras
+
+
+def build_network(config: ModelConfig) -> keras.Model:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Its sizes.
+
+    Returns
+    -------
+    keras.Model
+        From dF/F (batch, frames, 1) to spike probability (batch, frames - windowsize + 1, 1). Five layers with weights,
+        in the order of `NetworkWeights`.
+    """
+    keras = import_keras()
+    layers = keras.layers
+    lengths, numbers = config.filter_sizes, config.filter_numbers
+
+    def pool(x, dilation: int):
+        return layers.Maximum()([x[:, :-dilation], x[:, dilation:]])
+
+    trace = keras.Input((None, 1), name="dff")
+    x = layers.Conv1D(numbers[0], lengths[0], activation="relu")(trace)
+    x = pool(layers.Conv1D(numbers[1], lengths[1], activation="relu")(x), 1)
+    x = layers.Conv1D(numbers[2], lengths[2], dilation_rate=POOLED_ONCE, activation="relu")(x)
+    x = pool(x, POOLED_ONCE)
+    x = layers.Conv1D(config.dense_expansion, 1, activation="relu")(x)
+    x = layers.Conv1D(1, config.flattened_positions, dilation_rate=POOLED_TWICE)(x)
+    network = keras.Model(trace, x)
+    # poolings that leave frames over read less than the window; the rest of it is cut off
+    unread = config.windowsize - read_weights(network).windowsize
+    return network if unread == 0 else keras.Model(trace, x[:, :-unread])
+
+
+def read_weights(network: keras.Model) -> NetworkWeights:
+    """Weights of a Keras network as plain arrays."""
+    arrays = [np.asarray(array) for array in network.get_weights()]
+    return NetworkWeights(tuple(arrays[0::2]), tuple(arrays[1::2]))
+
+
+def write_weights(network: keras.Model, weights: NetworkWeights) -> None:
+    """Put plain arrays into a Keras network of the same sizes."""
+    network.set_weights([array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair])
