@@ -16,8 +16,8 @@ _PERCENT_NOISE_LEVEL = 50.0
 #: Median dF/F (fraction) above which an array is taken for raw fluorescence.
 _RAW_MEDIAN = 5.0
 
-#: Noise level (percent per sqrt(Hz)) below which no microscope works: such a trace was denoised or smoothed.
-_DENOISED_NOISE_LEVEL = 0.12
+#: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches: most such traces were denoised or smoothed.
+_DENOISED_NOISE_LEVEL = 0.1
 
 #: Relative difference between the frame rates of data and model that is worth a warning.
 _RATE_TOLERANCE = 0.05
@@ -125,10 +125,10 @@ def doubts(
         )
     levels, n_all = levels[usable], int(np.count_nonzero(usable))
     denoised = levels < _DENOISED_NOISE_LEVEL
-    if denoised.any():
+    if np.count_nonzero(denoised) > 0.5 * n_all:
         found.append(
             f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
-            f"down to {levels.min():.2g}: such traces were denoised or smoothed, use the original ones"
+            f"down to {levels.min():.2g}, as of denoised or smoothed traces: use the original ones"
         )
     highest, lowest = known_levels.max(), known_levels.min()
     above = levels > 1.25 * highest
@@ -137,10 +137,10 @@ def doubts(
             f"{np.count_nonzero(above)} of {n_all} neurons have noise levels up to {levels.max():.1f}, but the model "
             f"knows only up to {highest:g}: their spikes are unreliable"
         )
-    below = (levels < 0.5 * lowest) & ~denoised
+    below = levels < 0.5 * lowest
     if below.any():
         found.append(
-            f"{np.count_nonzero(below)} of {n_all} neurons have noise levels down to {levels[~denoised].min():.2g}, but "
-            f"the model knows only down to {lowest:g}: a model for less noise would do better"
+            f"{np.count_nonzero(below)} of {n_all} neurons have noise levels down to {levels.min():.2g}, but the model "
+            f"knows only down to {lowest:g}: a model for less noise would do better"
         )
     return found

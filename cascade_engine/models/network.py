@@ -62,9 +62,9 @@ class NetworkWeights:
 def build_onnx(networks: Sequence[NetworkWeights], description: str = "") -> bytes:
     """Write an ensemble as one ONNX graph with dynamic batch and time axes.
 
-    Input ``dff``, shape (batch, frames). Output ``spike_prob``, shape (batch, frames - reach): the mean of the networks,
-    not clipped; its first value belongs to the window that starts at the first frame. Output ``members``, shape
-    (batch, members, frames - reach): each network alone.
+    Input ``dff``, shape (batch, frames). Output ``spike_prob``, shape (batch, frames - reach): the mean of the
+    networks, not clipped; its first value belongs to the window that starts at the first frame. Output ``members``,
+    shape (batch, members, frames - reach): each network alone.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-import cascade_engine
+from cascade_engine import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.files import replacing
 from cascade_engine.ground_truth.records import Dataset
@@ -40,8 +40,9 @@ def train(
 ) -> Model:
     """Train all networks of a model and write its folder.
 
-    While it runs, finished networks, a checkpoint of the current one and ``log.csv`` lie in ``<folder>.training``. The
-    same call after a kill goes on from there and ends with the same weights as an uninterrupted run on the same machine.
+    While it runs, finished networks, a checkpoint of the current one and ``log.csv`` lie in ``<folder>.training``.
+    The same call after a kill goes on from there and ends with the same weights as an uninterrupted run on the same
+    machine.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def train(
                 networks[level].append(weights)
 
     details = {
-        "summary": f"Trained with cascade-spikes {cascade_engine.__version__}.",
+        "summary": f"Trained with cascade-spikes {__version__}.",
         "origin": "trained",
         "training": {
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -111,7 +112,7 @@ def train(
             "final_loss": workplace.final_losses(),
             "transfer": transfer is not None,
             "versions": {
-                "cascade-spikes": cascade_engine.__version__,
+                "cascade-spikes": __version__,
                 "keras": keras.__version__,
                 "backend": keras.backend.backend(),
                 "numpy": np.__version__,
@@ -150,7 +151,9 @@ def _steps_per_epoch(config: ModelConfig) -> int:
     return max(1, config.windows_per_epoch // (sequences * config.sequence_length))
 
 
-def _train_network(keras, config, task: _Task, batches: BatchMaker, workplace: _Workplace, start, bar) -> NetworkWeights:
+def _train_network(
+    keras, config, task: _Task, batches: BatchMaker, workplace: _Workplace, start, bar
+) -> NetworkWeights:
     """Train one network, from its checkpoint if there is one."""
     keras.utils.set_random_seed(int(np.random.SeedSequence(task.seed(config)).generate_state(1)[0]))
     network = build_network(config)

@@ -1,0 +1,62 @@
+"""``cascade inspect``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("inspect")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--frame-rate", type=float, metavar="HZ", help="Frame rate per plane, instead of the settings'.")
+@click.option("--channel", type=click.IntRange(1, 2), default=1, show_default=True, help="Channel of suite2p.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def command(paths, frame_rate, channel, as_json) -> None:
+    """Say what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Nothing is written."""
+    from cascade_adapters.batch import find_all
+    from cascade_adapters.inspection import inspect_container
+    from cascade_engine.errors import CascadeError
+
+    containers, failures = find_all(paths, channel=channel)
+    found = [{"path": failure.path, "problem": failure.message} for failure in failures]
+    for container in containers:
+        try:
+            found.append(inspect_container(container, frame_rate))
+        except CascadeError as error:
+            found.append({"path": str(container.path), "kind": container.kind, "problem": str(error)})
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        for facts in found:
+            click.echo(_describe(facts))
+    if any("problem" in facts for facts in found):
+        sys.exit(1)
+
+
+def _describe(facts: dict) -> str:
+    from cascade_adapters.cli.text import judge_noise
+
+    if "problem" in facts:
+        return facts["problem"]
+    cells = "" if facts["n_cells"] is None else f", {facts['n_cells']} of them cells"
+    lines = [
+        f"{facts['path']}",
+        f"  {facts['kind']}, {facts['n_rois']} ROIs{cells} x {facts['n_frames']} frames, {facts['minutes']:.1f} min",
+        f"  frame rate {facts['frame_rate_hz']:g} Hz ({facts['frame_rate_source']})",
+        f"  neuropil coefficient {facts['neuropil_coefficient']:g}"
+        if facts["has_neuropil"]
+        else "  no neuropil traces",
+    ]
+    if facts["sessions"]:
+        lines.append(f"  {len(facts['sessions'])} concatenated sessions of {facts['sessions']} frames")
+    if facts["noise_level"]:
+        low, middle, high = facts["noise_level"]
+        lines.append(
+            f"  noise level {middle:.1f} % per sqrt(Hz) ({judge_noise(middle)}), {low:.1f} to {high:.1f} in 80 % of ROIs"
+        )
+    lines.append(f"  results: {facts['results']}")
+    lines += [f"  warning: {text}" for text in facts["warnings"]]
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""What a recording is, without predicting or writing anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.base import Container
+from cascade_adapters.dff import delta_f_over_f
+from cascade_engine.noise import noise_levels
+
+
+def inspect_container(container: Container, frame_rate: float | None = None) -> dict[str, Any]:
+    """Facts about one recording, ready for JSON.
+
+    Parameters
+    ----------
+    container : Container
+        The recording.
+    frame_rate : float, optional
+        Frame rate in Hz, instead of the container's.
+
+    Returns
+    -------
+    dict
+        Path, kind, size, frame rate and its source, neuropil coefficient, sessions, noise levels (percent per sqrt(Hz):
+        10th, 50th and 90th percentile over ROIs), state of earlier results, warnings.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    traces = container.read(frame_rate)
+    n_rois, n_frames = traces.fluorescence.shape
+    delta = delta_f_over_f(
+        traces.fluorescence,
+        traces.frame_rate,
+        traces.neuropil,
+        traces.neuropil_coefficient,
+        segments=traces.segments,
+    )
+    levels = noise_levels(delta.dff, traces.frame_rate, traces.segments)
+    levels = levels[np.isfinite(levels)]
+    return {
+        "path": str(container.path),
+        "kind": container.kind,
+        "n_rois": n_rois,
+        "n_cells": None if traces.is_cell is None else int(np.count_nonzero(traces.is_cell)),
+        "n_frames": n_frames,
+        "minutes": n_frames / traces.frame_rate / 60.0,
+        "frame_rate_hz": traces.frame_rate,
+        "frame_rate_source": traces.frame_rate_source,
+        "has_neuropil": traces.neuropil is not None,
+        "neuropil_coefficient": traces.neuropil_coefficient,
+        "sessions": traces.segments,
+        "noise_level": np.percentile(levels, [10, 50, 90]).tolist() if levels.size else None,
+        "results": _describe_results(container),
+        "warnings": traces.remarks,
+    }
+
+
+def _describe_results(container: Container) -> str:
+    earlier = container.results()
+    if earlier is None:
+        return "none"
+    model = earlier.get("model", {}).get("name", "an unknown model")
+    state = "stale (the traces have changed since)" if container.is_stale() else "up to date"
+    return f"by {model}, {earlier.get('created', 'at an unknown time')}, {state}"

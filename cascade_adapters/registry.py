@@ -1,0 +1,40 @@
+"""The kinds of container that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cascade_adapters.base import Container
+from cascade_adapters.suite2p.plane import Suite2pPlane
+from cascade_engine.errors import InputError
+
+CONTAINERS: tuple[type[Container], ...] = (Suite2pPlane,)
+
+
+def find_containers(path: Path, **options) -> list[Container]:
+    """All recordings at or below a path.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    **options
+        What a kind of container needs to know, such as ``channel`` for suite2p.
+
+    Returns
+    -------
+    list of Container
+        At least one.
+
+    Raises
+    ------
+    InputError
+        If there is none, saying what was looked for.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    found = [container for kind in CONTAINERS for container in kind.find(path, **options)]
+    if not found:
+        looked_for = "; ".join(f"{kind.kind} ({kind.looks_for})" for kind in CONTAINERS)
+        raise InputError(f"{path} holds nothing to run on; looked for {looked_for}")
+    return found

@@ -1,0 +1,203 @@
+"""One plane of a suite2p run: reading its traces, writing results beside ``spks.npy``, taking them back."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.base import Container, Results, Traces
+from cascade_adapters.suite2p.settings import read_settings, required_frame_rate
+from cascade_adapters.transaction import Transaction, change_folder, finish_interrupted
+from cascade_engine.errors import InputError
+from cascade_engine.files import sha256
+
+_SPIKES = "spks.npy"
+_SPIKES_BACKUP = "spks_suite2p.npy"
+
+
+class Suite2pPlane(Container):
+    """A folder ``planeN`` with ``F.npy`` and ``Fneu.npy``.
+
+    Results lie beside them: ``cascade_spike_prob.npy``, ``cascade_dff.npy`` (both all ROIs x frames, float32, in
+    suite2p's order), ``cascade_noise_levels.npy`` and ``cascade.json``; for the second channel each name starts with
+    ``cascade_chan2``.
+
+    Parameters
+    ----------
+    path : Path
+        The plane's folder.
+    channel : {1, 2}
+        Channel whose traces are used.
+    """
+
+    kind = "suite2p"
+    looks_for = "folders with F.npy"
+
+    def __init__(self, path: Path, channel: int = 1):
+        super().__init__(path)
+        if channel not in (1, 2):
+            raise InputError(f"suite2p has channels 1 and 2, not {channel}")
+        self.channel = channel
+        suffix = "" if channel == 1 else "_chan2"
+        self._f, self._fneu = f"F{suffix}.npy", f"Fneu{suffix}.npy"
+        prefix = f"cascade{suffix}"
+        self._record = f"{prefix}.json"
+        self._arrays = {name: f"{prefix}_{name}.npy" for name in ("spike_prob", "dff", "noise_levels")}
+
+    @classmethod
+    def find(cls, path: Path, channel: int = 1, **_: Any) -> list[Suite2pPlane]:
+        """Planes at or below `path`; ``combined`` repeats them, padded with zeros, and is left out."""
+        name = "F.npy" if channel == 1 else "F_chan2.npy"
+        if path.is_file():
+            files = [path] if path.name == name else []
+        else:
+            files = sorted(path.rglob(name), key=lambda file: _natural(file.parent))
+        folders = [file.parent for file in files if file.parent.name != "combined"]
+        return [cls(folder, channel) for folder in folders]
+
+    def read(self, frame_rate: float | None = None, neuropil_coefficient: float | None = None) -> Traces:
+        """Read F, Fneu and settings; see `Container.read`."""
+        finish_interrupted(self.path)
+        settings = read_settings(self.path)
+        remarks = settings.remarks
+        fluorescence = self._load(self._f)
+        neuropil = self._load(self._fneu) if (self.path / self._fneu).is_file() else None
+        if neuropil is None:
+            remarks.append(f"no {self._fneu}: nothing was subtracted")
+        elif neuropil.shape != fluorescence.shape:
+            raise InputError(
+                f"{self.path}: {self._f} has the shape {fluorescence.shape}, but {self._fneu} has {neuropil.shape}: "
+                "they must come from the same run"
+            )
+        n_rois, n_frames = fluorescence.shape
+        segments = settings.frames_per_session
+        if segments is not None and sum(segments) != n_frames:
+            remarks.append(f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: seams were ignored")
+            segments = None
+        if frame_rate is None:
+            rate, source = required_frame_rate(settings, self.path), settings.frame_rate_source
+        else:
+            rate, source = frame_rate, "given"
+            remarks = [remark for remark in remarks if not remark.startswith("fs in")]
+        coefficient = settings.neuropil_coefficient if neuropil_coefficient is None else neuropil_coefficient
+        return Traces(
+            fluorescence=fluorescence,
+            neuropil=neuropil,
+            neuropil_coefficient=coefficient,
+            frame_rate=rate,
+            frame_rate_source=source,
+            segments=segments,
+            is_cell=self._read_iscell(n_rois, remarks),
+            remarks=remarks,
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of F and Fneu; merging or drawing ROIs in suite2p's GUI changes them."""
+        return {name: sha256(self.path / name) for name in (self._f, self._fneu) if (self.path / name).is_file()}
+
+    def results(self) -> dict[str, Any] | None:
+        """Content of the provenance file, or None."""
+        finish_interrupted(self.path)
+        path = self.path / self._record
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict):
+            raise InputError(f"{path} cannot be read: remove it together with the other cascade files")
+        return content
+
+    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
+        """Write results beside ``spks.npy``; see `Container.write`."""
+        earlier = self.results() or {}
+        provenance = dict(results.provenance)
+        arrays = {name: getattr(results, name) for name in self._arrays}
+        if replace_spikes and self.channel != 1:
+            raise InputError(f"{_SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
+        if replace_spikes and not (self.path / _SPIKES).is_file():
+            raise InputError(f"{self.path} has no {_SPIKES} to replace")
+        with change_folder(self.path) as transaction:
+            for name, file_name in self._arrays.items():
+                _save(transaction, file_name, arrays[name])
+            written = list(self._arrays.values())
+            if replace_spikes:
+                if not self._spikes_are_ours(earlier):
+                    transaction.copy(_SPIKES, _SPIKES_BACKUP)
+                    written.append(_SPIKES_BACKUP)
+                # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
+                rates = np.nan_to_num(results.spike_prob, nan=0.0)
+                rates *= provenance["recording"]["frame_rate_hz"]
+                _save(transaction, _SPIKES, rates)
+                written.append(_SPIKES)
+                provenance["spks"] = sha256(transaction.staged(_SPIKES))
+            elif "spks" in earlier:
+                provenance["spks"] = earlier["spks"]
+            with transaction.writing(self._record) as file:
+                file.write(json.dumps(provenance, indent=1, allow_nan=False).encode())
+            written.append(self._record)
+        return written
+
+    def restore(self) -> list[str]:
+        """Remove our files and put suite2p's ``spks.npy`` back; see `Container.restore`."""
+        earlier = self.results() or {}
+        done = []
+        ours = [name for name in (*self._arrays.values(), self._record) if (self.path / name).is_file()]
+        if not ours:
+            return []
+        with change_folder(self.path) as transaction:
+            if "spks" in earlier and (self.path / _SPIKES_BACKUP).is_file():
+                if self._spikes_are_ours(earlier) or not (self.path / _SPIKES).is_file():
+                    transaction.move(_SPIKES_BACKUP, _SPIKES)
+                    done.append(f"put back {_SPIKES}")
+                else:
+                    done.append(f"left {_SPIKES}, which was changed since, and the backup {_SPIKES_BACKUP}")
+            for name in ours:
+                transaction.remove(name)
+                done.append(f"removed {name}")
+        return done
+
+    def _spikes_are_ours(self, earlier: dict[str, Any]) -> bool:
+        path = self.path / _SPIKES
+        return "spks" in earlier and path.is_file() and sha256(path) == earlier["spks"]
+
+    def _load(self, name: str) -> np.ndarray:
+        path = self.path / name
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path} cannot be read as an array: {' '.join(str(error).split())}") from None
+        if array.ndim != 2 or array.dtype.kind not in "fiu":
+            raise InputError(f"{path} must hold numbers of ROIs x frames, but is {array.dtype} of shape {array.shape}")
+        if not array.size:
+            raise InputError(f"{path} is empty: shape {array.shape}")
+        return array
+
+    def _read_iscell(self, n_rois: int, remarks: list[str]) -> np.ndarray | None:
+        path = self.path / "iscell.npy"
+        if not path.is_file():
+            return None
+        try:
+            iscell = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            remarks.append("iscell.npy cannot be read and was ignored")
+            return None
+        if len(iscell) != n_rois:
+            remarks.append(f"iscell.npy has {len(iscell)} rows for {n_rois} ROIs and was ignored")
+            return None
+        return iscell.reshape(n_rois, -1)[:, 0] > 0.5
+
+
+def _save(transaction: Transaction, name: str, array: np.ndarray) -> None:
+    with transaction.writing(name) as file:
+        np.save(file, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
+
+
+def _natural(folder: Path) -> list:
+    """Sort key that puts plane10 behind plane9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(folder))]
