@@ -54,9 +54,8 @@ def _describe(facts: dict) -> str:
         lines.append(f"  {len(facts['sessions'])} concatenated sessions of {facts['sessions']} frames")
     if facts["noise_level"]:
         low, middle, high = facts["noise_level"]
-        lines.append(
-            f"  noise level {middle:.1f} % per sqrt(Hz) ({judge_noise(middle)}), {low:.1f} to {high:.1f} in 80 % of ROIs"
-        )
+        spread = f"{low:.1f} to {high:.1f} in 80 % of ROIs"
+        lines.append(f"  noise level {middle:.1f} % per sqrt(Hz) ({judge_noise(middle)}), {spread}")
     lines.append(f"  results: {facts['results']}")
     lines += [f"  warning: {text}" for text in facts["warnings"]]
     return "\n".join(lines)

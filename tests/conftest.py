@@ -1,0 +1,69 @@
+"""Shared fixtures: small models, simulated suite2p folders, and recordings that are not part of the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cascade_engine.models.config import ModelConfig
+from cascade_engine.models.network import NetworkWeights
+from cascade_engine.models.store import Model, write_model
+
+#: Recordings and published models used by some tests; CASCADE_TEST_DATA names another folder.
+SHARED = Path(os.environ.get("CASCADE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture
+def shared():
+    """Return a function that gives a folder of shared data, or skips the test, saying what is missing."""
+
+    def folder(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs {name} in the shared data, which is not part of the repository (CASCADE_TEST_DATA)")
+        return path
+
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    """Keep the user's own models and ground truth out of the tests."""
+    monkeypatch.setenv("CASCADE_MODELS", str(tmp_path_factory.mktemp("models")))
+    monkeypatch.delenv("CASCADE_GROUND_TRUTH", raising=False)
+
+
+def random_network(seed: int, config: ModelConfig) -> NetworkWeights:
+    """A network with random weights, scaled so that its output neither vanishes nor explodes."""
+    rng = np.random.default_rng(seed)
+    lengths = (*config.filter_sizes, 1, config.flattened_positions)
+    channels = (1, *config.filter_numbers, config.dense_expansion, 1)
+    kernels, biases = [], []
+    for i, length in enumerate(lengths):
+        shape = (length, channels[i], channels[i + 1])
+        kernels.append((rng.standard_normal(shape) * np.sqrt(2 / (length * channels[i]))).astype(np.float32))
+        biases.append((0.1 * rng.standard_normal(channels[i + 1])).astype(np.float32))
+    return NetworkWeights(tuple(kernels), tuple(biases))
+
+
+@pytest.fixture(scope="session")
+def random_config() -> ModelConfig:
+    """Configuration of `random_model`."""
+    return ModelConfig("random", 30.0, ("none",), noise_levels=(1, 2, 4), ensemble_size=2)
+
+
+@pytest.fixture(scope="session")
+def random_networks(random_config) -> dict[float, list[NetworkWeights]]:
+    """Weights of `random_model`."""
+    levels = random_config.noise_levels
+    return {level: [random_network(10 * level + k, random_config) for k in range(2)] for level in levels}
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory, random_config, random_networks) -> Model:
+    """A model with random weights: enough wherever the values of a prediction do not matter."""
+    folder = tmp_path_factory.mktemp("random") / "random"
+    return write_model(folder, random_config, random_networks, {"summary": "random weights", "origin": "test"})
