@@ -124,21 +124,20 @@ def doubts(
             f"{config.sampling_rate:g} Hz ({off:+.0%}): choose a model of this rate"
         )
     levels, n_all = levels[usable], int(np.count_nonzero(usable))
-    denoised = levels < _DENOISED_NOISE_LEVEL
-    if np.count_nonzero(denoised) > 0.5 * n_all:
-        found.append(
-            f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
-            f"down to {levels.min():.2g}, as of denoised or smoothed traces: use the original ones"
-        )
     highest, lowest = known_levels.max(), known_levels.min()
-    above = levels > 1.25 * highest
+    above, below = levels > 1.25 * highest, levels < 0.5 * lowest
+    denoised = levels < _DENOISED_NOISE_LEVEL
     if above.any():
         found.append(
             f"{np.count_nonzero(above)} of {n_all} neurons have noise levels up to {levels.max():.1f}, but the model "
             f"knows only up to {highest:g}: their spikes are unreliable"
         )
-    below = levels < 0.5 * lowest
-    if below.any():
+    if np.count_nonzero(denoised) > 0.5 * n_all:
+        found.append(
+            f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
+            f"down to {levels.min():.2g}, as of denoised or smoothed traces: use the original ones"
+        )
+    elif below.any():
         found.append(
             f"{np.count_nonzero(below)} of {n_all} neurons have noise levels down to {levels.min():.2g}, but the model "
             f"knows only down to {lowest:g}: a model for less noise would do better"

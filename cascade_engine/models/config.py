@@ -160,8 +160,8 @@ class ModelConfig:
             raise InputError(f"{source}: noise_levels names a level twice: {list(self.noise_levels)}")
         if self.smoothing < 0:
             raise InputError(f"{source}: smoothing must be a width in s, but it is {self.smoothing}")
-        if not 0 <= self.before_frac <= 1:
-            raise InputError(f"{source}: before_frac must lie between 0 and 1, but it is {self.before_frac}")
+        if not 0 <= self.before_frac < 1:
+            raise InputError(f"{source}: before_frac must be at least 0 and below 1, but it is {self.before_frac}")
         for key in ("filter_sizes", "filter_numbers"):
             values = getattr(self, key)
             if len(values) != 3 or min(values) < 1:

@@ -1,0 +1,121 @@
+"""How fast it is, on this machine.
+
+    python benchmarks/speed.py                       # all
+    python benchmarks/speed.py prediction            # the dilated form against the window form
+    python benchmarks/speed.py dff imports
+
+The window form is the published network run on one window of 64 frames per output, through Keras and TensorFlow as in
+the published tool (extra ``train``). Only ``model.predict`` is timed, not the cutting of windows.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+
+def shortest(repeats: int, action: Callable[[], object]) -> float:
+    """Shortest time of a few runs, in s."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def prediction() -> None:
+    """Neuron-frames per second of one ensemble, in the dilated and in the window form."""
+    from cascade_engine import infer, load_model
+    from cascade_engine.models.onnx_reader import read_networks
+    from cascade_engine.training.keras_network import import_keras
+
+    model, level = load_model(), 2.0
+    dff = (0.1 * np.random.default_rng(0).standard_normal((100, 6000))).astype(np.float32)
+    infer(dff[:2], 30.0, model, noise_level=level)
+    rate = dff.size / shortest(3, lambda: infer(dff, 30.0, model, noise_level=level))
+    networks = read_networks(model)[level]
+    print(f"dilated form, ONNX Runtime, ensemble of {len(networks)}, all of infer(): {rate:,.0f} neuron-frames/s")
+
+    keras = import_keras()
+    members = [window_network(keras, model.config, weights) for weights in networks]
+    windows = np.lib.stride_tricks.sliding_window_view(dff[:4], model.config.windowsize, axis=1)
+    windows = np.ascontiguousarray(windows).reshape(-1, model.config.windowsize, 1)
+
+    def run() -> None:
+        for member in members:
+            member.predict(windows, batch_size=4096, verbose=0)
+
+    run()
+    window_rate = len(windows) / shortest(3, run)
+    print(f"window form, Keras on {keras.backend.backend()}, same ensemble: {window_rate:,.0f} neuron-frames/s")
+    print(f"ratio: {rate / window_rate:.1f}")
+
+
+def window_network(keras, config, weights):
+    """The published network in its original form."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((config.windowsize, 1)),
+            layers.Conv1D(config.filter_numbers[0], config.filter_sizes[0], activation="relu"),
+            layers.Conv1D(config.filter_numbers[1], config.filter_sizes[1], activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Conv1D(config.filter_numbers[2], config.filter_sizes[2], activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Dense(config.dense_expansion, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
+    network.set_weights([a.reshape(v.shape) for a, v in zip(arrays, network.get_weights(), strict=True)])
+    return network
+
+
+def dff() -> None:
+    """Time of dF/F for 1,000 ROIs x 27,000 frames (15 min at 30 Hz)."""
+    from cascade_adapters.dff import METHODS, Baseline, delta_f_over_f
+
+    rng = np.random.default_rng(0)
+    fluorescence = (300 + 20 * rng.standard_normal((1000, 27_000))).astype(np.float32)
+    neuropil = (100 + 5 * rng.standard_normal((1000, 27_000))).astype(np.float32)
+    for method in METHODS:
+        baseline = Baseline(method)
+        seconds = shortest(1, partial(delta_f_over_f, fluorescence, 30.0, neuropil, baseline=baseline))
+        print(f"dF/F, {method}, 1,000 ROIs x 27,000 frames: {seconds:.1f} s")
+
+
+def imports() -> None:
+    """Time to import the engine and to print the help, in fresh processes."""
+    commands = {
+        "import cascade_engine": [sys.executable, "-c", "import cascade_engine"],
+        "cascade --help": [os.path.join(os.path.dirname(sys.executable), "cascade"), "--help"],
+    }
+    for name, command in commands.items():
+        seconds = shortest(5, partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL))
+        print(f"{name}: {seconds:.2f} s")
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line."""
+    benchmarks = {"prediction": prediction, "dff": dff, "imports": imports}
+    chosen = sys.argv[1:] or list(benchmarks)
+    if unknown := [name for name in chosen if name not in benchmarks]:
+        sys.exit(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(benchmarks)}")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    for name in chosen:
+        benchmarks[name]()
+
+
+if __name__ == "__main__":
+    main()
