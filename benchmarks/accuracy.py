@@ -4,7 +4,8 @@
 
 needs CASCADE_GROUND_TRUTH. Every recording is brought to the model's frame rate and to the noise level, predicted, and
 compared with its spikes, smoothed as the model was trained to. Scores are per neuron, over all its recordings; the
-table shows medians over the neurons of a dataset. Datasets that the model has seen are refused.
+table shows medians over the neurons of a dataset. Datasets that the model has seen are refused. With --card the table
+also goes into the model's card.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from cascade_engine import Model, infer, load_model, score, smooth_spikes
 from cascade_engine.files import replacing
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.records import Neuron
+from cascade_engine.models.store import CARD_NAME
 from cascade_engine.resampling import add_noise, resample
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,6 +42,23 @@ def score_neuron(neuron: Neuron, model: Model, noise_level: float, rng: np.rando
     return score(np.concatenate(predicted), np.concatenate(true)) if predicted else None
 
 
+def write_card(model: Model, noise_level: float, summary: list[list]) -> None:
+    """Put the medians per dataset into the model's card, in the place of earlier ones for this noise level."""
+    entries = [
+        {
+            "noise_level": noise_level,
+            "dataset": name,
+            "neurons": n_neurons,
+            **{key: round(value, 3) for key, value in zip(("correlation", "error", "bias"), medians, strict=True)},
+        }
+        for name, n_neurons, *medians in summary
+    ]
+    others = [entry for entry in model.card.get("evaluation", []) if entry["noise_level"] != noise_level]
+    card = {**model.card, "evaluation": others + entries}
+    with replacing(model.folder / CARD_NAME) as file:
+        file.write(yaml.safe_dump(card, sort_keys=False, width=120).encode())
+
+
 def main() -> None:
     """Score the datasets and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,6 +66,7 @@ def main() -> None:
     parser.add_argument("--model", default="Global_EXC_30Hz_smoothing50ms")
     parser.add_argument("--noise-level", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--card", action="store_true", help="put the table into the model's card")
     arguments = parser.parse_args()
 
     model = load_model(arguments.model)
@@ -79,6 +100,8 @@ def main() -> None:
         lines += [[*row[:2], *(f"{value:.4f}" for value in row[2:])] for row in rows]
         file.write("".join(",".join(line) + "\n" for line in lines).encode())
     print(f"per neuron: {path}")
+    if arguments.card:
+        write_card(model, arguments.noise_level, summary)
 
 
 if __name__ == "__main__":

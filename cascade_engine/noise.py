@@ -46,7 +46,7 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     --------
     >>> rng = np.random.default_rng(0)
     >>> noise_levels(0.1 * rng.standard_normal((1, 10_000)), frame_rate=30.0).round(1)
-    array([1.7])
+    array([1.8])
     """
     dff = as_traces(dff)
     frame_rate = as_frame_rate(frame_rate)
