@@ -185,7 +185,7 @@ def test_another_training_in_the_same_place_is_refused(datasets, tmp_path, monke
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer._Workplace, "finish", interrupt)
+    monkeypatch.setattr(trainer.Workplace, "finish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         trainer.train(replace(CONFIG, nr_of_epochs=1), datasets, tmp_path / "model", progress=False)
     with pytest.raises(InputError, match="unfinished training with another configuration"):

@@ -1,0 +1,155 @@
+"""The folder in which an unfinished training keeps its state: finished networks, a checkpoint, the log."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cascade_engine.errors import InputError
+from cascade_engine.files import replacing
+from cascade_engine.ground_truth.records import Dataset
+from cascade_engine.models.config import ModelConfig
+from cascade_engine.models.network import NetworkWeights
+
+_LOG_COLUMNS = ("noise_level", "member", "epoch", "windows", "loss", "seconds")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network to train."""
+
+    level: float
+    member: int
+    n_steps: int
+
+    @property
+    def key(self) -> str:
+        return f"noise_{self.level:g}_member_{self.member}"
+
+    def seed(self, config: ModelConfig, *more: int) -> list[int]:
+        return [config.seed, round(1000 * self.level), self.member, *more]
+
+
+class Workplace:
+    """The folder in which an unfinished training keeps its state."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.log = folder / "log.csv"
+        self._checkpoint = folder / "checkpoint.npz"
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        config: ModelConfig,
+        datasets: Sequence[Dataset],
+        transfer: Mapping[float, Sequence[NetworkWeights]] | None,
+    ) -> Workplace:
+        """Create the folder, or check that it belongs to the same training."""
+        description = {
+            "config": config.to_dict(),
+            "ground_truth": _fingerprint(
+                array
+                for dataset in datasets
+                for recording in dataset.recordings
+                for array in (recording.time_s, recording.dff, recording.spike_times_s)
+            ),
+            "transfer": _fingerprint(
+                array
+                for networks in (transfer or {}).values()
+                for network in networks
+                for array in (*network.kernels, *network.biases)
+            ),
+        }
+        path = folder / "training.yaml"
+        if path.is_file():
+            if yaml.safe_load(path.read_text("utf-8")) != description:
+                raise InputError(
+                    f"{folder} holds an unfinished training with another configuration or other ground truth: "
+                    "remove it, or choose another place"
+                )
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as file:
+                file.write(yaml.safe_dump(description, sort_keys=False).encode())
+        return cls(folder)
+
+    def finished(self, task: Task) -> NetworkWeights | None:
+        path = self.folder / f"{task.key}.npz"
+        if not path.is_file():
+            return None
+        with np.load(path) as content:
+            arrays = [content[f"array{i}"] for i in range(len(content))]
+        return NetworkWeights(tuple(arrays[0::2]), tuple(arrays[1::2]))
+
+    def finish(self, task: Task, weights: NetworkWeights) -> None:
+        pairs = zip(weights.kernels, weights.biases, strict=True)
+        with replacing(self.folder / f"{task.key}.npz") as file:
+            np.savez(file, **{f"array{i}": array for i, array in enumerate(a for pair in pairs for a in pair)})
+        self._checkpoint.unlink(missing_ok=True)
+
+    def save(self, task: Task, network, optimizer, step: int, losses: list[float], seconds: float) -> None:
+        with replacing(self._checkpoint) as file:
+            np.savez(
+                file,
+                task=task.key,
+                step=step,
+                losses=losses,
+                seconds=seconds,
+                **{f"weight{i}": array for i, array in enumerate(network.get_weights())},
+                **{f"optimizer{i}": np.asarray(value) for i, value in enumerate(optimizer.variables)},
+            )
+
+    def restore(self, task: Task, network, optimizer) -> tuple[int, list[float], float]:
+        """Put the checkpoint of this network, if any, into it; returns step, losses of the epoch, seconds so far."""
+        if not self._checkpoint.is_file():
+            return 0, [], 0.0
+        with np.load(self._checkpoint) as content:
+            if str(content["task"]) != task.key:
+                return 0, [], 0.0
+            network.set_weights([content[f"weight{i}"] for i in range(len(network.weights))])
+            for i, variable in enumerate(optimizer.variables):
+                variable.assign(content[f"optimizer{i}"])
+            return int(content["step"]), content["losses"].tolist(), float(content["seconds"])
+
+    def write_log(self, task: Task, epoch: int, windows: int, loss: float, seconds: float) -> None:
+        """Add an epoch; one that an earlier, killed run had logged behind its last checkpoint is replaced."""
+        row = (f"{task.level:g}", str(task.member), str(epoch), str(windows), f"{loss:.6g}", f"{seconds:.0f}")
+        rows = [old for old in self._log_rows() if tuple(old[:3]) != row[:3]]
+        with replacing(self.log) as file:
+            lines = [",".join(line) for line in (_LOG_COLUMNS, *rows, row)]
+            file.write("\n".join([*lines, ""]).encode())
+
+    def _log_rows(self) -> list[list[str]]:
+        if not self.log.is_file():
+            return []
+        with self.log.open(newline="") as file:
+            return list(csv.reader(file))[1:]
+
+    def _last_rows(self) -> dict[tuple[str, str], list[str]]:
+        return {(row[0], row[1]): row for row in self._log_rows()}
+
+    def seconds(self) -> int:
+        """Time spent training, over all networks."""
+        return sum(int(row[-1]) for row in self._last_rows().values())
+
+    def final_losses(self) -> list[dict[str, float]]:
+        """Mean loss of the last epoch of each network."""
+        return [
+            {"noise_level": float(level), "member": int(member), "loss": float(row[4])}
+            for (level, member), row in self._last_rows().items()
+        ]
+
+
+def _fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
