@@ -5,7 +5,8 @@
 needs CASCADE_GROUND_TRUTH. Every recording is brought to the model's frame rate and to the noise level, predicted, and
 compared with its spikes, smoothed as the model was trained to. Scores are per neuron, over all its recordings; the
 table shows medians over the neurons of a dataset. Datasets that the model has seen are refused. With --card the table
-also goes into the model's card.
+also goes into the model's card. With --smooth-to the output of a model with a narrower Gaussian kernel is filtered to
+a wider one (s), so that both can be compared: smoothing is linear, so this estimates the smoother spikes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from scipy.ndimage import gaussian_filter1d
 
 from cascade_engine import Model, infer, load_model, score, smooth_spikes
 from cascade_engine.files import replacing
@@ -27,9 +29,10 @@ from cascade_engine.resampling import add_noise, resample
 RESULTS = Path(__file__).parent / "results"
 
 
-def score_neuron(neuron: Neuron, model: Model, noise_level: float, rng: np.random.Generator):
+def score_neuron(neuron: Neuron, model: Model, noise_level: float, smoothing: float, rng: np.random.Generator):
     """Score of one neuron, or None if all its recordings are noisier than the noise level."""
     config = model.config
+    extra_sd = np.sqrt(smoothing**2 - config.smoothing**2) * config.sampling_rate
     predicted, true = [], []
     for recording in neuron.recordings:
         resampled = resample(recording, config.sampling_rate)
@@ -37,8 +40,12 @@ def score_neuron(neuron: Neuron, model: Model, noise_level: float, rng: np.rando
         if dff is None:
             continue
         result = infer(dff[np.newaxis], resampled.frame_rate, model, noise_level=noise_level, check_units=False)
-        predicted.append(result.spike_prob[0])
-        true.append(smooth_spikes(resampled.counts, resampled.frame_rate, config.smoothing, config.kernel))
+        spike_prob = result.spike_prob[0]
+        if extra_sd > 0:
+            known = np.isfinite(spike_prob)
+            spike_prob[known] = gaussian_filter1d(spike_prob[known], extra_sd)
+        predicted.append(spike_prob)
+        true.append(smooth_spikes(resampled.counts, resampled.frame_rate, smoothing, config.kernel))
     return score(np.concatenate(predicted), np.concatenate(true)) if predicted else None
 
 
@@ -66,10 +73,14 @@ def main() -> None:
     parser.add_argument("--model", default="Global_EXC_30Hz_smoothing50ms")
     parser.add_argument("--noise-level", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smooth-to", type=float, metavar="S", help="compare at this smoothing [default: the model's]")
     parser.add_argument("--card", action="store_true", help="put the table into the model's card")
     arguments = parser.parse_args()
 
     model = load_model(arguments.model)
+    smoothing = arguments.smooth_to or model.config.smoothing
+    if smoothing < model.config.smoothing:
+        sys.exit(f"{model.name} is smoothed with {model.config.smoothing} s already")
     available = find_datasets(ground_truth_root())
     seen = {name.split("-")[0] for name in model.config.training_datasets}
     rows, summary = [], []
@@ -81,7 +92,8 @@ def main() -> None:
             sys.exit(f"{model.name} was trained on {name}: its figures there would be too good")
         scores = []
         for i, neuron in enumerate(load_dataset(available[name]).neurons):
-            found = score_neuron(neuron, model, arguments.noise_level, np.random.default_rng([arguments.seed, i]))
+            rng = np.random.default_rng([arguments.seed, i])
+            found = score_neuron(neuron, model, arguments.noise_level, smoothing, rng)
             if found is not None and np.isfinite(found.error):
                 scores.append(found)
                 rows.append([name, neuron.cell, found.correlation, found.error, found.bias])
@@ -94,7 +106,7 @@ def main() -> None:
     print("{:44s}  correlation {:.3f}  error {:.2f}  bias {:+.2f}".format("mean over datasets", *means))
 
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"accuracy_{model.name}_noise{arguments.noise_level:g}.csv"
+    path = RESULTS / f"accuracy_{model.name}_noise{arguments.noise_level:g}_{1000 * smoothing:g}ms.csv"
     with replacing(path) as file:
         lines = [["dataset", "cell", "correlation", "error", "bias"]]
         lines += [[*row[:2], *(f"{value:.4f}" for value in row[2:])] for row in rows]

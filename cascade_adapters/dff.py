@@ -47,8 +47,8 @@ class Baseline:
     def __post_init__(self):
         if self.method not in METHODS:
             raise InputError(f"the baseline method must be one of {', '.join(METHODS)}, but it is {self.method!r}")
-        if not self.window_s > 0:
-            raise InputError(f"the baseline window must be above 0 s, but it is {self.window_s}")
+        if not 0 < self.window_s < np.inf:
+            raise InputError(f"the baseline window must be above 0 s and finite, but it is {self.window_s}")
         if not 0 <= self.percentile <= 100:
             raise InputError(f"the baseline percentile must lie between 0 and 100, but it is {self.percentile}")
 
@@ -123,11 +123,12 @@ def delta_f_over_f(
     guarded, notes = np.zeros(n_neurons, dtype=int), [""] * n_neurons
     for i in range(n_neurons):
         trace = fluorescence[i].astype(np.float32)
+        notes[i] = _reason_without_baseline(trace)
         if neuropil is not None and neuropil_coefficient != 0:
             surround = np.asarray(neuropil[i], dtype=np.float32)
             if np.isfinite(surround).any():
                 trace = trace - np.float32(neuropil_coefficient) * (surround - np.nanmedian(surround))
-        notes[i] = _reason_without_baseline(trace)
+        notes[i] = notes[i] or _reason_without_baseline(trace)
         if notes[i]:
             continue
         for part in parts:
@@ -172,14 +173,14 @@ def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline) -> np.nd
         frames = np.arange(len(trace))
         trace = np.interp(frames, frames[present], trace[present]).astype(np.float32)
     if baseline.method == "maximin":
-        window = _odd(min(baseline.window_s * frame_rate, len(trace)))
+        window = _odd(min(baseline.window_s * frame_rate, 2 * len(trace)))
         smooth = gaussian_filter1d(trace, _MAXIMIN_SMOOTHING_S * frame_rate)
         return maximum_filter1d(minimum_filter1d(smooth, window), window)
 
     per_bin = max(1, min(round(_BIN_S * frame_rate), len(trace)))
     edges = np.arange(0, len(trace) - per_bin + 1, per_bin)
     binned = trace[: len(edges) * per_bin].reshape(-1, per_bin).mean(axis=1)
-    window = _odd(baseline.window_s * frame_rate / per_bin)
+    window = _odd(min(baseline.window_s * frame_rate / per_bin, len(binned)))
     if baseline.method == "constant" or window >= len(binned):
         return np.full(trace.shape, np.percentile(binned, baseline.percentile), dtype=np.float32)
     rolling = percentile_filter(binned, baseline.percentile, size=window, mode="reflect")

@@ -15,7 +15,7 @@ from cascade_adapters.dff import Baseline, DeltaF, delta_f_over_f
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference, infer
 from cascade_engine.models.store import DEFAULT_MODEL, load_model
-from cascade_engine.noise import noise_levels
+from cascade_engine.noise import as_frame_rate, noise_levels
 
 EXISTING = ("error", "skip", "overwrite")
 
@@ -65,6 +65,14 @@ class Options:
     def __post_init__(self):
         if self.existing not in EXISTING:
             raise InputError(f"existing must be one of {', '.join(EXISTING)}, but it is {self.existing!r}")
+        if not (self.threshold is False or self.threshold in (0, 1)):
+            raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
+        if self.frame_rate is not None:
+            as_frame_rate(self.frame_rate)
+        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient < np.inf:
+            raise InputError(f"the neuropil coefficient must be 0 or above, but it is {self.neuropil_coefficient}")
+        if self.noise_level is not None and not 0 < self.noise_level < np.inf:
+            raise InputError(f"the noise level must be above 0, but it is {self.noise_level}")
 
 
 @dataclass

@@ -129,10 +129,13 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _recover(folder: Path) -> None:
-    if (folder / _STAGING / _CHANGES).exists():
-        _carry_out(folder)
-    else:
+    if not (folder / _STAGING / _CHANGES).exists():
         shutil.rmtree(folder / _STAGING, ignore_errors=True)
+        return
+    try:
+        _carry_out(folder)
+    except OSError as error:
+        raise InputError(f"what a killed run has left in {folder} cannot be finished: {error}") from error
 
 
 def _carry_out(folder: Path) -> None:

@@ -26,7 +26,7 @@ def write_plane(folder: Path, noise_level: float, seed: int) -> None:
     dataset = simulate_dataset(10, DURATION_S, FRAME_RATE, noise_level, seed)
     dff = np.array([recording.dff for recording in dataset.recordings])
     n_cells, n_frames = dff.shape
-    dff = np.concatenate([dff, 0.02 * rng.standard_normal((2, n_frames))])
+    dff = np.concatenate([dff, 0.06 * rng.standard_normal((2, n_frames))])
     n_rois = len(dff)
 
     time_s = np.arange(n_frames) / FRAME_RATE

@@ -62,6 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
     except CascadeError as error:
         click.echo(f"cascade: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        click.echo(f"cascade: {error}", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("cascade: interrupted", err=True)
         sys.exit(130)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+_positive = click.FloatRange(0, min_open=True)
 _root_option = click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
 
 
@@ -121,9 +122,9 @@ def check_command(folder: Path) -> None:
 @command.command("simulate")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--neurons", type=click.IntRange(1), default=8, show_default=True, help="Neurons.")
-@click.option("--minutes", type=float, default=5.0, show_default=True, help="Length of each recording.")
-@click.option("--frame-rate", type=float, default=30.0, show_default=True, metavar="HZ", help="Frame rate.")
-@click.option("--noise-level", type=float, default=1.0, show_default=True, metavar="NU", help="% per sqrt(Hz).")
+@click.option("--minutes", type=_positive, default=5.0, show_default=True, help="Length of each recording.")
+@click.option("--frame-rate", type=_positive, default=30.0, show_default=True, metavar="HZ", help="Frame rate.")
+@click.option("--noise-level", type=_positive, default=1.0, show_default=True, metavar="NU", help="% per sqrt(Hz).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
 def simulate_command(
     folder: Path, neurons: int, minutes: float, frame_rate: float, noise_level: float, seed: int

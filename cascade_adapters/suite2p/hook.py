@@ -12,6 +12,7 @@ from cascade_adapters.dff import Baseline
 from cascade_adapters.pipeline import Options, Report, process
 from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
+from cascade_engine.models.store import load_model
 
 _BASELINE_KEYS = {"baseline": "method", "baseline_window_s": "window_s", "baseline_percentile": "percentile"}
 
@@ -84,18 +85,24 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
         raise MissingExtraError("suite2p", "suite2p", "running suite2p") from None
     options = {"existing": "overwrite", **(cascade or {})}
     channel = options.pop("channel", 1)
-    _options(options)
+    Suite2pPlane(Path(), channel)
+    load_model(_options(options).model)
 
     result = suite2p.run_s2p(*args, **kwargs)
-    for folder in _output_folders(result, args, kwargs):
+    reports = []
+    try:
+        folders = _output_folders(result, args, kwargs)
+    except CascadeError as error:
+        folders = []
+        warnings.warn(f"suite2p has finished, but spikes were not inferred: {error}", CascadeWarning, stacklevel=2)
+    for folder in folders:
         try:
-            reports = run_on_folder(folder, channel, **options)
+            reports += run_on_folder(folder, channel, **options)
         except CascadeError as error:
             warnings.warn(f"suite2p has finished, but spikes were not inferred: {error}", CascadeWarning, stacklevel=2)
-            continue
-        for report in reports:
-            for text in report.warnings:
-                warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=2)
+    for report in reports:
+        for text in report.warnings:
+            warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=2)
     return result
 
 

@@ -14,6 +14,7 @@ from cascade_adapters.suite2p.settings import read_settings, required_frame_rate
 from cascade_adapters.transaction import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.files import sha256
+from cascade_engine.noise import as_frame_rate
 
 _SPIKES = "spks.npy"
 _SPIKES_BACKUP = "spks_suite2p.npy"
@@ -35,7 +36,7 @@ class Suite2pPlane(Container):
     """
 
     kind = "suite2p"
-    looks_for = "folders with F.npy"
+    looks_for = "folders with F.npy, or F_chan2.npy for channel 2, except combined"
 
     def __init__(self, path: Path, channel: int = 1):
         super().__init__(path)
@@ -56,7 +57,7 @@ class Suite2pPlane(Container):
             files = [path] if path.name == name else []
         else:
             files = sorted(path.rglob(name), key=lambda file: _natural(file.parent))
-        folders = [file.parent for file in files if file.parent.name != "combined"]
+        folders = [file.parent for file in files if file.parent.absolute().name != "combined"]
         return [cls(folder, channel) for folder in folders]
 
     def read(self, frame_rate: float | None = None, neuropil_coefficient: float | None = None) -> Traces:
@@ -81,7 +82,7 @@ class Suite2pPlane(Container):
         if frame_rate is None:
             rate, source = required_frame_rate(settings, self.path), settings.frame_rate_source
         else:
-            rate, source = frame_rate, "given"
+            rate, source = as_frame_rate(frame_rate), "given"
             remarks = [remark for remark in remarks if not remark.startswith("fs in")]
         coefficient = settings.neuropil_coefficient if neuropil_coefficient is None else neuropil_coefficient
         return Traces(
@@ -110,7 +111,8 @@ class Suite2pPlane(Container):
         except (OSError, ValueError):
             content = None
         if not isinstance(content, dict):
-            raise InputError(f"{path} cannot be read: remove it together with the other cascade files")
+            backup = f", and rename {_SPIKES_BACKUP} to {_SPIKES}" if (self.path / _SPIKES_BACKUP).is_file() else ""
+            raise InputError(f"{path} cannot be read: remove it together with the other cascade files{backup}")
         return content
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
@@ -122,6 +124,12 @@ class Suite2pPlane(Container):
             raise InputError(f"{_SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
         if replace_spikes and not (self.path / _SPIKES).is_file():
             raise InputError(f"{self.path} has no {_SPIKES} to replace")
+        if replace_spikes and "spks" not in earlier and (self.path / _SPIKES_BACKUP).is_file():
+            # spks.npy may be ours although its record is lost: a new backup would destroy suite2p's own
+            raise InputError(
+                f"{self.path} has a {_SPIKES_BACKUP}, but no record of the run that made it: rename it to {_SPIKES} "
+                f"if {_SPIKES} was written by cascade, remove it otherwise"
+            )
         with change_folder(self.path) as transaction:
             for name, file_name in self._arrays.items():
                 _save(transaction, file_name, arrays[name])
@@ -157,6 +165,8 @@ class Suite2pPlane(Container):
                     done.append(f"put back {_SPIKES}")
                 else:
                     done.append(f"left {_SPIKES}, which was changed since, and the backup {_SPIKES_BACKUP}")
+            elif self.channel == 1 and (self.path / _SPIKES_BACKUP).is_file():
+                done.append(f"left {_SPIKES} and the backup {_SPIKES_BACKUP}: nothing tells which is suite2p's")
             for name in ours:
                 transaction.remove(name)
                 done.append(f"removed {name}")
@@ -170,8 +180,13 @@ class Suite2pPlane(Container):
         path = self.path / name
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path} cannot be read as an array: {' '.join(str(error).split())}") from None
+        except Exception as error:  # a damaged header can fail in any way
+            reason = " ".join(str(error).split())
+            if "pickle" in reason:  # numpy takes whatever it does not know for a pickle, and says how to run it
+                reason = "it is damaged, or no .npy file of numbers"
+            raise InputError(f"{path} cannot be read as an array: {reason}") from None
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path} is an archive of arrays, not an array")
         if array.ndim != 2 or array.dtype.kind not in "fiu":
             raise InputError(f"{path} must hold numbers of ROIs x frames, but is {array.dtype} of shape {array.shape}")
         if not array.size:
@@ -184,10 +199,12 @@ class Suite2pPlane(Container):
             return None
         try:
             iscell = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except Exception:  # a damaged header can fail in any way
+            iscell = None
+        if not isinstance(iscell, np.ndarray) or iscell.ndim not in (1, 2) or iscell.dtype.kind not in "fiub":
             remarks.append("iscell.npy cannot be read and was ignored")
             return None
-        if len(iscell) != n_rois:
+        if len(iscell) != n_rois or not iscell.size:
             remarks.append(f"iscell.npy has {len(iscell)} rows for {n_rois} ROIs and was ignored")
             return None
         return iscell.reshape(n_rois, -1)[:, 0] > 0.5

@@ -101,7 +101,11 @@ def read_settings(plane: Path) -> Suite2pSettings:
 
     counts, _ = _first(files, ("frames_per_folder", "nframes_per_folder"))
     if counts is not None:
-        counts = [int(count) for count in np.atleast_1d(counts).ravel()]
+        try:
+            counts = [int(count) for count in np.atleast_1d(counts).ravel()]
+        except (TypeError, ValueError, OverflowError):
+            settings.remarks.append(f"frames_per_folder is {counts!r}: seams were ignored")
+            counts = []
         settings.frames_per_session = counts if len(counts) > 1 else None
     return settings
 
