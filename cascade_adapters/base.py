@@ -104,16 +104,25 @@ class Container(ABC):
     def results(self) -> dict[str, Any] | None:
         """Provenance of the results that are there, or None."""
 
+    def check_replaceable(self) -> None:  # noqa: B027  (nothing to check is a fine answer)
+        """Raise now what `write` with `replace_spikes` would refuse later, after all the work."""
+
     @abstractmethod
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results, replacing earlier ones of ours, all or nothing; returns the names written.
 
-        With `replace_spikes` the container's own deconvolved traces give way to ours, after a backup.
+        With `replace_spikes` the container's own deconvolved traces give way to ours, after a backup; without it, those
+        that an earlier run had replaced are put back.
         """
 
     @abstractmethod
     def restore(self) -> list[str]:
         """Remove everything that `write` has written and put back what it had replaced; returns what was done."""
+
+    @property
+    def identity(self) -> tuple:
+        """The same for two objects that stand for the same traces."""
+        return (self.kind, self.path.resolve())
 
     def is_stale(self) -> bool:
         """Whether there are results, made from other traces than those that are there now."""

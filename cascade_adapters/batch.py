@@ -8,21 +8,7 @@ from pathlib import Path
 
 from cascade_adapters.base import Container
 from cascade_adapters.pipeline import Options, Report, process
-from cascade_adapters.registry import find_containers
 from cascade_engine.errors import CascadeError
-
-
-def find_all(paths: Sequence[Path], **options) -> tuple[list[Container], list[Report]]:
-    """Recordings at or below the paths, each once, and a failure for each path without any."""
-    found: dict[Path, Container] = {}
-    failures = []
-    for path in paths:
-        try:
-            for container in find_containers(path, **options):
-                found.setdefault(container.path.resolve(), container)
-        except CascadeError as error:
-            failures.append(Report(str(path), "unknown", "failed", str(error)))
-    return list(found.values()), failures
 
 
 def process_all(

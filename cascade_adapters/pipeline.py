@@ -154,6 +154,8 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         report.status, report.message = "skipped", f"results are there already{stale}"
         return report
 
+    if options.replace_spikes:
+        container.check_replaceable()
     traces = container.read(options.frame_rate, options.neuropil_coefficient)
     fingerprint = container.fingerprint()
     chosen = _chosen_rois(container, traces, options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_adapters.base import Container
+from cascade_adapters.pipeline import Report
 from cascade_adapters.suite2p.plane import Suite2pPlane
-from cascade_engine.errors import InputError
+from cascade_engine.errors import CascadeError, InputError
 
 CONTAINERS: tuple[type[Container], ...] = (Suite2pPlane,)
 
@@ -38,3 +40,31 @@ def find_containers(path: Path, **options) -> list[Container]:
         looked_for = "; ".join(f"{kind.kind} ({kind.looks_for})" for kind in CONTAINERS)
         raise InputError(f"{path} holds nothing to run on; looked for {looked_for}")
     return found
+
+
+def find_all(paths: Sequence[Path], **options) -> tuple[list[Container], list[Report]]:
+    """All recordings at or below some paths.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files or folders.
+    **options
+        As for `find_containers`.
+
+    Returns
+    -------
+    containers : list of Container
+        Each recording once.
+    failures : list of Report
+        One for each path that holds nothing.
+    """
+    found: dict[tuple, Container] = {}
+    failures = []
+    for path in paths:
+        try:
+            for container in find_containers(path, **options):
+                found.setdefault(container.identity, container)
+        except CascadeError as error:
+            failures.append(Report(str(path), "unknown", "failed", str(error)))
+    return list(found.values()), failures

@@ -216,3 +216,12 @@ def test_arrays_that_do_not_fit_together_are_refused():
 def test_bad_baselines_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         Baseline(**options)
+
+
+def test_noise_is_not_measured_across_seams():
+    """One session of two frames, then many of one frame at other brightness: only the first step is noise."""
+    fluorescence = np.concatenate([[-50.0, -49.5], np.arange(0.0, 1980.0, 10.0)])[np.newaxis].astype(np.float32)
+    found = delta_f_over_f(fluorescence, 30.0, segments=[2] + [1] * 198, baseline=Baseline("constant"))
+    assert found.guarded_frames[0] >= 2
+    # F0 is below zero there, so dF/F is divided by the noise, 0.5 / 0.9539
+    assert np.diff(found.dff[0, :2])[0] == pytest.approx(0.9539, rel=1e-3)

@@ -15,7 +15,7 @@ from cascade_adapters.inspection import inspect_container
 from cascade_adapters.suite2p import Suite2pPlane, run_on_folder
 from cascade_adapters.suite2p.settings import read_settings
 from cascade_engine import infer
-from cascade_engine.errors import InputError
+from cascade_engine.errors import CascadeError
 
 RESULTS = {"cascade_spike_prob.npy", "cascade_dff.npy", "cascade_noise_levels.npy", "cascade.json"}
 WINDOW = 64
@@ -92,7 +92,7 @@ def test_frame_rates_that_may_never_have_been_set_are_doubted(tmp_path, fs, doub
 @pytest.mark.parametrize("fs", [0, -30.0, np.nan, np.inf, "fast", [30.0, 15.0], {}])
 def test_an_impossible_frame_rate_is_an_error_that_says_what_to_do(plane, fs):
     change_settings(plane.folder, fs=fs)
-    with pytest.raises(InputError, match=r"plane0.*--frame-rate"):
+    with pytest.raises(CascadeError, match=r"plane0.*--frame-rate"):
         Suite2pPlane(plane.folder).read()
     assert Suite2pPlane(plane.folder).read(frame_rate=30.0).remarks == []
 
@@ -100,7 +100,7 @@ def test_an_impossible_frame_rate_is_an_error_that_says_what_to_do(plane, fs):
 @pytest.mark.parametrize("generation", ["old", "new", "none"])
 def test_a_missing_frame_rate_is_an_error_that_says_what_to_do(tmp_path, generation):
     plane = make_plane(tmp_path / "plane0", generation=generation, frame_rate=None)
-    with pytest.raises(InputError, match=r"plane0 has no frame rate.*--frame-rate"):
+    with pytest.raises(CascadeError, match=r"plane0 has no frame rate.*--frame-rate"):
         Suite2pPlane(plane.folder).read()
     traces = Suite2pPlane(plane.folder).read(frame_rate=12.5)
     assert (traces.frame_rate, traces.frame_rate_source) == (12.5, "given")
@@ -114,9 +114,9 @@ def test_a_given_frame_rate_wins_and_settles_doubts(tmp_path, fs):
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, "fast"])
 def test_a_given_frame_rate_is_checked(plane, run, rate):
-    with pytest.raises(InputError, match="frame_rate"):
+    with pytest.raises(CascadeError, match="frame_rate"):
         Suite2pPlane(plane.folder).read(frame_rate=rate)
-    with pytest.raises(InputError, match="frame_rate"):
+    with pytest.raises(CascadeError, match="frame_rate"):
         run(plane.folder, frame_rate=rate)
 
 
@@ -147,7 +147,7 @@ def test_without_settings_the_defaults_are_named_as_such(tmp_path):
 
 def test_damaged_settings_are_an_error_that_names_the_file(plane):
     (plane.folder / "ops.npy").write_bytes((plane.folder / "ops.npy").read_bytes()[:200])
-    with pytest.raises(InputError, match=r"ops.npy cannot be read as settings"):
+    with pytest.raises(CascadeError, match=r"ops.npy cannot be read as settings"):
         Suite2pPlane(plane.folder).read()
 
 
@@ -179,14 +179,14 @@ def test_combined_is_never_taken(tmp_path, monkeypatch):
 
 
 def test_nothing_to_run_on(tmp_path, run):
-    with pytest.raises(InputError, match="holds no suite2p plane"):
+    with pytest.raises(CascadeError, match="holds no suite2p plane"):
         run(tmp_path)
 
 
 def test_f_and_fneu_of_different_runs_are_refused(plane, run):
     np.save(plane.folder / "Fneu.npy", plane.neuropil[:-1])
     before = hashes(plane.folder)
-    with pytest.raises(InputError, match=r"F.npy has the shape \(6, 900\), but Fneu.npy has \(5, 900\)"):
+    with pytest.raises(CascadeError, match=r"F.npy has the shape \(6, 900\), but Fneu.npy has \(5, 900\)"):
         run(plane.folder)
     assert hashes(plane.folder) == before
 
@@ -204,7 +204,7 @@ def test_a_truncated_f_is_one_clear_error(plane):
     content = (plane.folder / "F.npy").read_bytes()
     for length in (0, 5, 100, 128, 1000, len(content) - 1):
         (plane.folder / "F.npy").write_bytes(content[:length])
-        with pytest.raises(InputError, match=r"F.npy (cannot be read as an array|is empty)"):
+        with pytest.raises(CascadeError, match=r"F.npy (cannot be read as an array|is empty)"):
             Suite2pPlane(plane.folder).read()
 
 
@@ -217,7 +217,7 @@ def test_any_damaged_header_of_f_is_one_clear_error(plane):
         (plane.folder / "F.npy").write_bytes(damaged)
         try:
             Suite2pPlane(plane.folder).read()
-        except InputError as error:
+        except CascadeError as error:
             assert "F.npy" in str(error)
 
 
@@ -235,18 +235,18 @@ def test_any_damaged_header_of_f_is_one_clear_error(plane):
 )
 def test_an_f_of_the_wrong_kind_is_one_clear_error(plane, array, message):
     np.save(plane.folder / "F.npy", array)
-    with pytest.raises(InputError, match=rf"F.npy.*({message})"):
+    with pytest.raises(CascadeError, match=rf"F.npy.*({message})"):
         Suite2pPlane(plane.folder).read()
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04" + b"0" * 50, b"text" * 100])
 def test_an_f_that_is_no_array_is_one_clear_error(plane, content):
     (plane.folder / "F.npy").write_bytes(content)
-    with pytest.raises(InputError, match=r"F.npy cannot be read as an array"):
+    with pytest.raises(CascadeError, match=r"F.npy cannot be read as an array"):
         Suite2pPlane(plane.folder).read()
     with (plane.folder / "F.npy").open("wb") as file:
         np.savez(file, F=plane.fluorescence)
-    with pytest.raises(InputError, match=r"F.npy is an archive"):
+    with pytest.raises(CascadeError, match=r"F.npy is an archive"):
         Suite2pPlane(plane.folder).read()
 
 
@@ -264,7 +264,7 @@ def test_an_iscell_that_does_not_fit_is_ignored_aloud(plane, run, array, message
     np.save(plane.folder / "iscell.npy", array)
     (report,) = run(plane.folder)
     assert message in report.warnings
-    with pytest.raises(InputError, match="does not say which ROIs are cells: leave out --only-cells"):
+    with pytest.raises(CascadeError, match="does not say which ROIs are cells: leave out --only-cells"):
         run(plane.folder, only_cells=True, existing="overwrite")
 
 
@@ -358,16 +358,16 @@ def test_the_second_channel_has_results_of_its_own(tmp_path, run):
     np.testing.assert_allclose(np.load(plane.folder / "cascade_chan2_dff.npy"), dff, atol=1e-6)
     assert set(record(plane.folder, "cascade_chan2.json")["input"]) == {"F_chan2.npy", "Fneu_chan2.npy"}
 
-    with pytest.raises(InputError, match="cannot be replaced with spikes of channel 2"):
+    with pytest.raises(CascadeError, match="cannot be replaced with spikes of channel 2"):
         run(plane.folder, channel=2, replace_spikes=True, existing="overwrite")
     Suite2pPlane(plane.folder, 2).restore()
     assert hashes(plane.folder) == first
 
 
 def test_channels_that_are_not_there(plane, run):
-    with pytest.raises(InputError, match="no suite2p plane with traces of channel 2"):
+    with pytest.raises(CascadeError, match="no suite2p plane with traces of channel 2"):
         run(plane.folder, channel=2)
-    with pytest.raises(InputError, match="channels 1 and 2, not 3"):
+    with pytest.raises(CascadeError, match="channels 1 and 2, not 3"):
         Suite2pPlane(plane.folder, 3)
 
 
@@ -498,7 +498,7 @@ def test_results_do_not_depend_on_the_number_of_threads(plane, run):
 )
 def test_wrong_options_are_refused(plane, run, options, message):
     before = hashes(plane.folder)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(CascadeError, match=message):
         run(plane.folder, **options)
     assert hashes(plane.folder) == before
 
@@ -509,7 +509,7 @@ def test_wrong_options_are_refused(plane, run, options, message):
 def test_results_that_are_there(plane, run):
     run(plane.folder)
     before = hashes(plane.folder)
-    with pytest.raises(InputError, match="has results already: pass --existing overwrite or skip"):
+    with pytest.raises(CascadeError, match="has results already: pass --existing overwrite or skip"):
         run(plane.folder)
     (report,) = run(plane.folder, existing="skip")
     assert (report.status, report.message) == ("skipped", "results are there already")
@@ -532,7 +532,7 @@ def test_results_of_other_traces_are_stale(plane, run):
         np.save(plane.folder / f"{name}.npy", np.vstack([array, array[:1]]))
     assert container.is_stale()
     assert "stale" in inspect_container(container)["results"]
-    with pytest.raises(InputError, match="stale: the traces have changed since"):
+    with pytest.raises(CascadeError, match="stale: the traces have changed since"):
         run(plane.folder)
     (report,) = run(plane.folder, existing="skip")
     assert "stale" in report.message
@@ -578,7 +578,11 @@ def test_restore_after_overwriting_several_times(plane, run, replaced):
     before = hashes(plane.folder)
     for noise_level, replace_spikes in zip((1.0, 2.0, 4.0), replaced, strict=True):
         run(plane.folder, noise_level=noise_level, replace_spikes=replace_spikes, existing="overwrite")
-    assert hashes(plane.folder)["spks_suite2p.npy"] == before["spks.npy"]
+    # the last run decides: without replacing, suite2p's own are back
+    kept = "spks_suite2p.npy" if replaced[-1] else "spks.npy"
+    after = hashes(plane.folder)
+    assert after[kept] == before["spks.npy"]
+    assert ("spks_suite2p.npy" in after) == replaced[-1]
     Suite2pPlane(plane.folder).restore()
     assert hashes(plane.folder) == before
 
@@ -615,7 +619,7 @@ def test_a_backup_without_a_record_is_never_overwritten(plane, run):
     run(plane.folder, replace_spikes=True)
     (plane.folder / "cascade.json").unlink()
     left = hashes(plane.folder)
-    with pytest.raises(InputError, match=r"spks_suite2p.npy, but no record of the run that made it: rename it"):
+    with pytest.raises(CascadeError, match=r"spks_suite2p.npy, but no record of the run that made it: rename it"):
         run(plane.folder, replace_spikes=True)
     assert hashes(plane.folder) == left
     assert any("nothing tells which is suite2p's" in text for text in Suite2pPlane(plane.folder).restore())
@@ -627,7 +631,7 @@ def test_a_backup_without_a_record_is_never_overwritten(plane, run):
 def test_there_must_be_spikes_to_replace(plane, run):
     (plane.folder / "spks.npy").unlink()
     before = hashes(plane.folder)
-    with pytest.raises(InputError, match=r"no spks.npy to replace"):
+    with pytest.raises(CascadeError, match=r"no spks.npy to replace"):
         run(plane.folder, replace_spikes=True)
     assert hashes(plane.folder) == before
 
@@ -637,9 +641,9 @@ def test_a_damaged_record_is_one_clear_error(plane, run, content):
     run(plane.folder, replace_spikes=True)
     (plane.folder / "cascade.json").write_text(content)
     message = r"cascade.json cannot be read: remove it.*and rename spks_suite2p.npy to spks.npy"
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(CascadeError, match=message):
         run(plane.folder, existing="overwrite")
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(CascadeError, match=message):
         Suite2pPlane(plane.folder).restore()
 
 
@@ -658,7 +662,7 @@ def test_a_read_only_folder(plane, run):
     before = hashes(plane.folder)
     plane.folder.chmod(0o555)
     try:
-        with pytest.raises(InputError, match="plane0 cannot be changed: Permission denied"):
+        with pytest.raises(CascadeError, match="plane0 cannot be changed: Permission denied"):
             run(plane.folder)
     finally:
         plane.folder.chmod(0o755)
@@ -669,7 +673,7 @@ def test_a_failing_plane_leaves_those_before_it_complete(tmp_path, run):
     planes = make_recording(tmp_path, 2)
     np.save(planes[1].folder / "Fneu.npy", np.ones((2, 2)))
     before = hashes(planes[1].folder)
-    with pytest.raises(InputError, match=r"plane1.*must come from the same run"):
+    with pytest.raises(CascadeError, match=r"plane1.*must come from the same run"):
         run(tmp_path)
     assert (planes[0].folder / "cascade.json").is_file()
     assert hashes(planes[1].folder) == before

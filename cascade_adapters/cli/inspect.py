@@ -16,8 +16,8 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(paths, frame_rate, channel, as_json) -> None:
     """Say what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Nothing is written."""
-    from cascade_adapters.batch import find_all
     from cascade_adapters.inspection import inspect_container
+    from cascade_adapters.registry import find_all
     from cascade_engine.errors import CascadeError
 
     containers, failures = find_all(paths, channel=channel)
@@ -31,7 +31,7 @@ def command(paths, frame_rate, channel, as_json) -> None:
         click.echo(json.dumps(found, indent=1))
     else:
         for facts in found:
-            click.echo(_describe(facts))
+            click.echo(_describe(facts), err="problem" in facts)
     if any("problem" in facts for facts in found):
         sys.exit(1)
 

@@ -53,10 +53,11 @@ def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_w
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
-    from cascade_adapters.batch import find_all, process_all
+    from cascade_adapters.batch import process_all
     from cascade_adapters.cli.text import describe_report
     from cascade_adapters.dff import Baseline
     from cascade_adapters.pipeline import Options
+    from cascade_adapters.registry import find_all
     from cascade_engine.models.store import DEFAULT_MODEL, load_model
     from cascade_engine.noise import as_frame_rate
 
@@ -78,7 +79,7 @@ def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_w
 
     def announce(report) -> None:
         if not as_json:
-            click.echo(describe_report(report))
+            click.echo(describe_report(report), err=report.status == "failed")
 
     for failure in reports:
         announce(failure)

@@ -8,8 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from cascade_adapters.batch import process_all
 from cascade_adapters.dff import Baseline
-from cascade_adapters.pipeline import Options, Report, process
+from cascade_adapters.pipeline import Options, Report
 from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
 from cascade_engine.models.store import load_model
@@ -38,13 +39,14 @@ def run_on_folder(folder: str | Path, channel: int = 1, **options: Any) -> list[
     Raises
     ------
     CascadeError
-        If there is no plane, or a plane cannot be processed; planes before it are complete, it is as it was.
+        If there is no plane; or, once all planes have had their turn, if some could not be processed: they are as they
+        were, the others are complete.
     """
-    planes = Suite2pPlane.find(Path(folder), channel)
-    if not planes:
-        raise InputError(f"{folder} holds no suite2p plane with traces of channel {channel}")
-    chosen = _options(options)
-    return [process(plane, chosen) for plane in planes]
+    reports = _run_planes(Path(folder), channel, _options(options))
+    failed = [report.message for report in reports if report.status == "failed"]
+    if failed:
+        raise CascadeError("; ".join(failed))
+    return reports
 
 
 def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
@@ -86,24 +88,36 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
     options = {"existing": "overwrite", **(cascade or {})}
     channel = options.pop("channel", 1)
     Suite2pPlane(Path(), channel)
-    load_model(_options(options).model)
+    chosen = _options(options)
+    load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)
-    reports = []
+    failures, doubts = [], []
     try:
         folders = _output_folders(result, args, kwargs)
     except CascadeError as error:
-        folders = []
-        warnings.warn(f"suite2p has finished, but spikes were not inferred: {error}", CascadeWarning, stacklevel=2)
+        folders, failures = [], [str(error)]
     for folder in folders:
         try:
-            reports += run_on_folder(folder, channel, **options)
+            reports = _run_planes(folder, channel, chosen)
         except CascadeError as error:
-            warnings.warn(f"suite2p has finished, but spikes were not inferred: {error}", CascadeWarning, stacklevel=2)
-    for report in reports:
-        for text in report.warnings:
-            warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=2)
+            failures.append(str(error))
+            continue
+        failures += [report.message for report in reports if report.status == "failed"]
+        doubts += [f"{report.path}: {text}" for report in reports for text in report.warnings]
+    for text in failures:
+        text = f"suite2p has finished, but spikes were not inferred: {text}"
+        warnings.warn(text, CascadeWarning, stacklevel=2)
+    for text in doubts:
+        warnings.warn(text, CascadeWarning, stacklevel=2)
     return result
+
+
+def _run_planes(folder: Path, channel: int, options: Options) -> list[Report]:
+    planes = Suite2pPlane.find(folder, channel)
+    if not planes:
+        raise InputError(f"{folder} holds no suite2p plane with traces of channel {channel}")
+    return process_all(planes, options)
 
 
 def _options(given: Mapping[str, Any]) -> Options:

@@ -49,9 +49,19 @@ class Suite2pPlane(Container):
         self._record = f"{prefix}.json"
         self._arrays = {name: f"{prefix}_{name}.npy" for name in ("spike_prob", "dff", "noise_levels")}
 
+    @property
+    def identity(self) -> tuple:
+        """Kind, folder and channel."""
+        return (*super().identity, self.channel)
+
     @classmethod
-    def find(cls, path: Path, channel: int = 1, **_: Any) -> list[Suite2pPlane]:
-        """Planes at or below `path`; ``combined`` repeats them, padded with zeros, and is left out."""
+    def find(cls, path: Path, channel: int | None = 1, **_: Any) -> list[Suite2pPlane]:
+        """Planes at or below `path`, for one channel or (None) for both.
+
+        The folder ``combined`` repeats the planes, padded with zeros, and is left out.
+        """
+        if channel is None:
+            return [plane for each in (1, 2) for plane in cls.find(path, each)]
         name = "F.npy" if channel == 1 else "F_chan2.npy"
         if path.is_file():
             files = [path] if path.name == name else []
@@ -115,21 +125,26 @@ class Suite2pPlane(Container):
             raise InputError(f"{path} cannot be read: remove it together with the other cascade files{backup}")
         return content
 
-    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
-        """Write results beside ``spks.npy``; see `Container.write`."""
-        earlier = self.results() or {}
-        provenance = dict(results.provenance)
-        arrays = {name: getattr(results, name) for name in self._arrays}
-        if replace_spikes and self.channel != 1:
+    def check_replaceable(self) -> None:
+        """Refuse to replace ``spks.npy`` where that would make no sense or could lose suite2p's own."""
+        if self.channel != 1:
             raise InputError(f"{_SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
-        if replace_spikes and not (self.path / _SPIKES).is_file():
+        if not (self.path / _SPIKES).is_file():
             raise InputError(f"{self.path} has no {_SPIKES} to replace")
-        if replace_spikes and "spks" not in earlier and (self.path / _SPIKES_BACKUP).is_file():
+        if "spks" not in (self.results() or {}) and (self.path / _SPIKES_BACKUP).is_file():
             # spks.npy may be ours although its record is lost: a new backup would destroy suite2p's own
             raise InputError(
                 f"{self.path} has a {_SPIKES_BACKUP}, but no record of the run that made it: rename it to {_SPIKES} "
                 f"if {_SPIKES} was written by cascade, remove it otherwise"
             )
+
+    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
+        """Write results beside ``spks.npy``; see `Container.write`."""
+        earlier = self.results() or {}
+        provenance = dict(results.provenance)
+        arrays = {name: getattr(results, name) for name in self._arrays}
+        if replace_spikes:
+            self.check_replaceable()
         with change_folder(self.path) as transaction:
             for name, file_name in self._arrays.items():
                 _save(transaction, file_name, arrays[name])
@@ -144,8 +159,9 @@ class Suite2pPlane(Container):
                 _save(transaction, _SPIKES, rates)
                 written.append(_SPIKES)
                 provenance["spks"] = sha256(transaction.staged(_SPIKES))
-            elif "spks" in earlier:
-                provenance["spks"] = earlier["spks"]
+            elif self._spikes_are_ours(earlier) and (self.path / _SPIKES_BACKUP).is_file():
+                transaction.move(_SPIKES_BACKUP, _SPIKES)
+                written.append(_SPIKES)
             with transaction.writing(self._record) as file:
                 file.write(json.dumps(provenance, indent=1, allow_nan=False).encode())
             written.append(self._record)
