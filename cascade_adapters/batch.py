@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cascade_adapters.base import Container
-from cascade_adapters.pipeline import Options, Report, process
+from cascade_adapters.options import Options
+from cascade_adapters.pipeline import process
+from cascade_adapters.report import Report
 from cascade_engine.errors import CascadeError
 
 

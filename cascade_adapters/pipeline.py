@@ -2,125 +2,17 @@
 
 from __future__ import annotations
 
-import platform
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
-from typing import Any
-
 import numpy as np
 
-import cascade_engine
 from cascade_adapters.base import Container, Results, Traces
-from cascade_adapters.dff import Baseline, DeltaF, delta_f_over_f
+from cascade_adapters.dff import DeltaF, delta_f_over_f
+from cascade_adapters.options import Options
+from cascade_adapters.provenance import describe_run
+from cascade_adapters.report import Report
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference, infer
-from cascade_engine.models.store import DEFAULT_MODEL, load_model
-from cascade_engine.noise import as_frame_rate, noise_levels
-
-EXISTING = ("error", "skip", "overwrite")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user can choose.
-
-    Attributes
-    ----------
-    model : str
-        Name or folder of the model.
-    frame_rate : float or None
-        Frame rate per plane in Hz, instead of the container's.
-    neuropil_coefficient : float or None
-        Instead of the container's.
-    baseline : Baseline
-        How F0 is found.
-    noise_level : float or None
-        Noise level (percent per sqrt(Hz)) by which to choose networks, instead of each ROI's own.
-    threshold : {0, 1, False}
-        As in `cascade_engine.infer`.
-    only_cells : bool
-        Predict only ROIs that the container takes for cells; the others get NaN.
-    replace_spikes : bool
-        Put the rates in the place of the container's own deconvolved traces.
-    existing : {"error", "skip", "overwrite"}
-        What to do where results are.
-    n_threads : int or None
-        Threads; default: all processors.
-    progress : bool
-        Show a progress bar.
-    """
-
-    model: str = DEFAULT_MODEL
-    frame_rate: float | None = None
-    neuropil_coefficient: float | None = None
-    baseline: Baseline = field(default_factory=Baseline)
-    noise_level: float | None = None
-    threshold: float | bool = 0
-    only_cells: bool = False
-    replace_spikes: bool = False
-    existing: str = "error"
-    n_threads: int | None = None
-    progress: bool = False
-
-    def __post_init__(self):
-        if self.existing not in EXISTING:
-            raise InputError(f"existing must be one of {', '.join(EXISTING)}, but it is {self.existing!r}")
-        if not (self.threshold is False or self.threshold in (0, 1)):
-            raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
-        if self.frame_rate is not None:
-            as_frame_rate(self.frame_rate)
-        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient < np.inf:
-            raise InputError(f"the neuropil coefficient must be 0 or above, but it is {self.neuropil_coefficient}")
-        if self.noise_level is not None and not 0 < self.noise_level < np.inf:
-            raise InputError(f"the noise level must be above 0, but it is {self.noise_level}")
-
-
-@dataclass
-class Report:
-    """What happened to one recording.
-
-    Attributes
-    ----------
-    path : str
-        Where it lies.
-    kind : str
-        Kind of container.
-    status : {"done", "skipped", "planned", "failed"}
-        How it ended.
-    message : str
-        Why it failed or was skipped.
-    n_rois, n_frames : int
-        Its size.
-    frame_rate : float
-        In Hz.
-    noise_level : float or None
-        Median noise level over ROIs, in percent per sqrt(Hz).
-    without_prediction : dict of str to str
-        Reason for each ROI (by its number) that has no prediction.
-    guarded : int
-        ROIs in which F0 lay below the noise somewhere.
-    warnings : list of str
-        What is doubtful.
-    written : list of str
-        Files or datasets.
-    """
-
-    path: str
-    kind: str
-    status: str = "done"
-    message: str = ""
-    n_rois: int = 0
-    n_frames: int = 0
-    frame_rate: float = 0.0
-    noise_level: float | None = None
-    without_prediction: dict[str, str] = field(default_factory=dict)
-    guarded: int = 0
-    warnings: list[str] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+from cascade_engine.models.store import load_model
+from cascade_engine.noise import noise_levels
 
 
 def process(container: Container, options: Options, dry_run: bool = False) -> Report:
@@ -176,6 +68,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         noise_level=options.noise_level,
         segments=traces.segments,
         threshold=options.threshold,
+        check_units=False,  # it is dF/F for sure: computed here
         n_threads=options.n_threads,
         progress=options.progress,
     )
@@ -187,7 +80,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         spike_prob=inference.spike_prob,
         dff=delta.dff,
         noise_levels=inference.noise_levels.astype(np.float32),
-        provenance=_provenance(traces, options, delta, inference, notes, report.warnings, fingerprint),
+        provenance=describe_run(traces, options, delta, inference, notes, report.warnings, fingerprint),
     )
     report.written = container.write(results, options.replace_spikes)
     return report
@@ -233,50 +126,3 @@ def _notes(delta: DeltaF, inference: Inference) -> list[str]:
 
 def _median(levels: np.ndarray) -> float | None:
     return float(np.nanmedian(levels)) if np.isfinite(levels).any() else None
-
-
-def _provenance(traces, options: Options, delta: DeltaF, inference: Inference, notes, warnings, fingerprint) -> dict:
-    config = inference.model.config
-    return {
-        "format": 1,
-        "what": "expected spikes per frame; multiply by frame_rate_hz for Hz",
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "software": {
-            "cascade-spikes": cascade_engine.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
-        "model": {
-            "name": inference.model.name,
-            "fingerprint": inference.model.fingerprint,
-            "frame_rate_hz": config.sampling_rate,
-            "smoothing_s": config.smoothing,
-            "kernel": config.kernel,
-        },
-        "parameters": {
-            "neuropil_coefficient": traces.neuropil_coefficient,
-            "neuropil_subtracted": traces.neuropil is not None,
-            "baseline": asdict(options.baseline),
-            "noise_level": options.noise_level,
-            "threshold": options.threshold,
-            "only_cells": options.only_cells,
-        },
-        "recording": {
-            "n_rois": int(traces.fluorescence.shape[0]),
-            "n_frames": int(traces.fluorescence.shape[1]),
-            "frame_rate_hz": traces.frame_rate,
-            "frame_rate_source": traces.frame_rate_source,
-            "frames_per_session": traces.segments,
-        },
-        "input": fingerprint,
-        "rois": {
-            "without_prediction": {str(roi): note for roi, note in enumerate(notes) if note},
-            "guarded_frames": {
-                str(roi): int(delta.guarded_frames[roi]) for roi in np.flatnonzero(delta.guarded_frames)
-            },
-            "network_noise_level": [
-                None if np.isnan(level) else float(level) for level in inference.network_noise_levels
-            ],
-        },
-        "warnings": warnings,
-    }

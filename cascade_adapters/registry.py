@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cascade_adapters.base import Container
-from cascade_adapters.pipeline import Report
+from cascade_adapters.report import Report
 from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import CascadeError, InputError
 

@@ -56,7 +56,7 @@ def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_w
     from cascade_adapters.batch import process_all
     from cascade_adapters.cli.text import describe_report
     from cascade_adapters.dff import Baseline
-    from cascade_adapters.pipeline import Options
+    from cascade_adapters.options import Options
     from cascade_adapters.registry import find_all
     from cascade_engine.models.store import DEFAULT_MODEL, load_model
     from cascade_engine.noise import as_frame_rate

@@ -10,7 +10,8 @@ from typing import Any
 
 from cascade_adapters.batch import process_all
 from cascade_adapters.dff import Baseline
-from cascade_adapters.pipeline import Options, Report
+from cascade_adapters.options import Options
+from cascade_adapters.report import Report
 from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
 from cascade_engine.models.store import load_model
@@ -28,7 +29,7 @@ def run_on_folder(folder: str | Path, channel: int = 1, **options: Any) -> list[
     channel : {1, 2}
         Channel whose traces are used.
     **options
-        Fields of `cascade_adapters.pipeline.Options`; ``baseline`` may be the name of a method, with
+        Fields of `cascade_adapters.options.Options`; ``baseline`` may be the name of a method, with
         ``baseline_window_s`` and ``baseline_percentile`` beside it.
 
     Returns

@@ -1,0 +1,69 @@
+"""What the user can choose about a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cascade_adapters.dff import Baseline
+from cascade_engine.errors import InputError
+from cascade_engine.models.store import DEFAULT_MODEL
+from cascade_engine.noise import as_frame_rate
+
+EXISTING = ("error", "skip", "overwrite")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user can choose.
+
+    Attributes
+    ----------
+    model : str
+        Name or folder of the model.
+    frame_rate : float or None
+        Frame rate per plane in Hz, instead of the container's.
+    neuropil_coefficient : float or None
+        Instead of the container's.
+    baseline : Baseline
+        How F0 is found.
+    noise_level : float or None
+        Noise level (percent per sqrt(Hz)) by which to choose networks, instead of each ROI's own.
+    threshold : {0, 1, False}
+        As in `cascade_engine.infer`.
+    only_cells : bool
+        Predict only ROIs that the container takes for cells; the others get NaN.
+    replace_spikes : bool
+        Put the rates in the place of the container's own deconvolved traces.
+    existing : {"error", "skip", "overwrite"}
+        What to do where results are.
+    n_threads : int or None
+        Threads; default: all processors.
+    progress : bool
+        Show a progress bar.
+    """
+
+    model: str = DEFAULT_MODEL
+    frame_rate: float | None = None
+    neuropil_coefficient: float | None = None
+    baseline: Baseline = field(default_factory=Baseline)
+    noise_level: float | None = None
+    threshold: float | bool = 0
+    only_cells: bool = False
+    replace_spikes: bool = False
+    existing: str = "error"
+    n_threads: int | None = None
+    progress: bool = False
+
+    def __post_init__(self):
+        if self.existing not in EXISTING:
+            raise InputError(f"existing must be one of {', '.join(EXISTING)}, but it is {self.existing!r}")
+        if not (self.threshold is False or self.threshold in (0, 1)):
+            raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
+        if self.frame_rate is not None:
+            as_frame_rate(self.frame_rate)
+        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient < np.inf:
+            raise InputError(f"the neuropil coefficient must be 0 or above, but it is {self.neuropil_coefficient}")
+        if self.noise_level is not None and not 0 < self.noise_level < np.inf:
+            raise InputError(f"the noise level must be above 0, but it is {self.noise_level}")
