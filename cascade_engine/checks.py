@@ -79,7 +79,7 @@ def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None
     """
     if not usable.any():
         return
-    middle = float(np.median([np.nanmedian(trace) for trace in dff[usable]]))
+    middle = float(np.median([np.nanmedian(dff[i]) for i in np.flatnonzero(usable)]))
     if middle > _RAW_MEDIAN:
         raise InputError(
             f"the median of dF/F is {middle:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %), "

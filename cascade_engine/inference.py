@@ -149,8 +149,9 @@ def infer(
     longest = max((part.stop - part.start for part in parts), default=0)
     notes = unusable_reasons(dff, config.windowsize, longest)
     usable = np.array([not note for note in notes], dtype=bool)
-    levels = np.full(n_neurons, np.nan)
-    levels[usable] = noise_levels(dff[usable], frame_rate, segments)
+    with np.errstate(invalid="ignore"):  # infinite values, of neurons that are not used
+        levels = noise_levels(dff, frame_rate, segments)
+    levels[~usable] = np.nan
     if check_units:
         refuse_other_units(dff, levels, usable)
     chosen = levels if noise_level is None else _given_levels(noise_level, n_neurons)

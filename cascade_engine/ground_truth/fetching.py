@@ -116,7 +116,9 @@ def _retrieve(url: str, folder: Path, name: str) -> Path:
     try:
         return Path(pooch.retrieve(url, known_hash=None, fname=name, path=folder))
     except Exception as error:  # requests and urllib3 raise many kinds
-        raise InputError(f"{url} cannot be downloaded: {error}") from None
+        response = getattr(error, "response", None)
+        reason = f"status {response.status_code}" if response is not None else type(error).__name__
+        raise InputError(f"{url} cannot be downloaded ({reason}): check the network and try again") from None
 
 
 def _git_hash(path: Path) -> str:
