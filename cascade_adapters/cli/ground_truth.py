@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cascade_engine.ground_truth import Neuron
 
 _positive = click.FloatRange(0, min_open=True)
 _root_option = click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
@@ -19,9 +23,9 @@ def command() -> None:
 @command.command("list")
 @_root_option
 def list_command(ground_truth: Path | None) -> None:
-    """List the public datasets, and which of them are here."""
+    """List the public datasets, and what those that are here hold: neurons, minutes, spikes, rates, noise levels."""
     from cascade_engine.errors import InputError
-    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue
+    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
 
     try:
         root = ground_truth_root(ground_truth)
@@ -31,16 +35,17 @@ def list_command(ground_truth: Path | None) -> None:
             raise
         root, present = None, {}
         click.echo(f"{error}\n")
-    for key, entry in load_catalogue().items():
-        neurons = "?" if entry.n_neurons is None else entry.n_neurons
-        here = "here" if entry.folder in present else ""
-        place = f"{entry.species} {entry.area}, {entry.cell_type}"
-        click.echo(f"{key}  {entry.indicator:<12} {place:<45.45} {neurons:>3} neurons  {here}")
-    own = [name for name in present if name not in {entry.folder for entry in load_catalogue().values()}]
-    for name in own:
-        click.echo(f"own   {name}")
+    catalogue = {entry.folder: entry for entry in load_catalogue().values()}
+    click.echo(f"{'':4}  {'indicator':12} {'recorded in':44} {'neurons':>7} {_SUMMARY_HEADER}")
+    for name in [*catalogue, *(name for name in present if name not in catalogue)]:
+        entry = catalogue.get(name)
+        what = f"{entry.species} {entry.area}, {entry.cell_type}" if entry else name
+        key, indicator = (entry.key, entry.indicator) if entry else ("own", "")
+        neurons = load_dataset(present[name]).neurons if name in present else None
+        held = "not here" if neurons is None else f"{len(neurons):7} {_summary(neurons)}"
+        click.echo(f"{key:4}  {indicator:12} {what:44.44} {held}")
     if root:
-        click.echo(f"\n{len(present)} datasets in {root}")
+        click.echo(f"\n{len(present)} datasets in {root}; noise levels in % per sqrt(Hz) at the native frame rate")
 
 
 @command.command("show")
@@ -48,11 +53,8 @@ def list_command(ground_truth: Path | None) -> None:
 @_root_option
 def show_command(dataset: str, ground_truth: Path | None) -> None:
     """Show DATASET (DS09, or a folder's name): neurons, minutes, spikes, frame rates, noise levels."""
-    import numpy as np
-
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
-    from cascade_engine.noise import noise_levels
 
     catalogue = load_catalogue()
     entry = next((item for item in catalogue.values() if dataset in (item.key, item.folder)), None)
@@ -70,17 +72,32 @@ def show_command(dataset: str, ground_truth: Path | None) -> None:
     name = entry.folder if entry else dataset
     if name not in present:
         raise InputError(f"there is no dataset {name} here: 'cascade ground-truth list' shows what there is")
-    click.echo("  neuron: recordings, minutes, spikes, frame rate (Hz), noise level (% per sqrt(Hz))")
+    click.echo(f"  {'neuron':50} {'recordings':>10} {_SUMMARY_HEADER}")
     for neuron in load_dataset(present[name]).neurons:
-        if not neuron.recordings:
-            click.echo(f"  {neuron.cell}: none")
-            continue
-        rate = np.median([recording.frame_rate for recording in neuron.recordings])
-        level = np.median([noise_levels(item.dff[np.newaxis], item.frame_rate)[0] for item in neuron.recordings])
-        click.echo(
-            f"  {neuron.cell}: {len(neuron.recordings)}, {neuron.duration_s / 60:.1f}, {neuron.n_spikes}, {rate:.1f}, "
-            f"{level:.1f}"
-        )
+        click.echo(f"  {neuron.cell:50.50} {len(neuron.recordings):10} {_summary([neuron])}")
+        for note in neuron.notes:
+            click.echo(f"    {note}")
+
+
+_SUMMARY_HEADER = " minutes   spikes    rate (Hz)  noise level"
+
+
+def _summary(neurons: list[Neuron]) -> str:
+    """Minutes, spikes, frame rates (Hz) and median noise level, as columns."""
+    import numpy as np
+
+    from cascade_engine.noise import noise_levels
+
+    recordings = [recording for neuron in neurons for recording in neuron.recordings]
+    if not recordings:
+        return "nothing that can be used"
+    minutes = sum(neuron.duration_s for neuron in neurons) / 60
+    spikes = sum(neuron.n_spikes for neuron in neurons)
+    rates = [recording.frame_rate for recording in recordings]
+    low, high = f"{min(rates):.1f}", f"{max(rates):.1f}"
+    rate = low if low == high else f"{low}-{high}"
+    level = np.median([noise_levels(item.dff[np.newaxis], item.frame_rate)[0] for item in recordings])
+    return f"{minutes:8.1f} {spikes:8d} {rate:>12} {level:12.1f}"
 
 
 @command.command("fetch")

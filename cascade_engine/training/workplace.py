@@ -104,7 +104,7 @@ class Workplace:
                 losses=losses,
                 seconds=seconds,
                 **{f"weight{i}": array for i, array in enumerate(network.get_weights())},
-                **{f"optimizer{i}": np.asarray(value) for i, value in enumerate(optimizer.variables)},
+                **{f"optimizer{i}": value.numpy() for i, value in enumerate(optimizer.variables)},
             )
 
     def restore(self, task: Task, network, optimizer) -> tuple[int, list[float], float]:
