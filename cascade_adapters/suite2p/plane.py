@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.base import Container, Results, Traces
-from cascade_adapters.suite2p.settings import read_settings, required_frame_rate
+from cascade_adapters.suite2p.settings import read_settings
 from cascade_adapters.transaction import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.files import sha256
-from cascade_engine.noise import as_frame_rate
 
 _SPIKES = "spks.npy"
 _SPIKES_BACKUP = "spks_suite2p.npy"
@@ -73,7 +72,7 @@ class Suite2pPlane(Container):
     def read(self, frame_rate: float | None = None, neuropil_coefficient: float | None = None) -> Traces:
         """Read F, Fneu and settings; see `Container.read`."""
         finish_interrupted(self.path)
-        settings = read_settings(self.path)
+        settings = read_settings(self.path, frame_rate, neuropil_coefficient)
         remarks = settings.remarks
         fluorescence = self._load(self._f)
         neuropil = self._load(self._fneu) if (self.path / self._fneu).is_file() else None
@@ -89,18 +88,12 @@ class Suite2pPlane(Container):
         if segments is not None and sum(segments) != n_frames:
             remarks.append(f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: seams were ignored")
             segments = None
-        if frame_rate is None:
-            rate, source = required_frame_rate(settings, self.path), settings.frame_rate_source
-        else:
-            rate, source = as_frame_rate(frame_rate), "given"
-            remarks = [remark for remark in remarks if not remark.startswith("fs in")]
-        coefficient = settings.neuropil_coefficient if neuropil_coefficient is None else neuropil_coefficient
         return Traces(
             fluorescence=fluorescence,
             neuropil=neuropil,
-            neuropil_coefficient=coefficient,
-            frame_rate=rate,
-            frame_rate_source=source,
+            neuropil_coefficient=settings.neuropil_coefficient,
+            frame_rate=settings.frame_rate,
+            frame_rate_source=settings.frame_rate_source,
             segments=segments,
             is_cell=self._read_iscell(n_rois, remarks),
             remarks=remarks,

@@ -7,7 +7,7 @@ one level up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,16 @@ import numpy as np
 
 from cascade_adapters.safe_pickle import load_settings
 from cascade_engine.errors import InputError
+from cascade_engine.noise import as_frame_rate
 
 #: suite2p's own default, assumed where the settings have none.
 DEFAULT_NEUROPIL_COEFFICIENT = 0.7
 
 _UNTOUCHED_RATE = 10.0
+
+
+#: The settings files that are there, in order of precedence, with their content.
+_Files = list[tuple[Path, dict[str, Any]]]
 
 
 @dataclass
@@ -28,10 +33,10 @@ class Suite2pSettings:
 
     Attributes
     ----------
-    frame_rate : float or None
+    frame_rate : float
         Frames per second per plane, in Hz.
     frame_rate_source : str
-        File and key that it comes from.
+        File and key that it comes from, or "given".
     neuropil_coefficient : float
         Part of Fneu to subtract.
     frames_per_session : list of int or None
@@ -40,20 +45,26 @@ class Suite2pSettings:
         What is doubtful.
     """
 
-    frame_rate: float | None = None
-    frame_rate_source: str = ""
-    neuropil_coefficient: float = DEFAULT_NEUROPIL_COEFFICIENT
-    frames_per_session: list[int] | None = None
-    remarks: list[str] = field(default_factory=list)
+    frame_rate: float
+    frame_rate_source: str
+    neuropil_coefficient: float
+    frames_per_session: list[int] | None
+    remarks: list[str]
 
 
-def read_settings(plane: Path) -> Suite2pSettings:
+def read_settings(
+    plane: Path, frame_rate: float | None = None, neuropil_coefficient: float | None = None
+) -> Suite2pSettings:
     """Read the settings of a plane's folder.
 
     Parameters
     ----------
     plane : Path
         Folder with F.npy.
+    frame_rate : float, optional
+        Given by the user, in Hz; takes precedence.
+    neuropil_coefficient : float, optional
+        Given by the user; takes precedence.
 
     Returns
     -------
@@ -63,54 +74,64 @@ def read_settings(plane: Path) -> Suite2pSettings:
     Raises
     ------
     InputError
-        If a settings file is damaged.
+        If a settings file is damaged, or there is no frame rate.
     """
     candidates = [plane / name for name in ("ops.npy", "settings.npy", "db.npy", "reg_outputs.npy")]
     candidates += [plane.parent / name for name in ("settings.npy", "db.npy")]
     files = [(path, load_settings(path)) for path in candidates if path.is_file()]
-    settings = Suite2pSettings()
-    if not files:
-        settings.remarks.append("no ops.npy and no settings.npy: suite2p's defaults were assumed")
-
-    rate, source = _first(files, ("fs",))
-    if rate is not None:
-        settings.frame_rate, settings.frame_rate_source = _positive_number(rate), f"fs in {source}"
-        if settings.frame_rate is None:
-            settings.remarks.append(f"fs in {source} is {rate!r}, not a frame rate")
-        elif settings.frame_rate == _UNTOUCHED_RATE:
-            settings.remarks.append(
-                f"fs in {source} is 10 Hz, suite2p's default, which may never have been set: check it, and pass "
-                "--frame-rate if it is another"
-            )
-        elif settings.frame_rate <= 1:
-            settings.remarks.append(
-                f"fs in {source} is {settings.frame_rate:g} Hz, too slow for most recordings: check it, and pass "
-                "--frame-rate if it is another"
-            )
-
-    coefficient, source = _first(files, ("neucoeff", "extraction.neuropil_coefficient"))
-    if coefficient is not None:
-        value = _number(coefficient)
-        if value is not None and 0 <= value <= 2:
-            settings.neuropil_coefficient = value
-        else:
-            settings.remarks.append(
-                f"the neuropil coefficient in {source} is {coefficient!r}: {DEFAULT_NEUROPIL_COEFFICIENT} was taken, "
-                "pass --neuropil-coefficient for another"
-            )
-
-    counts, _ = _first(files, ("frames_per_folder", "nframes_per_folder"))
-    if counts is not None:
-        try:
-            counts = [int(count) for count in np.atleast_1d(counts).ravel()]
-        except (TypeError, ValueError, OverflowError):
-            settings.remarks.append(f"frames_per_folder is {counts!r}: seams were ignored")
-            counts = []
-        settings.frames_per_session = counts if len(counts) > 1 else None
-    return settings
+    remarks = [] if files else ["no ops.npy and no settings.npy: suite2p's defaults were assumed"]
+    if frame_rate is None:
+        rate, rate_source = _frame_rate(files, plane, remarks)
+    else:
+        rate, rate_source = as_frame_rate(frame_rate), "given"
+    if neuropil_coefficient is None:
+        neuropil_coefficient = _neuropil_coefficient(files, remarks)
+    return Suite2pSettings(rate, rate_source, neuropil_coefficient, _frames_per_session(files, remarks), remarks)
 
 
-def _first(files: list[tuple[Path, dict[str, Any]]], keys: tuple[str, ...]) -> tuple[Any, str]:
+def _frame_rate(files: _Files, plane: Path, remarks: list[str]) -> tuple[float, str]:
+    found, source = _first(files, ("fs",))
+    rate = _number(found)
+    if rate is None or rate <= 0:
+        what = "no frame rate" if found is None else f"the frame rate {found!r}"
+        raise InputError(f"{plane} has {what} in its settings: pass --frame-rate (Hz per plane)")
+    doubt = ""
+    if rate == _UNTOUCHED_RATE:
+        doubt = "suite2p's default, which may never have been set"
+    elif rate <= 1:
+        doubt = "too slow for most recordings"
+    if doubt:
+        remarks.append(f"fs in {source} is {rate:g} Hz, {doubt}: check it, and pass --frame-rate if it is another")
+    return rate, f"fs in {source}"
+
+
+def _neuropil_coefficient(files: _Files, remarks: list[str]) -> float:
+    found, source = _first(files, ("neucoeff", "extraction.neuropil_coefficient"))
+    if found is None:
+        return DEFAULT_NEUROPIL_COEFFICIENT
+    value = _number(found)
+    if value is not None and 0 <= value <= 2:
+        return value
+    remarks.append(
+        f"the neuropil coefficient in {source} is {found!r}: {DEFAULT_NEUROPIL_COEFFICIENT} was taken, "
+        "pass --neuropil-coefficient for another"
+    )
+    return DEFAULT_NEUROPIL_COEFFICIENT
+
+
+def _frames_per_session(files: _Files, remarks: list[str]) -> list[int] | None:
+    found, _ = _first(files, ("frames_per_folder", "nframes_per_folder"))
+    if found is None:
+        return None
+    try:
+        counts = [int(count) for count in np.atleast_1d(found).ravel()]
+    except (TypeError, ValueError, OverflowError):
+        remarks.append(f"frames_per_folder is {found!r}: seams were ignored")
+        return None
+    return counts if len(counts) > 1 else None
+
+
+def _first(files: _Files, keys: tuple[str, ...]) -> tuple[Any, str]:
     """First value found under one of some keys, ``group.key`` for nested ones, and the name of its file."""
     for path, content in files:
         for key in keys:
@@ -128,15 +149,3 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if np.isfinite(number) else None
-
-
-def _positive_number(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and number > 0 else None
-
-
-def required_frame_rate(settings: Suite2pSettings, plane: Path) -> float:
-    """The frame rate (Hz), or an `InputError` that says how to give it."""
-    if settings.frame_rate is None:
-        raise InputError(f"{plane} has no frame rate in its settings: pass --frame-rate (Hz per plane)")
-    return settings.frame_rate
