@@ -120,7 +120,7 @@ class BatchMaker:
             source = self._sources[index]
             n_windows = len(source.dff) - self._reach
             length = min(self._length, n_windows)
-            # starting outside the recording is allowed for and cut, so that every window is drawn equally often
+            # starts beyond the ends are moved to them: windows near an end come at least as often as the others
             start = int(place * (n_windows + length - 1)) - (length - 1)
             start = min(max(start, 0), n_windows - length)
             frames = slice(start, start + length + self._reach)
