@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from scipy.ndimage import gaussian_filter1d
 
-from cascade_engine import Model, infer, load_model, score, smooth_spikes
+from cascade_engine import CascadeError, Model, infer, load_model, score, smooth_spikes
 from cascade_engine.files import replacing
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.records import Neuron
@@ -77,11 +77,13 @@ def main() -> None:
     parser.add_argument("--card", action="store_true", help="put the table into the model's card")
     arguments = parser.parse_args()
 
-    model = load_model(arguments.model)
+    try:
+        model, available = load_model(arguments.model), find_datasets(ground_truth_root())
+    except CascadeError as error:
+        sys.exit(str(error))
     smoothing = arguments.smooth_to or model.config.smoothing
     if smoothing < model.config.smoothing:
         sys.exit(f"{model.name} is smoothed with {model.config.smoothing} s already")
-    available = find_datasets(ground_truth_root())
     seen = {name.split("-")[0] for name in model.config.training_datasets}
     rows, summary = [], []
     for key in arguments.datasets:

@@ -7,6 +7,6 @@ from pathlib import Path
 
 def user_folder(name: str) -> Path:
     """Folder for the user's own data of one kind, in the platform's usual place; it need not exist."""
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("cascade-spikes")) / name
+    return platformdirs.user_data_path("cascade-spikes", appauthor=False) / name
