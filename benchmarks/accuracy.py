@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from cascade_engine import CascadeError, Model, infer, load_model, score, smooth_spikes
 from cascade_engine.files import replacing
-from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
 from cascade_engine.ground_truth.records import Neuron
 from cascade_engine.models.store import CARD_NAME
 from cascade_engine.resampling import add_noise, resample
@@ -47,6 +47,11 @@ def score_neuron(neuron: Neuron, model: Model, noise_level: float, smoothing: fl
         predicted.append(spike_prob)
         true.append(smooth_spikes(resampled.counts, resampled.frame_rate, smoothing, config.kernel))
     return score(np.concatenate(predicted), np.concatenate(true)) if predicted else None
+
+
+def catalogue_kin(name: str) -> list[str]:
+    """Datasets that share recordings with this one, as far as known."""
+    return next((entry.kin for entry in load_catalogue().values() if entry.folder == name), [])
 
 
 def write_card(model: Model, noise_level: float, summary: list[list]) -> None:
@@ -90,7 +95,7 @@ def main() -> None:
         name = next((name for name in available if key in (name, name.split("-")[0])), None)
         if name is None:
             sys.exit(f"there is no dataset {key}")
-        if name.split("-")[0] in seen:
+        if {name.split("-")[0], *catalogue_kin(name)} & seen:
             sys.exit(f"{model.name} was trained on {name}: its figures there would be too good")
         scores = []
         for i, neuron in enumerate(load_dataset(available[name]).neurons):

@@ -18,8 +18,14 @@ from cascade_engine.segments import segment_slices
 
 METHODS = ("percentile", "maximin", "constant")
 
-#: F is averaged in bins of this length (s) before a percentile is taken, so that noise does not pull F0 down.
+#: F is averaged in bins of this length (s) before a percentile is taken, so that noise pulls F0 down less.
 _BIN_S = 0.25
+
+#: How far below the mean of pure noise a percentile lies is corrected for within these percentiles.
+_CORRECTED_PERCENTILES = (1.0, 99.0)
+
+#: Limits beyond which a baseline is none: a window that follows single events, a percentile of the events themselves.
+_SHORTEST_WINDOW_S, _HIGHEST_PERCENTILE = 2.0, 90.0
 
 #: Width (s, standard deviation) of the smoothing before the minimum and maximum filters.
 _MAXIMIN_SMOOTHING_S = 0.33
@@ -37,7 +43,7 @@ class Baseline:
     window_s : float
         Length of the rolling window in s.
     percentile : float
-        Percentile for "percentile" and "constant".
+        Percentile for "percentile" and "constant"; how far noise alone pulls it below the mean is corrected for.
     """
 
     method: str = "percentile"
@@ -47,10 +53,14 @@ class Baseline:
     def __post_init__(self):
         if self.method not in METHODS:
             raise InputError(f"the baseline method must be one of {', '.join(METHODS)}, but it is {self.method!r}")
-        if not 0 < self.window_s < np.inf:
-            raise InputError(f"the baseline window must be above 0 s and finite, but it is {self.window_s}")
-        if not 0 <= self.percentile <= 100:
-            raise InputError(f"the baseline percentile must lie between 0 and 100, but it is {self.percentile}")
+        if not _SHORTEST_WINDOW_S <= self.window_s < np.inf:
+            raise InputError(
+                f"the baseline window must be {_SHORTEST_WINDOW_S:g} s or longer and finite, but it is {self.window_s}"
+            )
+        if not 0 <= self.percentile <= _HIGHEST_PERCENTILE:
+            raise InputError(
+                f"the baseline percentile must lie between 0 and {_HIGHEST_PERCENTILE:g}, but it is {self.percentile}"
+            )
 
 
 @dataclass
@@ -123,17 +133,18 @@ def delta_f_over_f(
     guarded, notes = np.zeros(n_neurons, dtype=int), [""] * n_neurons
     for i in range(n_neurons):
         trace = fluorescence[i].astype(np.float32)
-        notes[i] = _reason_without_baseline(trace)
-        if neuropil is not None and neuropil_coefficient != 0:
+        notes[i] = _reason_without_baseline(trace, "F")
+        if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
             surround = np.asarray(neuropil[i], dtype=np.float32)
-            if np.isfinite(surround).any():
+            notes[i] = _reason_to_mistrust(surround, "Fneu")
+            if not notes[i]:
                 trace = trace - np.float32(neuropil_coefficient) * (surround - np.nanmedian(surround))
-        notes[i] = notes[i] or _reason_without_baseline(trace)
+                notes[i] = _reason_without_baseline(trace, "F less neuropil")
         if notes[i]:
             continue
-        for part in parts:
-            f0[i, part] = _baseline(trace[part], frame_rate, baseline)
         noise = _noise_sd(trace, parts)
+        for part in parts:
+            f0[i, part] = _baseline(trace[part], frame_rate, baseline, _noise_sd(trace, [part]))
         denominator = np.maximum(f0[i], noise)
         if not np.nanmax(denominator) > 0:
             notes[i] = "F0 is not above zero and there is no noise to divide by"
@@ -144,15 +155,20 @@ def delta_f_over_f(
     return DeltaF(dff, f0, guarded, notes)
 
 
-def _reason_without_baseline(trace: np.ndarray) -> str:
+def _reason_to_mistrust(trace: np.ndarray, name: str) -> str:
     finite = np.isfinite(trace)
     if not finite.any():
-        return "F has no finite value"
+        return f"{name} has no finite value"
     if np.isinf(trace).any():
-        return "F holds infinite values"
-    if not trace[finite].any():
-        return "F is zero throughout"
+        return f"{name} holds infinite values"
     return ""
+
+
+def _reason_without_baseline(trace: np.ndarray, name: str) -> str:
+    reason = _reason_to_mistrust(trace, name)
+    if not reason and not trace[np.isfinite(trace)].any():
+        reason = f"{name} is zero throughout"
+    return reason
 
 
 def _noise_sd(trace: np.ndarray, parts: Sequence[slice]) -> float:
@@ -162,9 +178,10 @@ def _noise_sd(trace: np.ndarray, parts: Sequence[slice]) -> float:
     return float(np.median(steps)) / MEDIAN_ABS_DIFFERENCE if steps.size else 0.0
 
 
-def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline) -> np.ndarray:
+def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline, noise_sd: float) -> np.ndarray:
     """F0 of one uninterrupted stretch."""
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, percentile_filter
+    from scipy.special import ndtri
 
     present = np.isfinite(trace)
     if not present.any():
@@ -181,11 +198,13 @@ def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline) -> np.nd
     edges = np.arange(0, len(trace) - per_bin + 1, per_bin)
     binned = trace[: len(edges) * per_bin].reshape(-1, per_bin).mean(axis=1)
     window = _odd(min(baseline.window_s * frame_rate / per_bin, len(binned)))
+    # a low percentile of noise lies below its mean; without this, noise alone would look like activity
+    sag = ndtri(np.clip(baseline.percentile, *_CORRECTED_PERCENTILES) / 100) * noise_sd / np.sqrt(per_bin)
     if baseline.method == "constant" or window >= len(binned):
-        return np.full(trace.shape, np.percentile(binned, baseline.percentile), dtype=np.float32)
+        return np.full(trace.shape, np.percentile(binned, baseline.percentile) - sag, dtype=np.float32)
     rolling = percentile_filter(binned, baseline.percentile, size=window, mode="reflect")
     centres = edges + 0.5 * (per_bin - 1)
-    return np.interp(np.arange(len(trace)), centres, rolling).astype(np.float32)
+    return np.interp(np.arange(len(trace)), centres, rolling - sag).astype(np.float32)
 
 
 def _odd(length: float) -> int:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
 from cascade_adapters.base import Container
 from cascade_adapters.dff import delta_f_over_f
+from cascade_engine.checks import doubts
+from cascade_engine.models.store import DEFAULT_MODEL, Model, load_model
 from cascade_engine.noise import noise_levels
 
 
-def inspect_container(container: Container, frame_rate: float | None = None) -> dict[str, Any]:
+def inspect_container(
+    container: Container, frame_rate: float | None = None, model: str | os.PathLike | Model = DEFAULT_MODEL
+) -> dict[str, Any]:
     """Facts about one recording, ready for JSON.
 
     Parameters
@@ -20,18 +25,21 @@ def inspect_container(container: Container, frame_rate: float | None = None) -> 
         The recording.
     frame_rate : float, optional
         Frame rate in Hz, instead of the container's.
+    model : str, path or Model
+        The model that would be used.
 
     Returns
     -------
     dict
         Path, kind, size, frame rate and its source, neuropil coefficient, sessions, noise levels (percent per sqrt(Hz):
-        10th, 50th and 90th percentile over ROIs), state of earlier results, warnings.
+        10th, 50th and 90th percentile over ROIs), model, state of earlier results, warnings.
 
     Raises
     ------
     InputError
         If it cannot be read.
     """
+    model = load_model(model)
     traces = container.read(frame_rate)
     n_rois, n_frames = traces.fluorescence.shape
     delta = delta_f_over_f(
@@ -42,7 +50,9 @@ def inspect_container(container: Container, frame_rate: float | None = None) -> 
         segments=traces.segments,
     )
     levels = noise_levels(delta.dff, traces.frame_rate, traces.segments)
-    levels = levels[np.isfinite(levels)]
+    known = np.isfinite(levels)
+    warnings = traces.remarks + doubts(model.config, traces.frame_rate, levels, known, model.noise_levels)
+    levels = levels[known]
     return {
         "path": str(container.path),
         "kind": container.kind,
@@ -57,7 +67,8 @@ def inspect_container(container: Container, frame_rate: float | None = None) -> 
         "sessions": traces.segments,
         "noise_level": np.percentile(levels, [10, 50, 90]).tolist() if levels.size else None,
         "results": _describe_results(container),
-        "warnings": traces.remarks,
+        "model": model.name,
+        "warnings": warnings,
     }
 
 

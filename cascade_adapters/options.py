@@ -63,7 +63,9 @@ class Options:
             raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
         if self.frame_rate is not None:
             as_frame_rate(self.frame_rate)
-        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient < np.inf:
-            raise InputError(f"the neuropil coefficient must be 0 or above, but it is {self.neuropil_coefficient}")
+        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient <= 2:
+            raise InputError(
+                f"the neuropil coefficient must lie between 0 and 2, but it is {self.neuropil_coefficient}"
+            )
         if self.noise_level is not None and not 0 < self.noise_level < np.inf:
             raise InputError(f"the noise level must be above 0, but it is {self.noise_level}")

@@ -9,6 +9,7 @@ from cascade_adapters.dff import DeltaF, delta_f_over_f
 from cascade_adapters.options import Options
 from cascade_adapters.provenance import describe_run
 from cascade_adapters.report import Report
+from cascade_engine.checks import doubts
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference, infer
 from cascade_engine.models.store import load_model
@@ -37,8 +38,8 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     CascadeError
         If it cannot be done; the container is then as it was.
     """
-    report = Report(str(container.path), container.kind)
     model = load_model(options.model)
+    report = Report(str(container.path), container.kind, model=model.name)
     if container.results() is not None and options.existing != "overwrite":
         stale = "; they are stale: the traces have changed since" if container.is_stale() else ""
         if options.existing == "error":
@@ -59,6 +60,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     if dry_run:
         levels = noise_levels(delta.dff, traces.frame_rate, traces.segments)
         report.status, report.noise_level = "planned", _median(levels)
+        report.warnings += doubts(model.config, traces.frame_rate, levels, np.isfinite(levels), model.noise_levels)
         return report
 
     inference = infer(

@@ -20,6 +20,8 @@ class Report:
         How it ended.
     message : str
         Why it failed or was skipped.
+    model : str
+        Name of the model.
     n_rois, n_frames : int
         Its size.
     frame_rate : float
@@ -40,6 +42,7 @@ class Report:
     kind: str
     status: str = "done"
     message: str = ""
+    model: str = ""
     n_rois: int = 0
     n_frames: int = 0
     frame_rate: float = 0.0

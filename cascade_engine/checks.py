@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cascade_engine.errors import InputError
@@ -80,17 +82,33 @@ def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None
     if not usable.any():
         return
     middle = float(np.median([np.nanmedian(dff[i]) for i in np.flatnonzero(usable)]))
-    if middle > _RAW_MEDIAN:
-        raise InputError(
-            f"the median of dF/F is {middle:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %), "
-            "or check_units=False if this is right"
+    problem = unit_problem(middle, float(np.nanmedian(levels[usable])))
+    if problem:
+        raise InputError(f"{problem}; or pass check_units=False if this is right")
+
+
+def unit_problem(median_dff: float, noise_level: float) -> str:
+    """Why numbers meant to be dF/F as a fraction look like something else; empty if they do not.
+
+    Parameters
+    ----------
+    median_dff : float
+        Median of dF/F (fraction).
+    noise_level : float
+        Noise level in percent per sqrt(Hz).
+
+    Returns
+    -------
+    str
+        What was found and what to do.
+    """
+    if median_dff > _RAW_MEDIAN:
+        return f"the median of dF/F is {median_dff:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %)"
+    if noise_level > _PERCENT_NOISE_LEVEL:
+        return (
+            f"the median noise level is {noise_level:.3g} % per sqrt(Hz), as if dF/F were in percent: divide it by 100"
         )
-    level = float(np.nanmedian(levels[usable]))
-    if level > _PERCENT_NOISE_LEVEL:
-        raise InputError(
-            f"the median noise level is {level:.3g} % per sqrt(Hz), as if dF/F were in percent: divide it by 100, "
-            "or pass check_units=False if this is right"
-        )
+    return ""
 
 
 def doubts(
@@ -141,5 +159,41 @@ def doubts(
         found.append(
             f"{np.count_nonzero(below)} of {n_all} neurons have noise levels down to {levels.min():.2g}, but the model "
             f"knows only down to {lowest:g}: a model for less noise would do better"
+        )
+    return found
+
+
+def losses(dff: np.ndarray, parts: Sequence[slice], windowsize: int, usable: np.ndarray) -> list[str]:
+    """What has no prediction although its neuron has one, one line each.
+
+    Parameters
+    ----------
+    dff : array, shape (n_neurons, n_frames)
+        dF/F as a fraction.
+    parts : sequence of slice
+        Uninterrupted sessions.
+    windowsize : int
+        Frames that one output needs.
+    usable : array of bool, shape (n_neurons,)
+        Neurons that are predicted.
+
+    Returns
+    -------
+    list of str
+        Empty if nothing but the ends of sessions is lost.
+    """
+    found = []
+    short = [part.stop - part.start for part in parts if part.stop - part.start < windowsize]
+    if short and usable.any():
+        found.append(
+            f"{len(short)} of {len(parts)} sessions have fewer than the {windowsize} frames of a window (down to "
+            f"{min(short)}): no prediction there"
+        )
+    gappy = [i for i in np.flatnonzero(usable) if np.isnan(dff[i]).any()]
+    if gappy:
+        worst = max(float(np.isnan(dff[i]).mean()) for i in gappy)
+        found.append(
+            f"{len(gappy)} of {np.count_nonzero(usable)} neurons have missing frames (up to {worst:.1%}): no "
+            f"prediction within half a window of {windowsize} frames around each"
         )
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cascade_engine.checks import check_units as refuse_other_units
-from cascade_engine.checks import doubts, unusable_reasons
+from cascade_engine.checks import doubts, losses, unusable_reasons
 from cascade_engine.errors import CascadeWarning, InputError
 from cascade_engine.kernels import single_spike_amplitude
 from cascade_engine.models.config import ModelConfig
@@ -177,6 +177,7 @@ def infer(
     if not np.isnan(padding):
         spike_prob[np.ix_(usable, _edge_frames(parts, config))] = padding
     doubtful = doubts(config, frame_rate, levels, usable, known)
+    doubtful += losses(dff, parts, config.windowsize, usable)
     return Inference(spike_prob, frame_rate, levels, network_levels, model, notes, doubtful)
 
 

@@ -53,7 +53,7 @@ def resample(recording: Recording, frame_rate: float) -> Resampled:
     Returns
     -------
     Resampled
-        At a rate within 0.1 % of the wanted one, or the native one if that is within 5 %.
+        At a rate within 0.3 % of the wanted one, or the native one if that is within 5 %.
     """
     native_rate = recording.frame_rate
     dff, rate = recording.dff, native_rate

@@ -35,7 +35,8 @@ def main() -> None:
         level = np.median(np.load(plane / "cascade_noise_levels.npy")[: len(spikes)])
         print(
             f"{plane.name}: noise level {level:.1f}, correlation with the true spikes "
-            f"{np.median([item.correlation for item in scores]):.2f} (median of {len(scores)} simulated neurons)"
+            f"{np.median([item.correlation for item in scores]):.2f}, spikes inferred for each true one "
+            f"{np.median([1 + item.bias for item in scores]):.2f} (medians of {len(scores)} simulated neurons)"
         )
         if plane.name == "plane0":
             n_frames = int(SHOWN_S * frame_rate)

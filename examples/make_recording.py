@@ -2,8 +2,8 @@
 
     python examples/make_recording.py FOLDER
 
-The folder looks as suite2p 0.14 leaves it. Everything in it is simulated; ``true_spikes.npz`` beside each plane's
-folder holds what is to be inferred.
+The folder looks as suite2p 0.14 leaves it. Everything in it is simulated; ``planeN_true_spikes.npz`` beside each
+plane's folder holds what is to be inferred.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import cascade_engine
 
 ROOT = Path(cascade_engine.__file__).parents[1]
@@ -67,3 +69,19 @@ def test_examples_in_docstrings():
         failed, attempted = failed + result.failed, attempted + result.attempted
     assert failed == 0
     assert attempted >= len(modules)
+
+
+def test_every_package_is_installed():
+    """The list in setup.cfg is written by hand."""
+    import configparser
+
+    setup = ROOT / "setup.cfg"
+    if not setup.is_file():
+        pytest.skip("needs the sources: setup.cfg is not beside the packages")
+    parser = configparser.ConfigParser()
+    parser.read(setup)
+    listed = set(parser["options"]["packages"].split())
+    folders = [
+        path.parent for name in ("cascade_engine", "cascade_adapters") for path in ROOT.glob(f"{name}/**/__init__.py")
+    ]
+    assert {".".join(folder.relative_to(ROOT).parts) for folder in folders} <= listed

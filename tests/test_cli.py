@@ -279,10 +279,10 @@ def test_damaged_planes_are_one_line(tmp_path, cascade, random_model, command, s
     [
         (["--frame-rate", 0], "frame_rate must be a positive number"),
         (["--frame-rate", "nan"], "frame_rate must be a positive number"),
-        (["--baseline-window", 0], "baseline window must be above 0 s"),
-        (["--baseline-window", "inf"], "baseline window must be above 0 s and finite"),
-        (["--baseline-percentile", 120], "between 0 and 100"),
-        (["--neuropil-coefficient", "nan"], "neuropil coefficient must be 0 or above"),
+        (["--baseline-window", 0], "baseline window must be 2 s or longer"),
+        (["--baseline-window", "inf"], "baseline window must be 2 s or longer and finite"),
+        (["--baseline-percentile", 120], "between 0 and 90"),
+        (["--neuropil-coefficient", "nan"], "neuropil coefficient must lie between 0 and 2"),
         (["--noise-level", "nan"], "noise level must be above 0"),
     ],
 )
@@ -430,3 +430,18 @@ def test_training_that_cannot_start(tmp_path, cascade):
     status, _, err = cascade("train", tmp_path / "config.yaml", "--ground-truth", tmp_path)
     assert status == 1
     assert_one_line(err, "config.yaml")
+
+
+def test_public_ground_truth_is_described_without_its_data(cascade, tmp_path, monkeypatch):
+    monkeypatch.setenv("CASCADE_GROUND_TRUTH", str(tmp_path / "nowhere"))
+    status, out, _ = cascade("ground-truth", "show", "DS09")
+    assert status == 0 and "doi:10.1038" in out and "cascade ground-truth fetch DS09" in out
+
+
+def test_training_datasets_that_are_not_here(cascade, tmp_path):
+    cascade("ground-truth", "simulate", tmp_path / "gt" / "mine", "--neurons", 1, "--minutes", 0.5)
+    config = tmp_path / "config.yaml"
+    config.write_text("{model_name: m, sampling_rate: 30, training_datasets: [DS09, mine]}")
+    status, _, err = cascade("train", config, "--ground-truth", tmp_path / "gt")
+    assert status == 1
+    assert_one_line(err, "lacks the training datasets DS09-GCaMP6f-m-V1; it must be the folder above")

@@ -26,8 +26,7 @@ def quiet(n_frames=1200, sd=0.01, seed=0):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_recovers_a_known_dff(truth, method):
     scale = np.array([[100.0], [300.0], [1000.0], [5000.0]])
-    # the low end of noisy F lies below F0, so each method is given a percentile near the resting level's median
-    result = delta_f_over_f(scale * (1 + truth), RATE, baseline=Baseline(method, percentile=30.0))
+    result = delta_f_over_f(scale * (1 + truth), RATE, baseline=Baseline(method))
     assert result.dff.dtype == result.f0.dtype == np.float32
     assert result.notes == [""] * 4 and not result.guarded_frames.any()
     for found, known in zip(result.dff, truth, strict=True):
@@ -35,6 +34,16 @@ def test_every_method_recovers_a_known_dff(truth, method):
         slope, offset = np.polyfit(known, found, 1)
         assert slope == pytest.approx(1.0, abs=0.05)
         assert offset == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.parametrize("method", ["percentile", "constant"])
+@pytest.mark.parametrize("noise_level", [1.0, 4.0, 8.0])
+def test_noise_alone_is_no_activity(method, noise_level):
+    """F0 does not sink as noise grows."""
+    noise = quiet(18_000, sd=noise_level * np.sqrt(RATE) / 95.39)
+    result = delta_f_over_f(500.0 * (1 + noise), RATE, baseline=Baseline(method))
+    assert abs(np.median(result.dff)) < 0.02
+    np.testing.assert_allclose(result.f0 / 500.0, 1.0, atol=0.05)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -75,12 +84,14 @@ def test_neuropil_coefficient_scales_what_is_subtracted():
     assert left[0.3] < 0.75 * left[0.0] < left[1.0]
 
 
-def test_missing_neuropil_of_one_roi_is_not_subtracted():
-    f = 100.0 * (1 + np.repeat(quiet(), 2, axis=0))
-    neuropil = np.stack([np.full(1200, np.nan), 50.0 + np.arange(1200.0)])
+def test_neuropil_that_is_missing_or_infinite_is_told():
+    f = 100.0 * (1 + np.repeat(quiet(), 3, axis=0))
+    neuropil = np.tile(50.0 + np.arange(1200.0), (3, 1))
+    neuropil[0], neuropil[1, 7] = np.nan, np.inf
     result = delta_f_over_f(f, RATE, neuropil)
-    np.testing.assert_array_equal(result.dff[0], delta_f_over_f(f[:1], RATE).dff[0])
-    assert np.isfinite(result.dff).all()
+    assert result.notes == ["Fneu has no finite value", "Fneu holds infinite values", ""]
+    assert np.isnan(result.dff[:2]).all() and np.isfinite(result.dff[2]).all()
+    assert delta_f_over_f(f, RATE, neuropil, neuropil_coefficient=0.0).notes == [""] * 3
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -205,12 +216,12 @@ def test_arrays_that_do_not_fit_together_are_refused():
     ("options", "message"),
     [
         ({"method": "median"}, "percentile, maximin, constant.*'median'"),
-        ({"window_s": 0.0}, "window.*above 0 s"),
-        ({"window_s": np.nan}, "window.*above 0 s"),
+        ({"window_s": 0.0}, "window.*2 s or longer"),
+        ({"window_s": np.nan}, "window.*2 s or longer"),
         ({"window_s": np.inf}, "window.*finite"),
-        ({"percentile": -1.0}, "between 0 and 100"),
-        ({"percentile": 101.0}, "between 0 and 100"),
-        ({"percentile": np.nan}, "between 0 and 100"),
+        ({"percentile": -1.0}, "between 0 and 90"),
+        ({"percentile": 101.0}, "between 0 and 90"),
+        ({"percentile": np.nan}, "between 0 and 90"),
     ],
 )
 def test_bad_baselines_are_refused(options, message):

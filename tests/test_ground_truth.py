@@ -212,3 +212,29 @@ def test_published_database(shared):
             assert np.isfinite(found.time_s).all()
             assert np.diff(found.time_s).min() > 0
             assert 2 < found.frame_rate < 501
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda time_s, dff: (time_s, 100 * dff), "as if dF/F were in percent"),
+        (lambda time_s, dff: (time_s, 300 + dff), "as of raw fluorescence"),
+        (lambda time_s, dff: (1000 * time_s, dff), "a frame rate of 0.01 Hz: time must be in s"),
+    ],
+)
+def test_other_units_are_left_out(tmp_path, change, message):
+    time_s, dff = change(np.arange(300) / RATE, np.sin(np.arange(300)))
+    neuron = read(tmp_path, recording(fluo_time=time_s, fluo_mean=dff, spikes=()))
+    assert neuron.recordings == []
+    assert any(message in note for note in neuron.notes)
+
+
+def test_csv_from_a_spreadsheet(tmp_path):
+    table = "\n".join(["time_s,dff", *(f"{i / RATE},{np.sin(i):.4f}" for i in range(200))])
+    (tmp_path / "a.CSV").write_text(table, encoding="utf-8-sig")
+    (tmp_path / "a_spikes.csv").write_text("spike_times_s\n3.5\n", encoding="utf-8-sig")
+    (tmp_path / "b.csv").write_text(table.replace("time_s", "seconds"))
+    (tmp_path / "b_spikes.csv").write_text("spike_times_s\n3.5\n")
+    good, bad = load_dataset(tmp_path).neurons
+    assert good.n_spikes == 1
+    assert "b.csv must have the columns time_s, dff, but has seconds, dff" in bad.notes[0]

@@ -244,3 +244,11 @@ def test_shipped_model_puts_its_peak_on_the_spike():
     assert np.median(around.argmax(axis=1) - 10) == 0
     assert np.abs(around.mean(axis=0).argmax() - 10) == 0
     assert 0.3 < np.median(around.sum(axis=1)) < 3
+
+
+def test_lost_frames_are_told(random_model):
+    dff = noise(3, 600)
+    dff[1, ::70] = np.nan
+    warnings = infer(dff, RATE, random_model, segments=[550, 50]).warnings
+    assert any("1 of 2 sessions have fewer than the 64 frames" in warning for warning in warnings)
+    assert any("1 of 3 neurons have missing frames (up to 1.5%)" in warning for warning in warnings)

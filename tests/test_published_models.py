@@ -82,3 +82,12 @@ def test_pickles_with_other_classes_are_refused(tmp_path):
 def test_folders_without_a_model_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds no published model"):
         import_published(tmp_path)
+
+
+def test_packaged_models_are_not_shadowed_by_accident(tmp_path):
+    folder = tmp_path / "Global_EXC_30Hz_smoothing50ms"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("{}")
+    (folder / "Model_NoiseLevel_2_Ensemble_0.h5").write_bytes(b"")
+    with pytest.raises(InputError, match="comes with the package"):
+        import_published(folder)

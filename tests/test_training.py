@@ -15,6 +15,7 @@ from windowed import predict_windows
 from cascade_engine import InputError, ModelConfig, infer, noise_levels, score, smooth_spikes
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.models.onnx_reader import read_networks
+from cascade_engine.resampling import Resampled
 from cascade_engine.training.batches import BatchMaker, resample_datasets
 
 CONFIG = ModelConfig(
@@ -54,31 +55,66 @@ def test_batches_are_seeded(batches):
         np.testing.assert_array_equal(one, two)
 
 
-def test_targets_lie_on_the_frame_that_the_window_predicts(datasets):
-    """A batch without noise is a stretch of a recording; its targets are the spikes 32 frames after each start."""
-    config = replace(CONFIG, smoothing=0.0)
-    resampled = resample_datasets(datasets, 30.0)
-    quiet = max(recording.noise_level for _, _, recording in resampled)
-    dff, target, _ = BatchMaker(resampled, quiet * 1.0001, config).batch(np.random.default_rng(0))
-    found = 0
-    for sequence, spikes in zip(dff[:, :, 0], target[:, :, 0], strict=True):
-        for _, _, recording in resampled:
-            starts = [
-                start
-                for start in range(len(recording.dff) - len(sequence) + 1)
-                if np.abs(recording.dff[start : start + len(sequence)] - sequence).mean() < 0.2 * sequence.std()
-            ]
-            for start in starts[:1]:
-                np.testing.assert_array_equal(spikes, recording.counts[start + 32 : start + 32 + len(spikes)])
-                found += 1
-    assert found >= 4
+def numbered_recordings(lengths):
+    """Recordings with nothing to add noise to, whose dF/F is 1000 times their number plus the frame."""
+    rng = np.random.default_rng(0)
+    return [
+        (i, 0, Resampled((1000 * i + np.arange(n)).astype(np.float32), rng.poisson(0.1, n).astype("f4"), 30.0, 2.0))
+        for i, n in enumerate(lengths)
+    ]
 
 
-def test_short_recordings_are_padded_and_weigh_nothing_there():
+def test_targets_lie_on_the_frame_that_the_window_predicts():
+    """The window that starts at a frame is paired with the spikes 32 frames later."""
+    recordings = numbered_recordings([800, 150])
+    maker = BatchMaker(recordings, 2.0, replace(CONFIG, smoothing=0.0))
+    compared = 0
+    for seed in range(20):
+        dff, target, weight = maker.batch(np.random.default_rng(seed))
+        known = weight[:, :, 0] > 0
+        starts = dff[:, : known.shape[1], 0][known].astype(int)
+        counts = [recordings[start // 1000][2].counts[start % 1000 + 32] for start in starts]
+        np.testing.assert_array_equal(target[:, :, 0][known], counts)
+        compared += len(counts)
+    assert compared > 5000
+
+
+def weighted_frames(maker, n_batches):
+    """The frame that each weighted window starts at, over many batches."""
+    frames = []
+    for i in range(n_batches):
+        dff, _, weight = maker.batch(np.random.default_rng(i))
+        frames.append(dff[:, : weight.shape[1], 0][weight[:, :, 0] > 0])
+    return np.concatenate(frames).astype(int)
+
+
+def share_of(maker, dataset):
+    """Part of the drawn sequences that comes from a dataset."""
+    chosen = np.array([source.dataset == dataset for source in maker._sources])
+    return maker._chances[chosen].sum()
+
+
+def test_every_window_is_drawn_equally_often():
+    """Long and short recordings, their middle and their ends."""
+    lengths = [800, 150, 150, 150]
+    maker = BatchMaker(numbered_recordings(lengths), 2.0, CONFIG)
+    frames = weighted_frames(maker, 6000)
+    counts = [np.bincount(frames[frames // 1000 == i] % 1000, minlength=n - 63) for i, n in enumerate(lengths)]
+    assert [len(count) for count in counts] == [n - 63 for n in lengths]
+    mean = np.mean(np.concatenate(counts))
+    assert counts[0].mean() == pytest.approx(mean, rel=0.05)
+    assert np.mean(counts[1:]) == pytest.approx(mean, rel=0.05)
+    for part in (counts[0][:60], counts[0][300:400], counts[0][-60:]):
+        assert part.mean() == pytest.approx(mean, rel=0.1)
+
+
+def test_sequences_beyond_the_ends_weigh_nothing_there():
     short = [simulate_dataset(n_neurons=1, duration_s=5, noise_level=0.5)]
-    _, target, weight = BatchMaker(resample_datasets(short, 30.0), 2.0, CONFIG).batch(np.random.default_rng(0))
-    assert weight.sum(axis=1).tolist() == [[150 - 63]] * 8
+    dff, target, weight = BatchMaker(resample_datasets(short, 30.0), 2.0, CONFIG).batch(np.random.default_rng(0))
+    assert 0 < weight.mean() < 1
+    assert weight.sum(axis=1).max() <= 150 - 63
     assert (target[weight == 0] == 0).all()
+    assert (dff[:, :128][weight > 0] != 0).all()
 
 
 def test_noisier_recordings_are_left_out(datasets):
@@ -92,7 +128,8 @@ def test_no_dataset_outweighs_the_limit():
     small = simulate_dataset(n_neurons=2, duration_s=600, noise_level=0.3, seed=2)
     both = BatchMaker(resample_datasets([large, small], 30.0), 2.0, CONFIG)
     assert both.n_neurons == 22
-    assert both.n_samples <= 15e6 / 2 + 2 * 8e5
+    # 20 neurons reach the limit of 15e6 / 2 windows per dataset, 2 neurons that of 8e5 windows each
+    assert share_of(both, dataset=0) == pytest.approx(7.5e6 / (7.5e6 + 1.6e6), abs=0.05)
 
 
 @pytest.mark.parametrize("windowsize", [64, 65, 67])

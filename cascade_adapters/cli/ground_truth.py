@@ -68,8 +68,16 @@ def show_command(dataset: str, ground_truth: Path | None) -> None:
             click.echo(f"  cite {entry.citation['text']}, doi:{entry.citation['doi']}")
         if entry.note:
             click.echo(f"  {entry.note}")
-    present = find_datasets(ground_truth_root(ground_truth))
+    try:
+        present = find_datasets(ground_truth_root(ground_truth))
+    except InputError:
+        if ground_truth or not entry:
+            raise
+        present = {}
     name = entry.folder if entry else dataset
+    if entry and name not in present:
+        click.echo(f"  the recordings are not here: 'cascade ground-truth fetch {entry.key}' downloads them")
+        return
     if name not in present:
         raise InputError(f"there is no dataset {name} here: 'cascade ground-truth list' shows what there is")
     click.echo(f"  {'neuron':50} {'recordings':>10} {_SUMMARY_HEADER}")

@@ -11,20 +11,23 @@ import click
 
 @click.command("inspect")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", metavar="MODEL", help="Name or folder of the model that you mean to use.")
 @click.option("--frame-rate", type=float, metavar="HZ", help="Frame rate per plane, instead of the settings'.")
 @click.option("--channel", type=click.IntRange(1, 2), default=1, show_default=True, help="Channel of suite2p.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def command(paths, frame_rate, channel, as_json) -> None:
+def command(paths, model, frame_rate, channel, as_json) -> None:
     """Say what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Nothing is written."""
     from cascade_adapters.inspection import inspect_container
     from cascade_adapters.registry import find_all
     from cascade_engine.errors import CascadeError
+    from cascade_engine.models.store import DEFAULT_MODEL, load_model
 
+    chosen = load_model(model or DEFAULT_MODEL)
     containers, failures = find_all(paths, channel=channel)
     found = [{"path": failure.path, "problem": failure.message} for failure in failures]
     for container in containers:
         try:
-            found.append(inspect_container(container, frame_rate))
+            found.append(inspect_container(container, frame_rate, chosen))
         except CascadeError as error:
             found.append({"path": str(container.path), "kind": container.kind, "problem": str(error)})
     if as_json:
@@ -56,6 +59,7 @@ def _describe(facts: dict) -> str:
         low, middle, high = facts["noise_level"]
         spread = f"{low:.1f} to {high:.1f} in 80 % of ROIs"
         lines.append(f"  noise level {middle:.1f} % per sqrt(Hz) ({judge_noise(middle)}), {spread}")
+    lines.append(f"  model {facts['model']}")
     lines.append(f"  results: {facts['results']}")
     lines += [f"  warning: {text}" for text in facts["warnings"]]
     return "\n".join(lines)

@@ -89,7 +89,8 @@ def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_w
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     elif len(reports) > 1:
         counts = Counter(report.status for report in reports)
-        click.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
+        counts["with warnings"] = sum(bool(report.warnings) for report in reports)
+        click.echo(", ".join(f"{count} {status}" for status, count in counts.items() if count))
         for report in failed:
             click.echo(describe_report(report), err=True)
     if failed:

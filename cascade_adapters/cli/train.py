@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     Interrupt it at any time: the same command goes on where it stopped, with the same result.
     """
     from cascade_engine.errors import InputError
-    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
     from cascade_engine.models.config import ModelConfig
     from cascade_engine.models.onnx_reader import read_networks
     from cascade_engine.models.store import load_model, user_models
@@ -28,10 +29,21 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     settings = ModelConfig.from_yaml(config)
     root = ground_truth_root(ground_truth)
     available = find_datasets(root)
-    absent = [name for name in settings.training_datasets if name not in available]
+    catalogue = load_catalogue()
+    names = [catalogue[name].folder if name in catalogue else name for name in settings.training_datasets]
+    absent = [name for name in names if name not in available]
     if absent:
-        raise InputError(f"{root} lacks the training datasets {', '.join(absent)}")
+        raise InputError(
+            f"{root} lacks the training datasets {', '.join(absent)}; it must be the folder above the datasets, and "
+            f"holds {', '.join(available) or 'none'}"
+        )
     start = read_networks(load_model(transfer)) if transfer else None
-    datasets = [load_dataset(available[name]) for name in settings.training_datasets]
-    model = train(settings, datasets, output or user_models() / settings.model_name, start, progress=not quiet)
+    output = output or user_models() / settings.model_name
+    settings = replace(settings, model_name=output.name, training_datasets=tuple(names))
+    datasets = [load_dataset(available[name]) for name in names]
+    for dataset in datasets:
+        unusable = [neuron for neuron in dataset.neurons if not neuron.recordings]
+        for neuron in unusable:
+            click.echo(f"left out: {dataset.name}, {neuron.cell}: {'; '.join(neuron.notes)}", err=True)
+    model = train(settings, datasets, output, start, progress=not quiet)
     click.echo(f"{model.name} is ready in {model.folder}")

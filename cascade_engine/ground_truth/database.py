@@ -97,7 +97,7 @@ def load_neuron(path: str | os.PathLike) -> Neuron:
     path = Path(path)
     neuron = Neuron(dataset=path.parent.name, cell=path.stem)
     try:
-        neuron.recordings, neuron.notes = _READERS[path.suffix](path)
+        neuron.recordings, neuron.notes = _READERS[path.suffix.lower()](path)
     except Exception as error:  # a damaged file can fail anywhere inside a reading library
         neuron.notes.append(f"{path.name} cannot be read: {error}")
     return neuron
@@ -107,7 +107,9 @@ def _neuron_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in _READERS and not path.name.endswith(_SPIKES_SUFFIX) and not path.name.startswith(".")
+        if path.suffix.lower() in _READERS
+        and not path.name.lower().endswith(_SPIKES_SUFFIX)
+        and not path.name.startswith(".")
     )
 
 
@@ -147,9 +149,17 @@ def _read_csv(path: Path) -> tuple[list[Recording], list[str]]:
     spikes_path = path.with_name(path.stem + _SPIKES_SUFFIX)
     if not spikes_path.is_file():
         raise InputError(f"its spike times are missing: expected {spikes_path.name}")
-    trace = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
-    spikes = np.atleast_1d(np.genfromtxt(spikes_path, delimiter=",", names=True))
+    trace, spikes = _read_columns(path, ("time_s", "dff")), _read_columns(spikes_path, ("spike_times_s",))
     return clean_recordings("recording 1", trace["time_s"], trace["dff"], spikes["spike_times_s"])
+
+
+def _read_columns(path: Path, expected: tuple[str, ...]) -> np.ndarray:
+    # Excel puts a mark of byte order before its CSV
+    table = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True, encoding="utf-8-sig"))
+    names = table.dtype.names or ()
+    if not set(expected) <= set(names):
+        raise InputError(f"{path.name} must have the columns {', '.join(expected)}, but has {', '.join(names)}")
+    return table
 
 
 _READERS: dict[str, Callable[[Path], tuple[list[Recording], list[str]]]] = {

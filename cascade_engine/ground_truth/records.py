@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cascade_engine.checks import unit_problem
+from cascade_engine.noise import noise_levels
+
 #: Recordings shorter than this are of no use: a window of the network alone spans 64 frames.
 MIN_FRAMES = 100
+
+#: Frame rates (Hz) that a recording can have.
+_PLAUSIBLE_RATES = (0.5, 2000.0)
 
 #: A step between frames outside these multiples of the median step interrupts the recording.
 _REGULAR_STEP = (0.5, 1.5)
@@ -128,7 +134,14 @@ def clean_recordings(
             notes.append(f"{part_name}: {n_frames} frames, fewer than {MIN_FRAMES}; left out")
             continue
         frames = time_s[part]
-        half_step = 0.5 * (frames[-1] - frames[0]) / (n_frames - 1)
+        frame_rate = (n_frames - 1) / (frames[-1] - frames[0])
+        half_step = 0.5 / frame_rate
+        problem = unit_problem(np.median(dff[part]), noise_levels(dff[np.newaxis, part], frame_rate)[0])
+        if not _PLAUSIBLE_RATES[0] <= frame_rate <= _PLAUSIBLE_RATES[1]:
+            problem = f"a frame rate of {frame_rate:.3g} Hz: time must be in s"
+        if problem:
+            notes.append(f"{part_name}: {problem}; left out")
+            continue
         inside = spikes[(spikes >= frames[0] - half_step) & (spikes < frames[-1] + half_step)]
         n_used += len(inside)
         recordings.append(Recording(part_name, frames, dff[part].astype(np.float32), inside))

@@ -46,7 +46,7 @@ class ModelConfig:
     optimizer : str
         Optimizer by its Keras name.
     learning_rate : float
-        Its learning rate.
+        Its learning rate at the start; it falls to zero along half a cosine.
     nr_of_epochs : int
         Passes over the training windows.
     windows_per_epoch : int
@@ -54,7 +54,7 @@ class ModelConfig:
     ensemble_size : int
         Networks per noise level.
     batch_size : int
-        Windows (output frames) per training step.
+        Windows (output frames) per training step; at least one sequence, and whole ones.
     sequence_length : int
         Consecutive output frames that are trained together; a step takes ``batch_size / sequence_length`` of them.
     seed : int

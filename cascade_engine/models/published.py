@@ -20,7 +20,7 @@ import numpy as np
 from cascade_engine.errors import InputError, ModelError
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.network import NetworkWeights
-from cascade_engine.models.store import Model, user_models, write_model
+from cascade_engine.models.store import Model, packaged_models, user_models, write_model
 
 _FILE_NAME = re.compile(r"Model_NoiseLevel_(?P<level>\d+(?:\.\d+)?)_Ensemble_(?P<member>\d+)\.(h5|keras|pth)")
 
@@ -43,7 +43,7 @@ def import_published(folder: str | os.PathLike, destination: str | os.PathLike |
     Raises
     ------
     InputError
-        If `folder` holds no published model or `destination` exists.
+        If `folder` holds no published model, `destination` exists, or its default name is that of a packaged model.
     ModelError
         If a file cannot be read or holds another architecture.
 
@@ -61,6 +61,11 @@ def import_published(folder: str | os.PathLike, destination: str | os.PathLike |
         raise InputError(
             f"{folder} holds no published model: expected config.yaml and files Model_NoiseLevel_n_Ensemble_k "
             "(.h5, .keras or .pth)"
+        )
+    if destination is None and folder.name in packaged_models():
+        raise InputError(
+            f"{folder.name} is also the name of a model that comes with the package, with other weights: give the "
+            "imported one another name with --output FOLDER"
         )
     networks = {
         level: [read_published_network(members[member]) for member in sorted(members)]

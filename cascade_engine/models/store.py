@@ -104,12 +104,16 @@ def user_models() -> Path:
 
 def list_models() -> dict[str, Path]:
     """Folders of all models that can be named, by name; the user's own take precedence."""
-    found: dict[str, Path] = {}
-    packaged = Path(str(resources.files("cascade_pretrained")))
-    for root in (packaged, user_models()):
-        if root.is_dir():
-            found |= {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CARD_NAME}"))}
-    return found
+    return packaged_models() | _models_in(user_models())
+
+
+def packaged_models() -> dict[str, Path]:
+    """Folders of the models that come with the package, by name."""
+    return _models_in(Path(str(resources.files("cascade_pretrained"))))
+
+
+def _models_in(root: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CARD_NAME}"))}
 
 
 def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:

@@ -50,8 +50,6 @@ class BatchMaker:
     ----------
     n_recordings, n_neurons : int
         What is used.
-    n_samples : float
-        Training windows that the published recipe would store.
 
     References
     ----------
@@ -71,8 +69,10 @@ class BatchMaker:
         if not self._sources:
             raise InputError(f"no recording of the training datasets has a noise level of {noise_level:g} or less")
         samples = _limit(np.array([source.samples for source in self._sources]), self._sources)
-        self._chances = samples / samples.sum()
-        self.n_samples = float(samples.sum())
+        n_windows = np.array([len(source.dff) - self._reach for source in self._sources])
+        # a recording has this many places for a sequence, those that reach beyond its ends included
+        chances = samples / n_windows * (n_windows + self._length - 1)
+        self._chances = chances / chances.sum()
         self.n_recordings = len(self._sources)
         self.n_neurons = len({source.neuron for source in self._sources})
 
@@ -108,7 +108,7 @@ class BatchMaker:
         target : array, shape (n_sequences, sequence_length, 1), float32
             Smoothed spikes per frame, each on the frame that its window is meant to predict.
         weight : array, shape (n_sequences, sequence_length, 1), float32
-            1, or 0 where a recording was shorter than the sequence.
+            1, or 0 where a sequence reaches beyond its recording.
         """
         shape = (self._n_sequences, self._length, 1)
         dff = np.zeros((shape[0], self._length + self._reach, 1), dtype=np.float32)
@@ -119,15 +119,15 @@ class BatchMaker:
         for i, (index, place) in enumerate(zip(chosen, places, strict=True)):
             source = self._sources[index]
             n_windows = len(source.dff) - self._reach
-            length = min(self._length, n_windows)
-            # starts beyond the ends are moved to them: windows near an end come at least as often as the others
-            start = int(place * (n_windows + length - 1)) - (length - 1)
-            start = min(max(start, 0), n_windows - length)
-            frames = slice(start, start + length + self._reach)
-            n_frames = length + self._reach
-            dff[i, :n_frames, 0] = source.dff[frames] + source.noise_sd[frames] * noise[i, :n_frames]
-            target[i, :length, 0] = source.target[start + self._before : start + self._before + length]
-            weight[i, :length, 0] = 1.0
+            # sequences may reach beyond the ends, where they weigh nothing: so every window is drawn equally often
+            start = int(place * (n_windows + self._length - 1)) - (self._length - 1)
+            first, last = max(start, 0), min(start + self._length, n_windows)
+            here = slice(first - start, last - start)
+            read = slice(here.start, here.stop + self._reach)
+            frames = slice(first, last + self._reach)
+            dff[i, read, 0] = source.dff[frames] + source.noise_sd[frames] * noise[i, read]
+            target[i, here, 0] = source.target[first + self._before : last + self._before]
+            weight[i, here, 0] = 1.0
         return dff, target, weight
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -71,23 +70,21 @@ def train(
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another place")
     resampled = resample_datasets(datasets, config.sampling_rate)
+    makers = {level: BatchMaker(resampled, level, config) for level in config.noise_levels}
     workplace = Workplace.open(folder.with_name(f"{folder.name}.training"), config, datasets, transfer)
 
     networks: dict[float, list[NetworkWeights]] = {}
-    data: dict[float, dict[str, Any]] = {}
     n_steps = _steps_per_network(config)
     total = n_steps * len(config.noise_levels) * config.ensemble_size
     with tqdm(total=total, disable=not progress, unit="step", smoothing=0.02) as bar:
         for level in config.noise_levels:
-            batches = BatchMaker(resampled, level, config)
-            data[level] = {"neurons": batches.n_neurons, "recordings": batches.n_recordings}
             networks[level] = []
             for member in range(config.ensemble_size):
                 bar.set_description(f"noise level {level:g}, network {member + 1} of {config.ensemble_size}")
                 task = Task(level, member, n_steps)
                 weights = workplace.finished(task)
                 if weights is None:
-                    weights = _train_network(keras, config, task, batches, workplace, _start(transfer, task), bar)
+                    weights = _train_network(keras, config, task, makers[level], workplace, _start(transfer, task), bar)
                     workplace.finish(task, weights)
                 bar.n = n_steps * (len(networks[level]) + config.noise_levels.index(level) * config.ensemble_size + 1)
                 bar.refresh()
@@ -100,10 +97,17 @@ def train(
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "seconds": workplace.seconds(),
             "ground_truth": [
-                {"dataset": dataset.name, "neurons": len(dataset.neurons), "recordings": len(dataset.recordings)}
+                {
+                    "dataset": dataset.name,
+                    "neurons": sum(bool(neuron.recordings) for neuron in dataset.neurons),
+                    "recordings": len(dataset.recordings),
+                }
                 for dataset in datasets
             ],
-            "used_per_noise_level": [{"noise_level": level, **counts} for level, counts in data.items()],
+            "used_per_noise_level": [
+                {"noise_level": level, "neurons": maker.n_neurons, "recordings": maker.n_recordings}
+                for level, maker in makers.items()
+            ],
             "final_loss": workplace.final_losses(),
             "transfer": transfer is not None,
             "versions": {
@@ -126,8 +130,11 @@ def _steps_per_network(config: ModelConfig) -> int:
 
 
 def _steps_per_epoch(config: ModelConfig) -> int:
-    sequences = max(1, config.batch_size // config.sequence_length)
-    return max(1, config.windows_per_epoch // (sequences * config.sequence_length))
+    return max(1, config.windows_per_epoch // _windows_per_step(config))
+
+
+def _windows_per_step(config: ModelConfig) -> int:
+    return max(1, config.batch_size // config.sequence_length) * config.sequence_length
 
 
 def _train_network(keras, config, task: Task, batches: BatchMaker, workplace: Workplace, start, bar) -> NetworkWeights:
@@ -155,7 +162,9 @@ def _train_network(keras, config, task: Task, batches: BatchMaker, workplace: Wo
         bar.update()
         if step % per_epoch == 0:
             elapsed = seconds + time.monotonic() - started
-            workplace.write_log(task, step // per_epoch, per_epoch * config.batch_size, np.mean(losses), elapsed)
+            workplace.write_log(
+                task, step // per_epoch, per_epoch * _windows_per_step(config), np.mean(losses), elapsed
+            )
             losses = []
         if time.monotonic() - saved > _CHECKPOINT_SECONDS:
             workplace.save(task, network, optimizer, step, losses, seconds + time.monotonic() - started)
