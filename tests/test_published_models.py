@@ -1,12 +1,15 @@
 """Importing published models: every file form, and agreement with what the published code predicts."""
 
 import shutil
+from collections import OrderedDict
 
 import numpy as np
 import pytest
+from conftest import random_network
 from scipy.io import loadmat
 
 from cascade_engine import InputError, ModelError, import_published, infer
+from cascade_engine.models.published import read_published_network
 
 #: The published code writes each output one frame before the frame that it was trained for.
 SHIFT = 1
@@ -30,6 +33,44 @@ def test_agrees_with_the_published_code(form, shared, tmp_path):
     np.testing.assert_allclose(ours[:, SHIFT:][known], published[:, :-SHIFT][known], atol=1e-4)
     # ours has one more frame: the last full window
     assert (np.isfinite(ours).sum(axis=1) - known.sum(axis=1)).max() == 1
+
+
+def write_published(path, weights, config):
+    """Write a network as the published toolbox does, with Keras or PyTorch itself."""
+    arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
+    if path.suffix == ".pth":
+        torch = pytest.importorskip("torch")
+        arrays[6], arrays[8] = arrays[6][0], arrays[8].reshape(-1, 1)
+        names = [f"{layer}.{kind}" for layer in ("conv1", "conv2", "conv3", "dense1", "dense2") for kind in "wb"]
+        torch.save(OrderedDict(zip(names, (torch.tensor(array.T.copy()) for array in arrays), strict=True)), path)
+        return
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((config.windowsize, 1)),
+            layers.Conv1D(config.filter_numbers[0], config.filter_sizes[0], activation="relu"),
+            layers.Conv1D(config.filter_numbers[1], config.filter_sizes[1], activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Conv1D(config.filter_numbers[2], config.filter_sizes[2], activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Dense(config.dense_expansion, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    network.set_weights([a.reshape(v.shape) for a, v in zip(arrays, network.get_weights(), strict=True)])
+    network.save(path)
+
+
+@pytest.mark.parametrize("form", CASES)
+def test_reads_what_keras_and_pytorch_write(form, tmp_path, random_config):
+    weights = random_network(5, random_config)
+    path = tmp_path / f"Model_NoiseLevel_2_Ensemble_0.{form}"
+    write_published(path, weights, random_config)
+    found = read_published_network(path)
+    for array, expected in zip(found.kernels + found.biases, weights.kernels + weights.biases, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 @pytest.fixture
