@@ -35,7 +35,7 @@ def prediction() -> None:
     """Neuron-frames per second of one ensemble, in the dilated and in the window form."""
     from cascade_engine import infer, load_model
     from cascade_engine.models.onnx_reader import read_networks
-    from cascade_engine.training.keras_network import import_keras
+    from cascade_engine.training.keras_network import build_window_network, import_keras
 
     model, level = load_model(), 2.0
     dff = (0.1 * np.random.default_rng(0).standard_normal((100, 6000))).astype(np.float32)
@@ -45,7 +45,7 @@ def prediction() -> None:
     print(f"dilated form, ONNX Runtime, ensemble of {len(networks)}, all of infer(): {rate:,.0f} neuron-frames/s")
 
     keras = import_keras()
-    members = [window_network(keras, model.config, weights) for weights in networks]
+    members = [build_window_network(model.config, weights) for weights in networks]
     windows = np.lib.stride_tricks.sliding_window_view(dff[:4], model.config.windowsize, axis=1)
     windows = np.ascontiguousarray(windows).reshape(-1, model.config.windowsize, 1)
 
@@ -57,27 +57,6 @@ def prediction() -> None:
     window_rate = len(windows) / shortest(3, run)
     print(f"window form, Keras on {keras.backend.backend()}, same ensemble: {window_rate:,.0f} neuron-frames/s")
     print(f"ratio: {rate / window_rate:.1f}")
-
-
-def window_network(keras, config, weights):
-    """The published network in its original form."""
-    layers = keras.layers
-    network = keras.Sequential(
-        [
-            keras.Input((config.windowsize, 1)),
-            layers.Conv1D(config.filter_numbers[0], config.filter_sizes[0], activation="relu"),
-            layers.Conv1D(config.filter_numbers[1], config.filter_sizes[1], activation="relu"),
-            layers.MaxPooling1D(2),
-            layers.Conv1D(config.filter_numbers[2], config.filter_sizes[2], activation="relu"),
-            layers.MaxPooling1D(2),
-            layers.Dense(config.dense_expansion, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(1),
-        ]
-    )
-    arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
-    network.set_weights([a.reshape(v.shape) for a, v in zip(arrays, network.get_weights(), strict=True)])
-    return network
 
 
 def dff() -> None:

@@ -37,30 +37,17 @@ def test_agrees_with_the_published_code(form, shared, tmp_path):
 
 def write_published(path, weights, config):
     """Write a network as the published toolbox does, with Keras or PyTorch itself."""
-    arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
     if path.suffix == ".pth":
         torch = pytest.importorskip("torch")
+        arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
         arrays[6], arrays[8] = arrays[6][0], arrays[8].reshape(-1, 1)
         names = [f"{layer}.{kind}" for layer in ("conv1", "conv2", "conv3", "dense1", "dense2") for kind in "wb"]
         torch.save(OrderedDict(zip(names, (torch.tensor(array.T.copy()) for array in arrays), strict=True)), path)
         return
-    keras = pytest.importorskip("keras")
-    layers = keras.layers
-    network = keras.Sequential(
-        [
-            keras.Input((config.windowsize, 1)),
-            layers.Conv1D(config.filter_numbers[0], config.filter_sizes[0], activation="relu"),
-            layers.Conv1D(config.filter_numbers[1], config.filter_sizes[1], activation="relu"),
-            layers.MaxPooling1D(2),
-            layers.Conv1D(config.filter_numbers[2], config.filter_sizes[2], activation="relu"),
-            layers.MaxPooling1D(2),
-            layers.Dense(config.dense_expansion, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(1),
-        ]
-    )
-    network.set_weights([a.reshape(v.shape) for a, v in zip(arrays, network.get_weights(), strict=True)])
-    network.save(path)
+    pytest.importorskip("keras")
+    from cascade_engine.training.keras_network import build_window_network
+
+    build_window_network(config, weights).save(path)
 
 
 @pytest.mark.parametrize("form", CASES)

@@ -61,6 +61,41 @@ def build_network(config: ModelConfig) -> keras.Model:
     return network if unread == 0 else keras.Model(trace, x[:, :-unread])
 
 
+def build_window_network(config: ModelConfig, weights: NetworkWeights) -> keras.Model:
+    """Build the network in its published form, one window at a time, to compare with or to write published files.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Its sizes.
+    weights : NetworkWeights
+        Its weights.
+
+    Returns
+    -------
+    keras.Model
+        From windows (batch, windowsize, 1) to spike probability (batch, 1).
+    """
+    keras = import_keras()
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((config.windowsize, 1)),
+            layers.Conv1D(config.filter_numbers[0], config.filter_sizes[0], activation="relu"),
+            layers.Conv1D(config.filter_numbers[1], config.filter_sizes[1], activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Conv1D(config.filter_numbers[2], config.filter_sizes[2], activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Dense(config.dense_expansion, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
+    network.set_weights([a.reshape(v.shape) for a, v in zip(arrays, network.get_weights(), strict=True)])
+    return network
+
+
 def read_weights(network: keras.Model) -> NetworkWeights:
     """Weights of a Keras network as plain arrays."""
     arrays = [np.asarray(array) for array in network.get_weights()]
