@@ -112,6 +112,9 @@ def main() -> None:
     means = np.mean([row[2:] for row in summary], axis=0)
     print("{:44s}  correlation {:.3f}  error {:.2f}  bias {:+.2f}".format("mean over datasets", *means))
 
+    low, high = np.percentile([row[4] for row in rows], [25, 75])
+    print(f"half of all {len(rows)} neurons have a bias between {low:+.1f} and {high:+.1f}")
+
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"accuracy_{model.name}_noise{arguments.noise_level:g}_{1000 * smoothing:g}ms.csv"
     with replacing(path) as file:

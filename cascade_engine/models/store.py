@@ -165,6 +165,7 @@ def write_model(
     config: ModelConfig,
     networks: Mapping[float, Sequence[NetworkWeights]],
     details: Mapping[str, Any],
+    further_files: Mapping[str, bytes] | None = None,
 ) -> Model:
     """Write a model's folder; it appears whole or not at all.
 
@@ -178,6 +179,8 @@ def write_model(
         Ensemble for each noise level (percent per sqrt(Hz)).
     details : mapping
         Further entries of the card: origin, training, figures.
+    further_files : mapping of str to bytes, optional
+        Content of other files to keep in the folder, by name.
 
     Returns
     -------
@@ -216,6 +219,8 @@ def write_model(
                     "sha256": hashlib.sha256(content).hexdigest(),
                 }
             )
+        for name, content in (further_files or {}).items():
+            (temporary / name).write_bytes(content)
         card = {"format": _FORMAT, **details, "config": config.to_dict(), "networks": entries}
         (temporary / CARD_NAME).write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
         temporary.chmod(0o755)

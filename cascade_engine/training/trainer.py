@@ -119,8 +119,7 @@ def train(
             },
         },
     }
-    model = write_model(folder, config, networks, details)
-    shutil.copyfile(workplace.log, folder / "training_log.csv")
+    model = write_model(folder, config, networks, details, {"training_log.csv": workplace.log.read_bytes()})
     shutil.rmtree(workplace.folder)
     return model
 

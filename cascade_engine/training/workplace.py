@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from cascade_engine import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.files import replacing
 from cascade_engine.ground_truth.records import Dataset
@@ -54,6 +55,7 @@ class Workplace:
     ) -> Workplace:
         """Create the folder, or check that it belongs to the same training."""
         description = {
+            "version": __version__,
             "config": config.to_dict(),
             "ground_truth": _fingerprint(
                 array
@@ -72,7 +74,7 @@ class Workplace:
         if path.is_file():
             if yaml.safe_load(path.read_text("utf-8")) != description:
                 raise InputError(
-                    f"{folder} holds an unfinished training with another configuration or other ground truth: "
+                    f"{folder} holds an unfinished training with another configuration, ground truth or version: "
                     "remove it, or choose another place"
                 )
         else:
