@@ -10,22 +10,78 @@ from typing import Any, ClassVar
 import numpy as np
 
 
-@dataclass
-class Traces:
-    """Raw traces of one recording, as read from a container.
+@dataclass(frozen=True)
+class Selection:
+    """Which of the traces at a path the user means, and where results go; each kind heeds what concerns it.
 
     Attributes
     ----------
-    fluorescence : array, shape (n_rois, n_frames), float32
+    channel : {1, 2} or None
+        Channel of suite2p; None for both.
+    series : str or None
+        NWB: path of the series inside the file, or the last part of it.
+    in_place : bool
+        NWB: change the file itself instead of writing a new one beside it.
+    key : str or None
+        Arrays: name of the variable.
+    orientation : {"rois-first", "frames-first"} or None
+        Arrays: which axis comes first.
+    raw : bool
+        Arrays: the values are raw fluorescence, not dF/F.
+    """
+
+    channel: int | None = 1
+    series: str | None = None
+    in_place: bool = False
+    key: str | None = None
+    orientation: str | None = None
+    raw: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the user says about traces; it takes precedence over the container.
+
+    Attributes
+    ----------
+    frame_rate : float or None
+        Frame rate of each ROI in Hz.
+    neuropil_coefficient : float or None
+        Part of the neuropil's changes to be subtracted.
+    dff : {"auto", "container", "compute"}
+        Take dF/F from the container or compute it from raw fluorescence; by default whatever is sure to be right.
+    arbitrary_units : bool
+        Accept traces in arbitrary units (no background to divide by) for want of dF/F.
+    """
+
+    frame_rate: float | None = None
+    neuropil_coefficient: float | None = None
+    dff: str = "auto"
+    arbitrary_units: bool = False
+
+
+@dataclass(kw_only=True)
+class Traces:
+    """Traces of one recording, as read from a container: raw fluorescence, or dF/F.
+
+    Attributes
+    ----------
+    fluorescence : array, shape (n_rois, n_frames), or None
         Raw fluorescence of all ROIs, in the container's order; may be memory-mapped.
-    neuropil : array of the same shape, or None
+    dff : array, shape (n_rois, n_frames), or None
+        dF/F as a fraction, instead of raw fluorescence, where the container's is to be used.
+    neuropil : array, shape (n_rois, n_frames), or None
         Fluorescence of the surroundings.
     neuropil_coefficient : float
         Part of the neuropil's changes to be subtracted.
+    background : array, shape (n_rois, n_frames), or None
+        Fluorescence under each ROI that `fluorescence` does not hold; it counts for the baseline to divide by.
     frame_rate : float
         Frames per second of each ROI, in Hz.
     frame_rate_source : str
         Where the frame rate comes from.
+    source : str
+        Which of the container's traces these are, for messages and the record.
     segments : list of int or None
         Frames of each concatenated session.
     is_cell : array of bool, shape (n_rois,), or None
@@ -34,14 +90,26 @@ class Traces:
         What was found to be doubtful.
     """
 
-    fluorescence: np.ndarray
-    neuropil: np.ndarray | None
-    neuropil_coefficient: float
+    fluorescence: np.ndarray | None = None
+    dff: np.ndarray | None = None
+    neuropil: np.ndarray | None = None
+    neuropil_coefficient: float = 0.0
+    background: np.ndarray | None = None
     frame_rate: float
     frame_rate_source: str
+    source: str
     segments: list[int] | None = None
     is_cell: np.ndarray | None = None
     remarks: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        assert (self.fluorescence is None) != (self.dff is None)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of ROIs and frames."""
+        n_rois, n_frames = (self.dff if self.fluorescence is None else self.fluorescence).shape
+        return int(n_rois), int(n_frames)
 
 
 @dataclass
@@ -66,6 +134,25 @@ class Results:
     provenance: dict[str, Any]
 
 
+@dataclass
+class Rois:
+    """Where ROIs lie in the image.
+
+    Attributes
+    ----------
+    image_shape : tuple of int
+        Height and width of the image in pixels; for volumes also the depth.
+    pixels : list of array, shape (n_pixels, 2 or 3), int
+        Pixels of each ROI: row, column, and in volumes the plane.
+    weights : list of array, shape (n_pixels,), float32
+        Weight of each of these pixels.
+    """
+
+    image_shape: tuple[int, ...]
+    pixels: list[np.ndarray]
+    weights: list[np.ndarray]
+
+
 class Container(ABC):
     """One recording in a container.
 
@@ -83,12 +170,12 @@ class Container(ABC):
 
     @classmethod
     @abstractmethod
-    def find(cls, path: Path, **options: Any) -> list[Container]:
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[Container]:
         """All recordings of this kind at or below `path`, in order."""
 
     @abstractmethod
-    def read(self, frame_rate: float | None = None, neuropil_coefficient: float | None = None) -> Traces:
-        """Read the traces; arguments given by the user (Hz, fraction) take precedence over the container's own.
+    def read(self, reading: Reading = Reading()) -> Traces:
+        """Read the traces.
 
         Raises
         ------
@@ -103,6 +190,14 @@ class Container(ABC):
     @abstractmethod
     def results(self) -> dict[str, Any] | None:
         """Provenance of the results that are there, or None."""
+
+    @abstractmethod
+    def load_results(self) -> Results | None:
+        """The results that are there, as they were written, or None."""
+
+    def rois(self) -> Rois | None:
+        """Where the ROIs lie, or None if the container does not say."""
+        return None
 
     def check_replaceable(self) -> None:  # noqa: B027  (nothing to check is a fine answer)
         """Raise now what `write` with `replace_spikes` would refuse later, after all the work."""

@@ -2,7 +2,8 @@
 
 ``corrected = F - r * (Fneu - median(Fneu))`` keeps the mean of F; ``dF/F = (corrected - F0) / max(F0, noise)``, where
 the noise is the standard deviation of the frame-to-frame noise, so that an F0 near or below zero cannot explode or
-turn over dF/F. Frames where the guard bites are counted.
+turn over dF/F. Frames where the guard bites are counted. Where a pipeline has taken the background out of F (CaImAn), F0
+of F is subtracted and F0 of F plus background divided by.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class DeltaF:
     dff : array, shape (n_neurons, n_frames), float32
         dF/F as a fraction; NaN where F or Fneu is missing, and for neurons without any baseline.
     f0 : array, shape (n_neurons, n_frames), float32
-        Baseline, in the unit of F.
+        Baseline to divide by, in the unit of F.
     guarded_frames : array, shape (n_neurons,), int
         Frames in which F0 lay below the noise and was replaced by it as the denominator.
     notes : list of str
@@ -92,6 +93,7 @@ def delta_f_over_f(
     neuropil_coefficient: float = 0.7,
     baseline: Baseline | None = None,
     segments: Sequence[int] | None = None,
+    background: np.ndarray | None = None,
 ) -> DeltaF:
     """Compute dF/F.
 
@@ -109,6 +111,8 @@ def delta_f_over_f(
         How to find F0. Default: the 15th percentile in a rolling window of 60 s.
     segments : sequence of int, optional
         Frames of each concatenated session; no baseline reaches across a seam.
+    background : array, shape (n_neurons, n_frames), optional
+        Fluorescence at each neuron's place that F does not hold, in the same unit; it counts only in the divisor.
 
     Returns
     -------
@@ -121,11 +125,12 @@ def delta_f_over_f(
         If the arrays do not fit together.
     """
     fluorescence, frame_rate, baseline = as_traces(fluorescence), as_frame_rate(frame_rate), baseline or Baseline()
-    if neuropil is not None and np.shape(neuropil) != fluorescence.shape:
-        raise InputError(
-            f"fluorescence has the shape {fluorescence.shape}, but the neuropil's is {np.shape(neuropil)}: "
-            "they must be the same"
-        )
+    for name, other in (("neuropil", neuropil), ("background", background)):
+        if other is not None and np.shape(other) != fluorescence.shape:
+            raise InputError(
+                f"fluorescence has the shape {fluorescence.shape}, but the {name}'s is {np.shape(other)}: "
+                "they must be the same"
+            )
     n_neurons, n_frames = fluorescence.shape
     parts = segment_slices(n_frames, segments)
     dff = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
@@ -140,18 +145,21 @@ def delta_f_over_f(
             if not notes[i]:
                 trace = trace - np.float32(neuropil_coefficient) * (surround - np.nanmedian(surround))
                 notes[i] = _reason_without_baseline(trace, "F less neuropil")
+        if background is not None and not notes[i]:
+            notes[i] = _reason_to_mistrust(background[i], "the background")
         if notes[i]:
             continue
         noise = _noise_sd(trace, parts)
-        for part in parts:
-            f0[i, part] = _baseline(trace[part], frame_rate, baseline, _noise_sd(trace, [part]))
+        f0[i] = resting = _piecewise_baseline(trace, parts, frame_rate, baseline)
+        if background is not None:
+            f0[i] = _piecewise_baseline(trace + background[i], parts, frame_rate, baseline)
         denominator = np.maximum(f0[i], noise)
         if not np.nanmax(denominator) > 0:
             notes[i] = "F0 is not above zero and there is no noise to divide by"
             continue
         guarded[i] = np.count_nonzero((f0[i] < noise) & np.isfinite(trace))
         denominator[denominator <= 0] = np.nan
-        dff[i] = (trace - f0[i]) / denominator
+        dff[i] = (trace - resting) / denominator
     return DeltaF(dff, f0, guarded, notes)
 
 
@@ -176,6 +184,13 @@ def _noise_sd(trace: np.ndarray, parts: Sequence[slice]) -> float:
     steps = np.concatenate([np.abs(np.diff(trace[part])) for part in parts])
     steps = steps[np.isfinite(steps)]
     return float(np.median(steps)) / MEDIAN_ABS_DIFFERENCE if steps.size else 0.0
+
+
+def _piecewise_baseline(trace: np.ndarray, parts: Sequence[slice], frame_rate: float, baseline: Baseline) -> np.ndarray:
+    f0 = np.full(trace.shape, np.nan, dtype=np.float32)
+    for part in parts:
+        f0[part] = _baseline(trace[part], frame_rate, baseline, _noise_sd(trace, [part]))
+    return f0
 
 
 def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline, noise_sd: float) -> np.ndarray:

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.base import Container
-from cascade_adapters.dff import delta_f_over_f
+from cascade_adapters.base import Container, Reading
+from cascade_adapters.pipeline import dff_of
 from cascade_engine.checks import doubts
+from cascade_engine.errors import InputError
 from cascade_engine.models.store import DEFAULT_MODEL, Model, load_model
 from cascade_engine.noise import noise_levels
 
 
 def inspect_container(
-    container: Container, frame_rate: float | None = None, model: str | os.PathLike | Model = DEFAULT_MODEL
+    container: Container, reading: Reading = Reading(), model: str | os.PathLike | Model = DEFAULT_MODEL
 ) -> dict[str, Any]:
     """Facts about one recording, ready for JSON.
 
@@ -23,8 +24,8 @@ def inspect_container(
     ----------
     container : Container
         The recording.
-    frame_rate : float, optional
-        Frame rate in Hz, instead of the container's.
+    reading : Reading
+        What the user says about the traces.
     model : str, path or Model
         The model that would be used.
 
@@ -40,18 +41,17 @@ def inspect_container(
         If it cannot be read.
     """
     model = load_model(model)
-    traces = container.read(frame_rate)
-    n_rois, n_frames = traces.fluorescence.shape
-    delta = delta_f_over_f(
-        traces.fluorescence,
-        traces.frame_rate,
-        traces.neuropil,
-        traces.neuropil_coefficient,
-        segments=traces.segments,
-    )
-    levels = noise_levels(delta.dff, traces.frame_rate, traces.segments)
+    traces = container.read(reading)
+    n_rois, n_frames = traces.shape
+    remarks = list(traces.remarks)
+    try:
+        ready = dff_of(traces)
+        levels = noise_levels(ready.dff, traces.frame_rate, traces.segments)
+    except InputError as error:
+        remarks.append(f"'run' would refuse this: {error}")
+        levels = np.full(n_rois, np.nan)
     known = np.isfinite(levels)
-    warnings = traces.remarks + doubts(model.config, traces.frame_rate, levels, known, model.noise_levels)
+    warnings = remarks + doubts(model.config, traces.frame_rate, levels, known, model.noise_levels)
     levels = levels[known]
     return {
         "path": str(container.path),
@@ -62,6 +62,8 @@ def inspect_container(
         "minutes": n_frames / traces.frame_rate / 60.0,
         "frame_rate_hz": traces.frame_rate,
         "frame_rate_source": traces.frame_rate_source,
+        "traces": traces.source,
+        "has_dff": traces.dff is not None,
         "has_neuropil": traces.neuropil is not None,
         "neuropil_coefficient": traces.neuropil_coefficient,
         "sessions": traces.segments,

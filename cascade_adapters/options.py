@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cascade_adapters.base import Reading
 from cascade_adapters.dff import Baseline
 from cascade_engine.errors import InputError
 from cascade_engine.models.store import DEFAULT_MODEL
 from cascade_engine.noise import as_frame_rate
 
 EXISTING = ("error", "skip", "overwrite")
+
+DFF = ("auto", "container", "compute")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class Options:
         Frame rate per plane in Hz, instead of the container's.
     neuropil_coefficient : float or None
         Instead of the container's.
+    dff : {"auto", "container", "compute"}
+        Take the container's dF/F or compute it; see `cascade_adapters.base.Reading`.
+    arbitrary_units : bool
+        Accept traces in arbitrary units for want of dF/F.
     baseline : Baseline
         How F0 is found.
     noise_level : float or None
@@ -47,6 +54,8 @@ class Options:
     model: str = DEFAULT_MODEL
     frame_rate: float | None = None
     neuropil_coefficient: float | None = None
+    dff: str = "auto"
+    arbitrary_units: bool = False
     baseline: Baseline = field(default_factory=Baseline)
     noise_level: float | None = None
     threshold: float | bool = 0
@@ -59,6 +68,8 @@ class Options:
     def __post_init__(self):
         if self.existing not in EXISTING:
             raise InputError(f"existing must be one of {', '.join(EXISTING)}, but it is {self.existing!r}")
+        if self.dff not in DFF:
+            raise InputError(f"dff must be one of {', '.join(DFF)}, but it is {self.dff!r}")
         if not (self.threshold is False or self.threshold in (0, 1)):
             raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
         if self.frame_rate is not None:
@@ -69,3 +80,8 @@ class Options:
             )
         if self.noise_level is not None and not 0 < self.noise_level < np.inf:
             raise InputError(f"the noise level must be above 0, but it is {self.noise_level}")
+
+    @property
+    def reading(self) -> Reading:
+        """What concerns the reading of traces."""
+        return Reading(self.frame_rate, self.neuropil_coefficient, self.dff, self.arbitrary_units)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.base import Traces
-from cascade_adapters.dff import DeltaF
 from cascade_adapters.options import Options
 from cascade_engine import __version__
 from cascade_engine.inference import Inference
@@ -20,7 +19,7 @@ from cascade_engine.inference import Inference
 def describe_run(
     traces: Traces,
     options: Options,
-    delta: DeltaF,
+    guarded_frames: np.ndarray,
     inference: Inference,
     notes: Sequence[str],
     warnings: Sequence[str],
@@ -34,8 +33,8 @@ def describe_run(
         What was read.
     options : Options
         What the user chose.
-    delta : DeltaF
-        dF/F and what was guarded.
+    guarded_frames : array, shape (n_rois,), int
+        Frames in which F0 lay below the noise.
     inference : Inference
         Predictions and the model.
     notes : sequence of str
@@ -68,16 +67,18 @@ def describe_run(
             "kernel": config.kernel,
         },
         "parameters": {
+            "traces": traces.source,
+            "dff": "the container's" if traces.dff is not None else "computed",
             "neuropil_coefficient": traces.neuropil_coefficient,
             "neuropil_subtracted": traces.neuropil is not None,
-            "baseline": asdict(options.baseline),
+            "baseline": None if traces.dff is not None else asdict(options.baseline),
             "noise_level": options.noise_level,
             "threshold": options.threshold,
             "only_cells": options.only_cells,
         },
         "recording": {
-            "n_rois": int(traces.fluorescence.shape[0]),
-            "n_frames": int(traces.fluorescence.shape[1]),
+            "n_rois": traces.shape[0],
+            "n_frames": traces.shape[1],
             "frame_rate_hz": traces.frame_rate,
             "frame_rate_source": traces.frame_rate_source,
             "frames_per_session": traces.segments,
@@ -85,9 +86,7 @@ def describe_run(
         "input": fingerprint,
         "rois": {
             "without_prediction": {str(roi): note for roi, note in enumerate(notes) if note},
-            "guarded_frames": {
-                str(roi): int(delta.guarded_frames[roi]) for roi in np.flatnonzero(delta.guarded_frames)
-            },
+            "guarded_frames": {str(roi): int(guarded_frames[roi]) for roi in np.flatnonzero(guarded_frames)},
             "network_noise_level": [
                 None if np.isnan(level) else float(level) for level in inference.network_noise_levels
             ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cascade_adapters.base import Container
+from cascade_adapters.base import Container, Selection
 from cascade_adapters.report import Report
 from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import CascadeError, InputError
@@ -13,15 +13,15 @@ from cascade_engine.errors import CascadeError, InputError
 CONTAINERS: tuple[type[Container], ...] = (Suite2pPlane,)
 
 
-def find_containers(path: Path, **options) -> list[Container]:
+def find_containers(path: Path, selection: Selection = Selection()) -> list[Container]:
     """All recordings at or below a path.
 
     Parameters
     ----------
     path : Path
         File or folder.
-    **options
-        What a kind of container needs to know, such as ``channel`` for suite2p.
+    selection : Selection
+        Which traces are meant.
 
     Returns
     -------
@@ -35,22 +35,22 @@ def find_containers(path: Path, **options) -> list[Container]:
     """
     if not path.exists():
         raise InputError(f"{path} does not exist")
-    found = [container for kind in CONTAINERS for container in kind.find(path, **options)]
+    found = [container for kind in CONTAINERS for container in kind.find(path, selection)]
     if not found:
         looked_for = "; ".join(f"{kind.kind} ({kind.looks_for})" for kind in CONTAINERS)
         raise InputError(f"{path} holds nothing to run on; looked for {looked_for}")
     return found
 
 
-def find_all(paths: Sequence[Path], **options) -> tuple[list[Container], list[Report]]:
+def find_all(paths: Sequence[Path], selection: Selection = Selection()) -> tuple[list[Container], list[Report]]:
     """All recordings at or below some paths.
 
     Parameters
     ----------
     paths : sequence of Path
         Files or folders.
-    **options
-        As for `find_containers`.
+    selection : Selection
+        Which traces are meant.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def find_all(paths: Sequence[Path], **options) -> tuple[list[Container], list[Re
     failures = []
     for path in paths:
         try:
-            for container in find_containers(path, **options):
+            for container in find_containers(path, selection):
                 found.setdefault(container.identity, container)
         except CascadeError as error:
             failures.append(Report(str(path), "unknown", "failed", str(error)))

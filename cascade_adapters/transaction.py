@@ -88,7 +88,7 @@ def change_folder(folder: Path) -> Iterator[Transaction]:
     InputError
         If another process is changing the folder, or it cannot be written to.
     """
-    with _lock(folder):
+    with lock(folder):
         _recover(folder)
         staging = folder / _STAGING
         try:
@@ -108,20 +108,21 @@ def change_folder(folder: Path) -> Iterator[Transaction]:
 def finish_interrupted(folder: Path) -> None:
     """Finish, or throw away, what a killed run has left in a folder."""
     if (folder / _STAGING).exists():
-        with _lock(folder):
+        with lock(folder):
             _recover(folder)
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
+    """Keep other runs of ours on this machine from changing a file or folder; raises `InputError` if one does."""
     # outside the folder, so that nothing of ours is left in it; the system frees the lock of a killed process
     owner = os.getuid() if hasattr(os, "getuid") else 0
-    key = hashlib.sha256(f"{owner}:{folder.resolve()}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{owner}:{path.resolve()}".encode()).hexdigest()[:24]
     lock = FileLock(Path(tempfile.gettempdir()) / f"cascade-{key}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"{folder} is being changed by another run: wait for it to end") from None
+        raise InputError(f"{path} is being changed by another run: wait for it to end") from None
     try:
         yield
     finally:

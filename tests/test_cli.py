@@ -128,6 +128,8 @@ def test_options_reach_the_record(tmp_path, run):
     assert status == 0
     assert record["recording"]["frame_rate_hz"] == 28.5
     assert record["parameters"] == {
+        "traces": "F.npy and Fneu.npy",
+        "dff": "computed",
         "neuropil_coefficient": 0.4,
         "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0},

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from suite2p_folders import neuropil_traces
 
+from cascade_adapters.base import Traces
 from cascade_adapters.dff import METHODS, Baseline, delta_f_over_f
+from cascade_adapters.pipeline import dff_of
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth import simulate_dataset
 
@@ -236,3 +238,35 @@ def test_noise_is_not_measured_across_seams():
     assert found.guarded_frames[0] >= 2
     # F0 is below zero there, so dF/F is divided by the noise, 0.5 / 0.9539
     assert np.diff(found.dff[0, :2])[0] == pytest.approx(0.9539, rel=1e-3)
+
+
+def test_background_counts_only_in_what_is_divided_by():
+    rng = np.random.default_rng(0)
+    trace = 100.0 * np.maximum(rng.standard_normal((1, 3000)) - 2, 0) + rng.standard_normal((1, 3000))
+    background = np.full_like(trace, 400.0)
+    whole = delta_f_over_f(trace + 400.0, RATE)
+    parted = delta_f_over_f(trace, RATE, background=background)
+    np.testing.assert_allclose(parted.dff, whole.dff, atol=1e-4)
+    np.testing.assert_allclose(parted.f0, whole.f0, rtol=1e-4)
+    with pytest.raises(InputError, match="the background's is"):
+        delta_f_over_f(trace, RATE, background=background[:, :10])
+
+
+def test_dff_is_computed_block_by_block_alike(monkeypatch):
+    rng = np.random.default_rng(0)
+    raw = 200.0 + 10.0 * rng.standard_normal((7, 600))
+    traces = Traces(
+        fluorescence=raw, neuropil=raw / 3, neuropil_coefficient=0.7, frame_rate=RATE, frame_rate_source="", source="F"
+    )
+    chosen = np.arange(7) != 2
+    whole = dff_of(traces, chosen=chosen)
+    monkeypatch.setattr("cascade_adapters.pipeline._BLOCK_VALUES", 1300)
+    np.testing.assert_array_equal(dff_of(traces, chosen=chosen).dff, whole.dff)
+    assert np.isnan(whole.dff[2]).all() and whole.notes[2] == "not a cell"
+    assert np.isfinite(np.delete(whole.dff, 2, axis=0)).all()
+
+
+def test_dff_of_a_container_in_percent_is_refused():
+    dff = 100.0 + 80.0 * np.random.default_rng(0).standard_normal((3, 600))
+    with pytest.raises(InputError, match=r"DfOverF: .*percent|DfOverF: .*raw"):
+        dff_of(Traces(dff=dff, frame_rate=RATE, frame_rate_source="", source="DfOverF"))

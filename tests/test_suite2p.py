@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from suite2p_folders import change_settings, hashes, make_plane, make_recording, save_settings
 
-from cascade_adapters.base import Container
+from cascade_adapters.base import Container, Reading
 from cascade_adapters.dff import delta_f_over_f
 from cascade_adapters.inspection import inspect_container
 from cascade_adapters.suite2p import Suite2pPlane, run_on_folder
@@ -94,7 +94,7 @@ def test_an_impossible_frame_rate_is_an_error_that_says_what_to_do(plane, fs):
     change_settings(plane.folder, fs=fs)
     with pytest.raises(CascadeError, match=r"plane0.*--frame-rate"):
         Suite2pPlane(plane.folder).read()
-    assert Suite2pPlane(plane.folder).read(frame_rate=30.0).remarks == []
+    assert Suite2pPlane(plane.folder).read(Reading(frame_rate=30.0)).remarks == []
 
 
 @pytest.mark.parametrize("generation", ["old", "new", "none"])
@@ -102,20 +102,20 @@ def test_a_missing_frame_rate_is_an_error_that_says_what_to_do(tmp_path, generat
     plane = make_plane(tmp_path / "plane0", generation=generation, frame_rate=None)
     with pytest.raises(CascadeError, match=r"plane0 has no frame rate.*--frame-rate"):
         Suite2pPlane(plane.folder).read()
-    traces = Suite2pPlane(plane.folder).read(frame_rate=12.5)
+    traces = Suite2pPlane(plane.folder).read(Reading(frame_rate=12.5))
     assert (traces.frame_rate, traces.frame_rate_source) == (12.5, "given")
 
 
 @pytest.mark.parametrize("fs", [10.0, 30.0])
 def test_a_given_frame_rate_wins_and_settles_doubts(tmp_path, fs):
-    traces = Suite2pPlane(make_plane(tmp_path / "plane0", frame_rate=fs).folder).read(frame_rate=7.5)
+    traces = Suite2pPlane(make_plane(tmp_path / "plane0", frame_rate=fs).folder).read(Reading(frame_rate=7.5))
     assert (traces.frame_rate, traces.frame_rate_source, traces.remarks) == (7.5, "given", [])
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, "fast"])
 def test_a_given_frame_rate_is_checked(plane, run, rate):
     with pytest.raises(CascadeError, match="frame_rate"):
-        Suite2pPlane(plane.folder).read(frame_rate=rate)
+        Suite2pPlane(plane.folder).read(Reading(frame_rate=rate))
     with pytest.raises(CascadeError, match="frame_rate"):
         run(plane.folder, frame_rate=rate)
 
@@ -133,14 +133,14 @@ def test_neuropil_coefficient_given_stored_or_assumed(plane):
     container = Suite2pPlane(plane.folder)
     change_settings(plane.folder, neucoeff=0.0)
     assert container.read().neuropil_coefficient == 0.0
-    assert container.read(neuropil_coefficient=0.2).neuropil_coefficient == 0.2
+    assert container.read(Reading(neuropil_coefficient=0.2)).neuropil_coefficient == 0.2
     change_settings(plane.folder, neucoeff=None)
     assert container.read().neuropil_coefficient == 0.7
 
 
 def test_without_settings_the_defaults_are_named_as_such(tmp_path):
     plane = make_plane(tmp_path / "plane0", generation="none")
-    traces = Suite2pPlane(plane.folder).read(frame_rate=30.0)
+    traces = Suite2pPlane(plane.folder).read(Reading(frame_rate=30.0))
     assert traces.neuropil_coefficient == 0.7
     assert traces.remarks == ["no ops.npy and no settings.npy: suite2p's defaults were assumed"]
 
@@ -438,6 +438,17 @@ def test_what_makes_results_doubtful_is_reported_and_kept(plane, run):
     assert record(plane.folder)["warnings"] == report.warnings
 
 
+def test_results_are_read_back_as_written(tmp_path, run):
+    plane = make_plane(tmp_path / "plane0")
+    container = Suite2pPlane(plane.folder)
+    assert container.load_results() is None
+    run(plane.folder)
+    results = container.load_results()
+    np.testing.assert_array_equal(results.spike_prob, spike_prob(plane.folder))
+    assert results.dff.shape == results.spike_prob.shape and len(results.noise_levels) == len(results.dff)
+    assert results.provenance == container.results()
+
+
 def test_the_record(plane, run, random_model):
     (report,) = run(plane.folder, neuropil_coefficient=0.5, baseline="maximin", baseline_window_s=20.0, threshold=1)
     text = (plane.folder / "cascade.json").read_text()
@@ -449,6 +460,8 @@ def test_the_record(plane, run, random_model):
     assert found["model"]["fingerprint"] == random_model.fingerprint
     assert found["model"]["name"] == "random"
     assert found["parameters"] == {
+        "traces": "F.npy and Fneu.npy",
+        "dff": "computed",
         "neuropil_coefficient": 0.5,
         "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0},

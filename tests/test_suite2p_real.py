@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from suite2p_folders import hashes, make_recording
 
+from cascade_adapters.base import Selection
 from cascade_adapters.cli import main
 from cascade_adapters.suite2p import Suite2pPlane, run_on_folder, run_s2p
 from cascade_engine.errors import CascadeWarning, InputError, MissingExtraError, ModelError
@@ -147,7 +148,7 @@ def test_the_second_channel_of_a_real_folder(shared, tmp_path, random_model):
     folder, before = copy_of(shared, tmp_path, "two-planes-two-channels")
     reports = run_on_folder(folder, channel=2, model=str(random_model.folder))
     assert [len(report.written) for report in reports] == [4, 4]
-    for plane in Suite2pPlane.find(folder, channel=2):
+    for plane in Suite2pPlane.find(folder, Selection(channel=2)):
         plane.restore()
     assert hashes(folder) == before
 

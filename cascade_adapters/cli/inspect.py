@@ -8,26 +8,31 @@ from pathlib import Path
 
 import click
 
+from cascade_adapters.cli.selecting import reading_options, selection_options
+
 
 @click.command("inspect")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="MODEL", help="Name or folder of the model that you mean to use.")
-@click.option("--frame-rate", type=float, metavar="HZ", help="Frame rate per plane, instead of the settings'.")
-@click.option("--channel", type=click.IntRange(1, 2), default=1, show_default=True, help="Channel of suite2p.")
+@reading_options
+@selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def command(paths, model, frame_rate, channel, as_json) -> None:
+def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units, channel, series, key, orientation,
+            raw, as_json) -> None:  # fmt: skip
     """Say what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Nothing is written."""
+    from cascade_adapters.base import Reading, Selection
     from cascade_adapters.inspection import inspect_container
     from cascade_adapters.registry import find_all
     from cascade_engine.errors import CascadeError
     from cascade_engine.models.store import DEFAULT_MODEL, load_model
 
     chosen = load_model(model or DEFAULT_MODEL)
-    containers, failures = find_all(paths, channel=channel)
+    reading = Reading(frame_rate, neuropil_coefficient, dff, arbitrary_units)
+    containers, failures = find_all(paths, Selection(channel, series, False, key, orientation, raw))
     found = [{"path": failure.path, "problem": failure.message} for failure in failures]
     for container in containers:
         try:
-            found.append(inspect_container(container, frame_rate, chosen))
+            found.append(inspect_container(container, reading, chosen))
         except CascadeError as error:
             found.append({"path": str(container.path), "kind": container.kind, "problem": str(error)})
     if as_json:
@@ -49,10 +54,11 @@ def _describe(facts: dict) -> str:
         f"{facts['path']}",
         f"  {facts['kind']}, {facts['n_rois']} ROIs{cells} x {facts['n_frames']} frames, {facts['minutes']:.1f} min",
         f"  frame rate {facts['frame_rate_hz']:g} Hz ({facts['frame_rate_source']})",
-        f"  neuropil coefficient {facts['neuropil_coefficient']:g}"
-        if facts["has_neuropil"]
-        else "  no neuropil traces",
+        f"  {'dF/F' if facts['has_dff'] else 'raw fluorescence'} from {facts['traces']}",
     ]
+    if not facts["has_dff"]:
+        has_neuropil, coefficient = facts["has_neuropil"], facts["neuropil_coefficient"]
+        lines.append(f"  neuropil coefficient {coefficient:g}" if has_neuropil else "  no neuropil traces")
     if facts["sessions"]:
         lines.append(f"  {len(facts['sessions'])} concatenated sessions of {facts['sessions']} frames")
     if facts["noise_level"]:

@@ -12,10 +12,11 @@ import click
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(paths) -> None:
     """Remove everything that 'cascade run' has written at or below PATHS; what it replaced is put back exactly."""
+    from cascade_adapters.base import Selection
     from cascade_adapters.registry import find_all
     from cascade_engine.errors import CascadeError
 
-    containers, failures = find_all(paths, channel=None)
+    containers, failures = find_all(paths, Selection(channel=None))
     problems, n_restored = [failure.message for failure in failures], 0
     for container in containers:
         try:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from cascade_adapters.cli.selecting import reading_options, selection_options
+
 
 @click.command("run")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="MODEL", help="Name or folder of a model [default: Global_EXC_30Hz_smoothing50ms].")
-@click.option("--frame-rate", type=float, metavar="HZ", help="Frame rate per plane, instead of the settings'.")
-@click.option("--neuropil-coefficient", type=float, metavar="R", help="Instead of the settings' [else 0.7].")
+@reading_options
 @click.option(
     "--baseline",
     type=click.Choice(["percentile", "maximin", "constant"]),
@@ -32,9 +33,15 @@ import click
     show_default=True,
     help="0: no negative values; 1: also nothing below a third of a spike; none: as the networks give it.",
 )
-@click.option("--only-cells", is_flag=True, help="Predict only ROIs that iscell.npy takes for cells.")
-@click.option("--channel", type=click.IntRange(1, 2), default=1, show_default=True, help="Channel of suite2p.")
-@click.option("--replace-spks", is_flag=True, help="Put rates (Hz) into spks.npy, for suite2p's GUI, after a backup.")
+@click.option("--only-cells", is_flag=True, help="Predict only ROIs that the container takes for cells.")
+@selection_options
+@click.option(
+    "--replace-spks",
+    "--replace-s",
+    is_flag=True,
+    help="Put rates (Hz) into suite2p's spks.npy or CaImAn's S, after a backup.",
+)
+@click.option("--in-place", is_flag=True, help="NWB: change the file itself instead of writing a new one beside it.")
 @click.option(
     "--existing",
     type=click.Choice(["error", "skip", "overwrite"]),
@@ -47,12 +54,14 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="File for details of unforeseen failures.")
-def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_window, baseline_percentile, noise_level,
-            threshold, only_cells, channel, replace_spks, existing, dry_run, threads, as_json, quiet, log):  # fmt: skip
+def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units, baseline, baseline_window,
+            baseline_percentile, noise_level, threshold, only_cells, channel, series, key, orientation, raw,
+            replace_spks, in_place, existing, dry_run, threads, as_json, quiet, log):  # fmt: skip
     """Infer spikes in every recording at or below PATHS and write them back.
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
+    from cascade_adapters.base import Selection
     from cascade_adapters.batch import process_all
     from cascade_adapters.cli.text import describe_report
     from cascade_adapters.dff import Baseline
@@ -65,6 +74,8 @@ def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_w
         model=model or DEFAULT_MODEL,
         frame_rate=None if frame_rate is None else as_frame_rate(frame_rate),
         neuropil_coefficient=neuropil_coefficient,
+        dff=dff,
+        arbitrary_units=arbitrary_units,
         baseline=Baseline(baseline, baseline_window, baseline_percentile),
         noise_level=noise_level,
         threshold={"0": 0, "1": 1, "none": False}[threshold],
@@ -75,7 +86,7 @@ def command(paths, model, frame_rate, neuropil_coefficient, baseline, baseline_w
         progress=not quiet and not as_json and sys.stderr.isatty(),
     )
     load_model(options.model)
-    containers, reports = find_all(paths, channel=channel)
+    containers, reports = find_all(paths, Selection(channel, series, in_place, key, orientation, raw))
 
     def announce(report) -> None:
         if not as_json:

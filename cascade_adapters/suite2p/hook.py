@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from cascade_adapters.base import Selection
 from cascade_adapters.batch import process_all
 from cascade_adapters.dff import Baseline
 from cascade_adapters.options import Options
@@ -115,7 +116,7 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
 
 
 def _run_planes(folder: Path, channel: int, options: Options) -> list[Report]:
-    planes = Suite2pPlane.find(folder, channel)
+    planes = Suite2pPlane.find(folder, Selection(channel=channel))
     if not planes:
         raise InputError(f"{folder} holds no suite2p plane with traces of channel {channel}")
     return process_all(planes, options)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.base import Container, Results, Traces
+from cascade_adapters.base import Container, Reading, Results, Selection, Traces
 from cascade_adapters.suite2p.settings import read_settings
 from cascade_adapters.transaction import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
@@ -54,13 +54,14 @@ class Suite2pPlane(Container):
         return (*super().identity, self.channel)
 
     @classmethod
-    def find(cls, path: Path, channel: int | None = 1, **_: Any) -> list[Suite2pPlane]:
-        """Planes at or below `path`, for one channel or (None) for both.
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[Suite2pPlane]:
+        """Planes at or below `path`, for the selected channel.
 
         The folder ``combined`` repeats the planes, padded with zeros, and is left out.
         """
+        channel = selection.channel
         if channel is None:
-            return [plane for each in (1, 2) for plane in cls.find(path, each)]
+            return [plane for each in (1, 2) for plane in cls.find(path, Selection(channel=each))]
         name = "F.npy" if channel == 1 else "F_chan2.npy"
         if path.is_file():
             files = [path] if path.name == name else []
@@ -69,10 +70,12 @@ class Suite2pPlane(Container):
         folders = [file.parent for file in files if file.parent.absolute().name != "combined"]
         return [cls(folder, channel) for folder in folders]
 
-    def read(self, frame_rate: float | None = None, neuropil_coefficient: float | None = None) -> Traces:
+    def read(self, reading: Reading = Reading()) -> Traces:
         """Read F, Fneu and settings; see `Container.read`."""
+        if reading.dff == "container":
+            raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
         finish_interrupted(self.path)
-        settings = read_settings(self.path, frame_rate, neuropil_coefficient)
+        settings = read_settings(self.path, reading.frame_rate, reading.neuropil_coefficient)
         remarks = settings.remarks
         fluorescence = self._load(self._f)
         neuropil = self._load(self._fneu) if (self.path / self._fneu).is_file() else None
@@ -94,6 +97,7 @@ class Suite2pPlane(Container):
             neuropil_coefficient=settings.neuropil_coefficient,
             frame_rate=settings.frame_rate,
             frame_rate_source=settings.frame_rate_source,
+            source=self._f if neuropil is None else f"{self._f} and {self._fneu}",
             segments=segments,
             is_cell=self._read_iscell(n_rois, remarks),
             remarks=remarks,
@@ -117,6 +121,15 @@ class Suite2pPlane(Container):
             backup = f", and rename {_SPIKES_BACKUP} to {_SPIKES}" if (self.path / _SPIKES_BACKUP).is_file() else ""
             raise InputError(f"{path} cannot be read: remove it together with the other cascade files{backup}")
         return content
+
+    def load_results(self) -> Results | None:
+        """Read what `write` has written; see `Container.load_results`."""
+        provenance = self.results()
+        if provenance is None:
+            return None
+        spike_prob, dff = (self._load(self._arrays[name]) for name in ("spike_prob", "dff"))
+        levels = np.load(self.path / self._arrays["noise_levels"], allow_pickle=False)
+        return Results(spike_prob, dff, levels, provenance)
 
     def check_replaceable(self) -> None:
         """Refuse to replace ``spks.npy`` where that would make no sense or could lose suite2p's own."""
