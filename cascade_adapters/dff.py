@@ -2,8 +2,8 @@
 
 ``corrected = F - r * (Fneu - median(Fneu))`` keeps the mean of F; ``dF/F = (corrected - F0) / max(F0, noise)``, where
 the noise is the standard deviation of the frame-to-frame noise, so that an F0 near or below zero cannot explode or
-turn over dF/F. Frames where the guard bites are counted. Where a pipeline has taken the background out of F (CaImAn), F0
-of F is subtracted and F0 of F plus background divided by.
+turn over dF/F. Frames where the guard bites are counted. Where a pipeline has taken the background out of F (CaImAn),
+F0 of F is subtracted and F0 of F plus background divided by.
 """
 
 from __future__ import annotations
