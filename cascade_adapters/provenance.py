@@ -49,7 +49,6 @@ def describe_run(
     dict
         Software, model, parameters, recording, input, ROIs, warnings; frame rates in Hz, times in s.
     """
-    config = inference.model.config
     return {
         "format": 1,
         "what": "expected spikes per frame; multiply by frame_rate_hz for Hz",
@@ -62,9 +61,9 @@ def describe_run(
         "model": {
             "name": inference.model.name,
             "fingerprint": inference.model.fingerprint,
-            "frame_rate_hz": config.sampling_rate,
-            "smoothing_s": config.smoothing,
-            "kernel": config.kernel,
+            "kind": "universal" if inference.model.is_universal else "published architecture",
+            "smoothing_s": inference.smoothing,
+            "kernel": inference.kernel,
         },
         "parameters": {
             "traces": traces.source,

@@ -8,6 +8,7 @@ import numpy as np
 
 from cascade_engine.errors import InputError
 from cascade_engine.models.config import ModelConfig
+from cascade_engine.universal.config import UniversalConfig
 
 #: dF/F (fraction) beyond which a trace is taken for a division by an F0 near zero.
 ABSURD_DFF = 1e3
@@ -16,13 +17,10 @@ ABSURD_DFF = 1e3
 _PERCENT_NOISE_LEVEL = 50.0
 
 #: Median dF/F (fraction) above which an array is taken for raw fluorescence.
-_RAW_MEDIAN = 5.0
+RAW_MEDIAN = 5.0
 
 #: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches: most such traces were denoised or smoothed.
 _DENOISED_NOISE_LEVEL = 0.1
-
-#: Relative difference between the frame rates of data and model that is worth a warning.
-_RATE_TOLERANCE = 0.05
 
 
 def unusable_reasons(dff: np.ndarray, windowsize: int, longest_segment: int) -> list[str]:
@@ -102,7 +100,7 @@ def unit_problem(median_dff: float, noise_level: float) -> str:
     str
         What was found and what to do.
     """
-    if median_dff > _RAW_MEDIAN:
+    if median_dff > RAW_MEDIAN:
         return f"the median of dF/F is {median_dff:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %)"
     if noise_level > _PERCENT_NOISE_LEVEL:
         return (
@@ -112,13 +110,17 @@ def unit_problem(median_dff: float, noise_level: float) -> str:
 
 
 def doubts(
-    config: ModelConfig, frame_rate: float, levels: np.ndarray, usable: np.ndarray, known_levels: np.ndarray
+    config: ModelConfig | UniversalConfig,
+    frame_rate: float,
+    levels: np.ndarray,
+    usable: np.ndarray,
+    known_levels: np.ndarray,
 ) -> list[str]:
     """What makes a prediction doubtful, one line each.
 
     Parameters
     ----------
-    config : ModelConfig
+    config : ModelConfig or UniversalConfig
         Configuration of the model.
     frame_rate : float
         Frame rate of the data in Hz.
@@ -135,12 +137,9 @@ def doubts(
         Empty if all is well.
     """
     found = []
-    off = frame_rate / config.sampling_rate - 1.0
-    if abs(off) > _RATE_TOLERANCE:
-        found.append(
-            f"the frame rate is {frame_rate:g} Hz but model {config.model_name} was trained for "
-            f"{config.sampling_rate:g} Hz ({off:+.0%}): choose a model of this rate"
-        )
+    doubt = config.doubt_about_rate(frame_rate)
+    if doubt:
+        found.append(doubt)
     levels, n_all = levels[usable], int(np.count_nonzero(usable))
     highest, lowest = known_levels.max(), known_levels.min()
     above, below = levels > 1.25 * highest, levels < 0.5 * lowest

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,14 +13,14 @@ from cascade_engine.checks import check_units as refuse_other_units
 from cascade_engine.checks import doubts, losses, unusable_reasons
 from cascade_engine.errors import CascadeWarning, InputError
 from cascade_engine.kernels import single_spike_amplitude
-from cascade_engine.models.config import ModelConfig
-from cascade_engine.models.network import INPUT, MEAN_OUTPUT
 from cascade_engine.models.store import DEFAULT_MODEL, Model, load_model
 from cascade_engine.noise import as_frame_rate, as_traces, noise_levels
 from cascade_engine.segments import segment_slices
+from cascade_engine.sessions import available_processors
+from cascade_engine.universal.prediction import UniversalPredictor
+from cascade_engine.windowed import WindowedPredictor
 
-#: Frames that one call of a network works on: large enough to keep it busy, small enough for the processor's cache.
-_BLOCK_FRAMES = 4096
+Predictor = WindowedPredictor | UniversalPredictor
 
 
 @dataclass
@@ -37,9 +36,13 @@ class Inference:
     noise_levels : array, shape (n_neurons,), float64
         Noise level of each neuron in percent per sqrt(Hz); NaN where it has none.
     network_noise_levels : array, shape (n_neurons,), float64
-        Noise level of the networks used for it; NaN for a neuron without prediction.
+        Noise level that the networks used for it were trained for, or were told; NaN for a neuron without prediction.
     model : Model
         The model.
+    smoothing : float
+        Width (s) of the kernel with which the spikes are smoothed.
+    kernel : str
+        Its form.
     notes : list of str
         Per neuron: why it has no prediction, or an empty string.
     warnings : list of str
@@ -51,6 +54,8 @@ class Inference:
     noise_levels: np.ndarray
     network_noise_levels: np.ndarray
     model: Model
+    smoothing: float
+    kernel: str
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
 
@@ -87,6 +92,9 @@ def infer(
     frame_rate: float,
     model: str | os.PathLike | Model = DEFAULT_MODEL,
     *,
+    smoothing: float | None = None,
+    kernel: str | None = None,
+    population: str | None = None,
     noise_level: float | np.ndarray | None = None,
     segments: Sequence[int] | None = None,
     threshold: float | bool = 0,
@@ -97,7 +105,8 @@ def infer(
 ) -> Inference:
     """Infer the expected number of spikes per frame from dF/F.
 
-    Each neuron is predicted by the ensemble trained for the noise level nearest to its own.
+    The universal model serves every frame rate, smoothing and kernel. A model of the published architecture predicts
+    each neuron by the ensemble trained for the noise level nearest to its own.
 
     Parameters
     ----------
@@ -107,8 +116,15 @@ def infer(
         Frame rate of each neuron's trace in Hz.
     model : str, path or Model
         Name or folder of a model.
+    smoothing : float, optional
+        Width of the kernel (s) with which the spikes are smoothed, as in `smoothing_kernel`. Default: the model's; for
+        the universal model one and a half frames (50 ms at 30 Hz, 200 ms at 7.5 Hz).
+    kernel : {"gaussian", "causal"}, optional
+        Form of the kernel. Default: the model's; "gaussian" for the universal model.
+    population : {"principal", "interneurons"}, optional
+        What the neurons are, for the universal model. Default: principal cells.
     noise_level : float or array of shape (n_neurons,), optional
-        Noise level in percent per sqrt(Hz) by which to choose networks. Default: measured.
+        Noise level in percent per sqrt(Hz) that the networks are to assume. Default: measured.
     segments : sequence of int, optional
         Frames of each concatenated session; no window reaches across a seam.
     threshold : {0, 1, False}
@@ -144,113 +160,43 @@ def infer(
         raise InputError(f"threshold must be 0, 1 or False, but it is {threshold!r}")
     n_neurons, n_frames = dff.shape
     parts = segment_slices(n_frames, segments)
-    config = model.config
+    kind = UniversalPredictor if model.is_universal else WindowedPredictor
+    predictor = kind(model, frame_rate, smoothing, kernel, population)
 
     longest = max((part.stop - part.start for part in parts), default=0)
-    notes = unusable_reasons(dff, config.windowsize, longest)
+    notes = unusable_reasons(dff, predictor.shortest, longest)
     usable = np.array([not note for note in notes], dtype=bool)
     with np.errstate(invalid="ignore"):  # infinite values, of neurons that are not used
         levels = noise_levels(dff, frame_rate, segments)
     levels[~usable] = np.nan
     if check_units:
         refuse_other_units(dff, levels, usable)
-    chosen = levels if noise_level is None else _given_levels(noise_level, n_neurons)
+    chosen = levels.copy() if noise_level is None else _given_levels(noise_level, n_neurons)
     for i in np.flatnonzero(usable & ~np.isfinite(chosen)):
         notes[i] = "no two neighbouring frames have values" if noise_level is None else "its given noise level is NaN"
         usable[i] = False
-    known = model.noise_levels
-    network_levels = np.full(n_neurons, np.nan)
-    network_levels[usable] = known[np.abs(chosen[usable, np.newaxis] - known).argmin(axis=1)]
-
-    spike_prob = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
-    blocks = list(_plan(network_levels, parts, config.windowsize))
+    chosen[~usable] = np.nan
     n_threads = n_threads or available_processors()
-    _run_blocks(model, dff, spike_prob, blocks, n_threads, progress)
+    spike_prob, network_levels = predictor.run(dff, chosen, frame_rate, parts, n_threads, progress)
 
     for i in np.flatnonzero(usable):
         if np.isnan(spike_prob[i]).all():
-            notes[i] = f"no {config.windowsize} consecutive frames without missing values"
+            notes[i] = f"no {predictor.shortest} consecutive frames without missing values"
             network_levels[i] = np.nan
     usable &= np.isfinite(network_levels)
     if threshold is not False:
-        _clip(spike_prob, config, frame_rate, small_too=threshold == 1)
+        _clip(spike_prob, predictor, frame_rate, small_too=threshold == 1)
     if not np.isnan(padding):
-        spike_prob[np.ix_(usable, _edge_frames(parts, config))] = padding
-    doubtful = doubts(config, frame_rate, levels, usable, known)
-    doubtful += losses(dff, parts, config.windowsize, usable)
-    return Inference(spike_prob, frame_rate, levels, network_levels, model, notes, doubtful)
-
-
-def available_processors() -> int:
-    """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class _Block:
-    """A piece of work: neurons of one noise level, and the frames whose windows start in it."""
-
-    level: float
-    rows: np.ndarray
-    start: int
-    stop: int
-
-
-def _plan(network_levels: np.ndarray, parts: Sequence[slice], windowsize: int) -> Iterator[_Block]:
-    """Cut the work into blocks of bounded size that together cover every window once."""
-    for level in np.unique(network_levels[np.isfinite(network_levels)]):
-        rows = np.flatnonzero(network_levels == level)
-        for part in parts:
-            last = part.stop - windowsize + 1
-            for start in range(part.start, last, _BLOCK_FRAMES):
-                stop = min(start + _BLOCK_FRAMES, last)
-                at_once = max(1, _BLOCK_FRAMES // (stop - start))
-                for first in range(0, len(rows), at_once):
-                    yield _Block(level, rows[first : first + at_once], start, stop)
-
-
-def _run_blocks(model: Model, dff, spike_prob, blocks: Sequence[_Block], n_threads: int, progress: bool) -> None:
-    """Run every block; each writes frames that no other does."""
-    import onnxruntime
-    from tqdm import tqdm
-
-    options = onnxruntime.SessionOptions()
-    # one thread per block: blocks are independent, so this wastes less than threads that share a block
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    sessions = {
-        level: onnxruntime.InferenceSession(model.read_network(level), options, providers=["CPUExecutionProvider"])
-        for level in sorted({block.level for block in blocks})
-    }
-    windowsize, before = model.config.windowsize, model.config.frames_before
-
-    def run(block: _Block) -> int:
-        frames = dff[block.rows, block.start : block.stop + windowsize - 1].astype(np.float32)
-        missing = np.isnan(frames)
-        if missing.any():
-            frames[missing] = 0.0
-        output = sessions[block.level].run([MEAN_OUTPUT], {INPUT: frames})[0][:, : block.stop - block.start]
-        if missing.any():
-            touched = np.cumsum(np.pad(missing, ((0, 0), (1, 0))), axis=1)
-            output[touched[:, windowsize:] > touched[:, :-windowsize]] = np.nan
-        spike_prob[block.rows, block.start + before : block.stop + before] = output
-        return output.size
-
-    total = sum(len(block.rows) * (block.stop - block.start) for block in blocks)
-    with tqdm(total=total, disable=not progress, unit="frame", unit_scale=True, desc="predicting") as bar:
-        if n_threads == 1:
-            for block in blocks:
-                bar.update(run(block))
-            return
-        with ThreadPoolExecutor(n_threads) as pool:
-            try:
-                for n_done in pool.map(run, blocks):
-                    bar.update(n_done)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        spike_prob[np.ix_(usable, predictor.edge_frames(parts))] = padding
+    doubtful = []
+    if model.preset:
+        how = f"{predictor.kernel} kernel of {1000 * predictor.smoothing:g} ms, {predictor.population}"
+        doubtful.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
+    doubtful += doubts(model.config, frame_rate, levels, usable, model.noise_levels)
+    doubtful += losses(dff, parts, predictor.shortest, usable)
+    return Inference(
+        spike_prob, frame_rate, levels, network_levels, model, predictor.smoothing, predictor.kernel, notes, doubtful
+    )
 
 
 def _given_levels(noise_level: float | np.ndarray, n_neurons: int) -> np.ndarray:
@@ -262,23 +208,13 @@ def _given_levels(noise_level: float | np.ndarray, n_neurons: int) -> np.ndarray
         ) from None
 
 
-def _clip(spike_prob: np.ndarray, config: ModelConfig, frame_rate: float, small_too: bool) -> None:
+def _clip(spike_prob: np.ndarray, predictor: Predictor, frame_rate: float, small_too: bool) -> None:
     """Set negative, and if wanted also small, values to zero, in place; NaN stays."""
     if small_too:
         from scipy.ndimage import binary_dilation
 
-        limit = single_spike_amplitude(frame_rate, config.smoothing, config.kernel) / np.e
-        reach = max(1, round(config.smoothing * frame_rate))
+        limit = single_spike_amplitude(frame_rate, predictor.smoothing, predictor.kernel) / np.e
+        reach = max(1, round(predictor.smoothing * frame_rate))
         kept = binary_dilation(spike_prob > limit, structure=np.ones((1, 2 * reach + 1)))
         spike_prob[~kept & ~np.isnan(spike_prob)] = 0.0
     np.maximum(spike_prob, 0.0, out=spike_prob)
-
-
-def _edge_frames(parts: Sequence[slice], config: ModelConfig) -> np.ndarray:
-    """Frames at the ends of each segment that have no full window."""
-    edges = []
-    for part in parts:
-        first = min(part.start + config.frames_before, part.stop)
-        last = max(part.stop - config.windowsize + config.frames_before + 1, first)
-        edges += [np.arange(part.start, first), np.arange(last, part.stop)]
-    return np.concatenate(edges) if edges else np.empty(0, dtype=int)

@@ -10,7 +10,7 @@ import pytest
 
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.network import NetworkWeights
-from cascade_engine.models.store import Model, write_model
+from cascade_engine.models.store import Model, write_windowed_model
 
 #: Recordings and published models used by some tests; CASCADE_TEST_DATA names another folder.
 SHARED = Path(os.environ.get("CASCADE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
@@ -66,4 +66,4 @@ def random_networks(random_config) -> dict[float, list[NetworkWeights]]:
 def random_model(tmp_path_factory, random_config, random_networks) -> Model:
     """A model with random weights: enough wherever the values of a prediction do not matter."""
     folder = tmp_path_factory.mktemp("random") / "random"
-    return write_model(folder, random_config, random_networks, {"summary": "random weights", "origin": "test"})
+    return write_windowed_model(folder, random_config, random_networks, {"summary": "random weights", "origin": "test"})

@@ -9,7 +9,7 @@ from windowed import predict_trace
 
 import cascade_engine.inference
 from cascade_engine import CascadeWarning, InputError, ModelError, infer, predict, single_spike_amplitude
-from cascade_engine.models.store import write_model
+from cascade_engine.models.store import write_windowed_model
 
 RATE = 30.0
 
@@ -37,7 +37,7 @@ def test_equals_the_window_form_on_every_frame(random_model, random_networks):
 def test_other_windows(tmp_path, random_config, windowsize, before_frac):
     config = replace(random_config, windowsize=windowsize, before_frac=before_frac, noise_levels=(2,))
     network = random_network(0, config)
-    model = write_model(tmp_path / "model", config, {2: [network]}, {})
+    model = write_windowed_model(tmp_path / "model", config, {2: [network]}, {})
     dff = noise(1, 300)
     expected = predict_trace(dff[0], [network], windowsize, config.frames_before)
     np.testing.assert_allclose(infer(dff, RATE, model, threshold=False).spike_prob[0], expected, atol=1e-5)
@@ -47,7 +47,7 @@ def test_blocks_and_threads_change_nothing(random_model, monkeypatch):
     dff = noise(7, 900)
     dff[3, 400] = np.nan
     whole = infer(dff, RATE, random_model).spike_prob
-    monkeypatch.setattr(cascade_engine.inference, "_BLOCK_FRAMES", 100)
+    monkeypatch.setattr(cascade_engine.windowed, "_BLOCK_FRAMES", 100)
     for n_threads in (1, 3):
         np.testing.assert_allclose(infer(dff, RATE, random_model, n_threads=n_threads).spike_prob, whole, atol=1e-6)
 
@@ -225,7 +225,7 @@ def test_a_detector_of_onsets_puts_its_peak_on_the_spike(tmp_path, random_config
     # through both later convolutions and the last layer straight ahead; frame 32 minus frame 31 in the first
     kernels[0][23, 0, 0], kernels[0][22, 0, 0] = 1, -1
     kernels[1][9, 0, 0] = kernels[2][0, 0, 0] = kernels[3][0, 0, 0] = kernels[4][0, 0, 0] = 1
-    model = write_model(tmp_path / "onset", config, {2: [type(network)(tuple(kernels), tuple(biases))]}, {})
+    model = write_windowed_model(tmp_path / "onset", config, {2: [type(network)(tuple(kernels), tuple(biases))]}, {})
     predicted = infer(spike_response(), RATE, model, noise_level=2.0).spike_prob[0]
     peak = np.flatnonzero(predicted == np.nanmax(predicted))
     assert peak[-1] == 200  # the poolings widen the peak to the frames before

@@ -9,7 +9,7 @@ import yaml
 from cascade_engine import InputError, ModelConfig, ModelError, list_models, load_model
 from cascade_engine.models.network import NetworkWeights, build_onnx
 from cascade_engine.models.onnx_reader import read_networks
-from cascade_engine.models.store import write_model
+from cascade_engine.models.store import write_windowed_model
 
 MINIMAL = {"model_name": "m", "sampling_rate": 30, "training_datasets": ["DS09"]}
 
@@ -67,7 +67,7 @@ def test_model_is_read_back(random_model, random_networks):
 
 
 def test_damaged_weights_are_refused(tmp_path, random_config, random_networks):
-    model = write_model(tmp_path / "m", random_config, random_networks, {})
+    model = write_windowed_model(tmp_path / "m", random_config, random_networks, {})
     model.verify()
     path = model.folder / "noise_2.onnx"
     content = bytearray(path.read_bytes())
@@ -90,7 +90,7 @@ def test_damaged_cards_are_refused(tmp_path, card):
 
 
 def test_card_cannot_point_outside_its_folder(tmp_path, random_config, random_networks):
-    model = write_model(tmp_path / "m", random_config, random_networks, {})
+    model = write_windowed_model(tmp_path / "m", random_config, random_networks, {})
     card = yaml.safe_load((model.folder / "card.yaml").read_text())
     card["networks"][0]["file"] = "../secret.onnx"
     (model.folder / "card.yaml").write_text(yaml.safe_dump(card))
@@ -100,18 +100,18 @@ def test_card_cannot_point_outside_its_folder(tmp_path, random_config, random_ne
 
 def test_existing_folders_are_not_overwritten(random_model, random_config, random_networks):
     with pytest.raises(InputError, match="exists already"):
-        write_model(random_model.folder, random_config, random_networks, {})
+        write_windowed_model(random_model.folder, random_config, random_networks, {})
 
 
 def test_failed_writing_leaves_nothing(tmp_path, random_config, random_networks):
     with pytest.raises(ModelError, match="read 64 frames"):
-        write_model(tmp_path / "m", replace(random_config, windowsize=60), random_networks, {})
+        write_windowed_model(tmp_path / "m", replace(random_config, windowsize=60), random_networks, {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_names_are_found_among_the_user_s_models(monkeypatch, tmp_path, random_config, random_networks):
     monkeypatch.setenv("CASCADE_MODELS", str(tmp_path))
-    write_model(tmp_path / "mine", replace(random_config, model_name="mine"), random_networks, {})
+    write_windowed_model(tmp_path / "mine", replace(random_config, model_name="mine"), random_networks, {})
     assert list_models()["mine"] == tmp_path / "mine"
     assert load_model("mine").name == "mine"
     with pytest.raises(ModelError, match="did you mean mine"):

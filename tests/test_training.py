@@ -168,7 +168,7 @@ def test_training_learns(datasets, tmp_path):
     assert card["training"]["ground_truth"] == [{"dataset": "simulated", "neurons": 6, "recordings": 6}]
     assert card["training"]["versions"]["keras"]
     log = (model.folder / "training_log.csv").read_text().splitlines()
-    assert log[0] == "noise_level,member,epoch,windows,loss,seconds"
+    assert log[0] == "network,epoch,windows,loss,seconds"
     assert len(log) == 1 + 6
     assert not (tmp_path / "model.training").exists()
 

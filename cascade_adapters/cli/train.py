@@ -22,15 +22,26 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
     from cascade_engine.models.config import ModelConfig
+    from cascade_engine.models.configuration import read_yaml
     from cascade_engine.models.onnx_reader import read_networks
     from cascade_engine.models.store import load_model, user_models
     from cascade_engine.training import train
+    from cascade_engine.universal.config import UniversalConfig
+    from cascade_engine.universal.trainer import train_universal
 
-    settings = ModelConfig.from_yaml(config)
+    content = read_yaml(config)
+    universal = isinstance(content, dict) and content.get("kind") == "universal"
+    if universal and transfer:
+        raise InputError("--transfer is for models of the published architecture")
+    settings = (UniversalConfig if universal else ModelConfig).from_dict(content, source=str(config))
     root = ground_truth_root(ground_truth)
     available = find_datasets(root)
     catalogue = load_catalogue()
-    names = [catalogue[name].folder if name in catalogue else name for name in settings.training_datasets]
+
+    def folders(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(catalogue[name].folder if name in catalogue else name for name in names)
+
+    names = folders(settings.training_datasets)
     absent = [name for name in names if name not in available]
     if absent:
         raise InputError(
@@ -39,11 +50,16 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
         )
     start = read_networks(load_model(transfer)) if transfer else None
     output = output or user_models() / settings.model_name
-    settings = replace(settings, model_name=output.name, training_datasets=tuple(names))
+    settings = replace(settings, model_name=output.name, training_datasets=names)
+    if universal:
+        settings = replace(settings, interneuron_datasets=folders(settings.interneuron_datasets))
     datasets = [load_dataset(available[name]) for name in names]
     for dataset in datasets:
         unusable = [neuron for neuron in dataset.neurons if not neuron.recordings]
         for neuron in unusable:
             click.echo(f"left out: {dataset.name}, {neuron.cell}: {'; '.join(neuron.notes)}", err=True)
-    model = train(settings, datasets, output, start, progress=not quiet)
+    if universal:
+        model = train_universal(settings, datasets, output, progress=not quiet)
+    else:
+        model = train(settings, datasets, output, start, progress=not quiet)
     click.echo(f"{model.name} is ready in {model.folder}")

@@ -1,22 +1,18 @@
-"""The configuration of a model, with the keys that users of the published toolbox know."""
+"""The configuration of a published-architecture model, with the keys that users of the published toolbox know."""
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
-
-import yaml
+from dataclasses import dataclass
 
 from cascade_engine.errors import InputError
+from cascade_engine.models.configuration import Configuration
 
-#: Keys of published configuration files that carry no information.
-_IGNORED_KEYS = {"verbose", "training_finished"}
+#: Relative difference between the frame rates of data and model that is worth a warning.
+_RATE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Configuration):
     """Everything that defines a model and its training.
 
     Attributes
@@ -98,55 +94,15 @@ class ModelConfig:
         first, second, third = self.filter_sizes
         return ((self.windowsize - first + 1 - second + 1) // 2 - third + 1) // 2
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any], source: str = "the configuration") -> ModelConfig:
-        """Validate a dictionary as read from YAML.
-
-        Parameters
-        ----------
-        values : dict
-            Keys and values; numbers may be integers or floats.
-        source : str
-            What to call it in error messages.
-
-        Raises
-        ------
-        InputError
-            For a missing, unknown or impossible key, naming it.
-        """
-        if not isinstance(values, dict):
-            raise InputError(f"{source} must hold 'key: value' lines")
-        known = {field.name: field for field in fields(cls)}
-        cleaned = {}
-        for key, value in values.items():
-            if key in _IGNORED_KEYS or str(key).startswith("placeholder_"):
-                continue
-            if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise InputError(f"{source} has the unknown key {key}{hint}")
-            cleaned[key] = _convert(key, value, str(known[key].type), source)
-        missing = [key for key in ("model_name", "sampling_rate", "training_datasets") if key not in cleaned]
-        if missing:
-            raise InputError(f"{source} lacks {', '.join(missing)}")
-        config = cls(**cleaned)
-        config._check(source)
-        return config
-
-    @classmethod
-    def from_yaml(cls, path: Path) -> ModelConfig:
-        """Read and validate a YAML file; raises `InputError` as `from_dict` does."""
-        try:
-            values = yaml.safe_load(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}") from None
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-        return cls.from_dict(values, source=str(path))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for YAML."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+    def doubt_about_rate(self, frame_rate: float) -> str:
+        """Why a model of this rate should not be used at `frame_rate` (Hz); empty if it may."""
+        off = frame_rate / self.sampling_rate - 1.0
+        if abs(off) <= _RATE_TOLERANCE:
+            return ""
+        return (
+            f"the frame rate is {frame_rate:g} Hz but model {self.model_name} was trained for "
+            f"{self.sampling_rate:g} Hz ({off:+.0%}): choose a model of this rate"
+        )
 
     def _check(self, source: str) -> None:
         positive = ("sampling_rate", "windowsize", "dense_expansion", "learning_rate", "nr_of_epochs",
@@ -170,28 +126,3 @@ class ModelConfig:
             raise InputError(
                 f"{source}: a window of {self.windowsize} frames is too short for filters of {list(self.filter_sizes)}"
             )
-
-
-def _convert(key: str, value: Any, kind: str, source: str) -> Any:
-    """Bring a YAML value to the annotated type of its field."""
-    wrong = InputError(f"{source}: {key} cannot be {value!r}")
-    if kind.startswith("tuple"):
-        if not isinstance(value, list | tuple):
-            value = [value]
-        inner = kind[kind.index("[") + 1 : kind.index(",")]
-        return tuple(_convert(key, item, inner, source) for item in value)
-    if kind == "str":
-        if not isinstance(value, str) or not value:
-            raise wrong
-        return value
-    if kind == "bool":
-        if value not in (0, 1):
-            raise wrong
-        return bool(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong
-    if kind == "int":
-        if value != int(value):
-            raise wrong
-        return int(value)
-    return float(value) if value != int(value) else int(value)

@@ -52,6 +52,16 @@ class NetworkWeights:
             raise ModelError(f"the layers do not form a network of this architecture: kernels of shape {shapes}")
 
     @property
+    def arrays(self) -> list[np.ndarray]:
+        """Kernel and bias of each layer in turn, as Keras lists them."""
+        return [array for pair in zip(self.kernels, self.biases, strict=True) for array in pair]
+
+    @classmethod
+    def from_arrays(cls, arrays: Sequence[np.ndarray]) -> NetworkWeights:
+        """From kernel and bias of each layer in turn."""
+        return cls(tuple(arrays[0::2]), tuple(arrays[1::2]))
+
+    @property
     def windowsize(self) -> int:
         """Frames that one output of the dilated form is computed from."""
         first, second, third, _, last = (kernel.shape[0] for kernel in self.kernels)

@@ -20,7 +20,7 @@ import numpy as np
 from cascade_engine.errors import InputError, ModelError
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.network import NetworkWeights
-from cascade_engine.models.store import Model, packaged_models, user_models, write_model
+from cascade_engine.models.store import Model, packaged_models, user_models, write_windowed_model
 
 _FILE_NAME = re.compile(r"Model_NoiseLevel_(?P<level>\d+(?:\.\d+)?)_Ensemble_(?P<member>\d+)\.(h5|keras|pth)")
 
@@ -74,7 +74,7 @@ def import_published(folder: str | os.PathLike, destination: str | os.PathLike |
     destination = Path(destination) if destination else user_models() / folder.name
     config = ModelConfig.from_yaml(folder / "config.yaml")
     config = replace(config, model_name=destination.name, noise_levels=tuple(sorted(files)))
-    return write_model(
+    return write_windowed_model(
         destination,
         config,
         networks,

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,14 @@ import yaml
 from cascade_engine.errors import InputError, ModelError
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.network import NetworkWeights, build_onnx
+from cascade_engine.universal.config import UniversalConfig
+from cascade_engine.universal.names import published_settings
 
 DEFAULT_MODEL = "Global_EXC_30Hz_smoothing50ms"
+
+#: Name that stands for whatever model is best without being told.
+AUTOMATIC = "auto"
+
 ENVIRONMENT_VARIABLE = "CASCADE_MODELS"
 CARD_NAME = "card.yaml"
 
@@ -39,15 +45,18 @@ class Model:
     ----------
     folder : Path
         Where it lies.
-    config : ModelConfig
+    config : ModelConfig or UniversalConfig
         Its configuration.
     card : dict
         The whole card.
+    preset : dict or None
+        Smoothing (s), kernel and population of the published model that a universal model stands for.
     """
 
     folder: Path
-    config: ModelConfig
+    config: ModelConfig | UniversalConfig
     card: dict[str, Any]
+    preset: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -55,14 +64,21 @@ class Model:
         return self.config.model_name
 
     @property
+    def is_universal(self) -> bool:
+        """Whether it serves every frame rate, smoothing and kernel."""
+        return isinstance(self.config, UniversalConfig)
+
+    @property
     def noise_levels(self) -> np.ndarray:
-        """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending, shape (n_levels,)."""
+        """Noise levels (percent per sqrt(Hz)) that it knows, ascending: one per network, or lowest and highest."""
+        if self.is_universal:
+            return np.array(self.config.noise_range)
         return np.array(sorted(float(entry["noise_level"]) for entry in self.card["networks"]))
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the hashes of all its networks: the same for two models with the same weights."""
-        hashes = sorted(f"{float(entry['noise_level']):g}:{entry['sha256']}" for entry in self.card["networks"])
+        hashes = sorted(f"{_label(entry)}:{entry['sha256']}" for entry in self.card["networks"])
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     def read_network(self, noise_level: float) -> bytes:
@@ -73,10 +89,23 @@ class Model:
         ModelError
             If the file is missing or is not the one that the card describes.
         """
+        return self._read_labelled(f"{noise_level:g}")
+
+    def read_part(self, part: str) -> bytes:
+        """ONNX content of one part of a universal model, ``"context"`` or ``"spikes"``, checked against the card.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing or is not the one that the card describes.
+        """
+        return self._read_labelled(part)
+
+    def _read_labelled(self, label: str) -> bytes:
         for entry in self.card["networks"]:
-            if float(entry["noise_level"]) == noise_level:
+            if _label(entry) == label:
                 return self._read_checked(entry)
-        raise ModelError(f"model {self.name} has no networks for noise level {noise_level:g}")
+        raise ModelError(f"model {self.name} has no networks for {label}")
 
     def verify(self) -> None:
         """Check every network against the card; raises `ModelError` for the first that differs."""
@@ -92,6 +121,11 @@ class Model:
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise ModelError(f"{path} is not the file that {CARD_NAME} describes: get the model again")
         return content
+
+
+def _label(entry: Mapping[str, Any]) -> str:
+    """What an ONNX file is for: a noise level, or a part of a universal model."""
+    return str(entry["part"]) if "part" in entry else f"{float(entry['noise_level']):g}"
 
 
 def user_models() -> Path:
@@ -122,7 +156,9 @@ def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
     Parameters
     ----------
     model : str or path or Model
-        Name of a model, or a folder that holds a card; a `Model` is returned as it is.
+        Name of a model, or a folder that holds a card; ``"auto"`` is the universal model. The name of a published
+        model that has not been imported is answered by the universal model with its smoothing and kernel. A `Model`
+        is returned as it is.
 
     Returns
     -------
@@ -137,8 +173,13 @@ def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
     if isinstance(model, Model):
         return model
     available = list_models()
+    if str(model) == AUTOMATIC:
+        model = DEFAULT_MODEL
     folder = available.get(str(model), Path(model))
     if not (folder / CARD_NAME).is_file():
+        settings = published_settings(str(model))
+        if settings is not None:
+            return replace(load_model(DEFAULT_MODEL), preset=settings)
         if folder.is_dir() and (folder / "config.yaml").is_file():
             raise ModelError(f"{folder} is a published model: import it first with 'cascade models import {folder}'")
         close = difflib.get_close_matches(str(model), available, n=1)
@@ -149,10 +190,11 @@ def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
         card = yaml.safe_load(path.read_text("utf-8"))
         if card["format"] != _FORMAT:
             raise ModelError(f"{path} has format {card['format']}, this version reads format {_FORMAT}: update cascade")
-        entries = [(float(entry["noise_level"]), str(entry["file"]), entry["sha256"]) for entry in card["networks"]]
+        entries = [(_label(entry), str(entry["file"]), entry["sha256"]) for entry in card["networks"]]
         if not entries or any(Path(file).name != file for _, file, _ in entries):
             raise ModelError(f"{path} names no networks, or networks outside its folder")
-        config = ModelConfig.from_dict(card["config"], source=str(path))
+        config_type = UniversalConfig if card.get("kind") == "universal" else ModelConfig
+        config = config_type.from_dict(card["config"], source=str(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -160,14 +202,14 @@ def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
     return Model(folder, config, card)
 
 
-def write_model(
+def write_windowed_model(
     folder: str | os.PathLike,
     config: ModelConfig,
     networks: Mapping[float, Sequence[NetworkWeights]],
     details: Mapping[str, Any],
     further_files: Mapping[str, bytes] | None = None,
 ) -> Model:
-    """Write a model's folder; it appears whole or not at all.
+    """Write a model of the published architecture.
 
     Parameters
     ----------
@@ -177,10 +219,8 @@ def write_model(
         Configuration.
     networks : mapping of float to sequence of NetworkWeights
         Ensemble for each noise level (percent per sqrt(Hz)).
-    details : mapping
-        Further entries of the card: origin, training, figures.
-    further_files : mapping of str to bytes, optional
-        Content of other files to keep in the folder, by name.
+    details, further_files
+        As for `write_model`.
 
     Returns
     -------
@@ -194,6 +234,52 @@ def write_model(
     ModelError
         If the networks do not fit the configuration.
     """
+    entries = []
+    for level in sorted(networks):
+        for network in networks[level]:
+            if network.windowsize > config.windowsize:
+                raise ModelError(
+                    f"the networks of noise level {level:g} read {network.windowsize} frames, "
+                    f"the configuration says {config.windowsize}"
+                )
+        content = build_onnx(networks[level], f"{config.model_name}, noise level {level:g}")
+        facts = {"noise_level": level, "members": len(networks[level])}
+        entries.append((facts, f"noise_{level:g}.onnx", content))
+    return write_model(folder, config, entries, details, further_files)
+
+
+def write_model(
+    folder: str | os.PathLike,
+    config: ModelConfig | UniversalConfig,
+    networks: Sequence[tuple[Mapping[str, Any], str, bytes]],
+    details: Mapping[str, Any],
+    further_files: Mapping[str, bytes] | None = None,
+) -> Model:
+    """Write a model's folder; it appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Folder to create; it must not exist.
+    config : ModelConfig or UniversalConfig
+        Configuration.
+    networks : sequence of (mapping, str, bytes)
+        What the card says of each ONNX file, its name, and its content.
+    details : mapping
+        Further entries of the card: kind, origin, training, figures.
+    further_files : mapping of str to bytes, optional
+        Content of other files to keep in the folder, by name.
+
+    Returns
+    -------
+    Model
+        The model as written.
+
+    Raises
+    ------
+    InputError
+        If the folder exists.
+    """
     folder = Path(folder).absolute()
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another place")
@@ -201,24 +287,9 @@ def write_model(
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         entries = []
-        for level in sorted(networks):
-            for network in networks[level]:
-                if network.windowsize > config.windowsize:
-                    raise ModelError(
-                        f"the networks of noise level {level:g} read {network.windowsize} frames, "
-                        f"the configuration says {config.windowsize}"
-                    )
-            content = build_onnx(networks[level], f"{config.model_name}, noise level {level:g}")
-            path = temporary / f"noise_{level:g}.onnx"
-            path.write_bytes(content)
-            entries.append(
-                {
-                    "noise_level": level,
-                    "file": path.name,
-                    "members": len(networks[level]),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                }
-            )
+        for facts, name, content in networks:
+            (temporary / name).write_bytes(content)
+            entries.append({**facts, "file": name, "sha256": hashlib.sha256(content).hexdigest()})
         for name, content in (further_files or {}).items():
             (temporary / name).write_bytes(content)
         card = {"format": _FORMAT, **details, "config": config.to_dict(), "networks": entries}

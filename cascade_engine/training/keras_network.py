@@ -91,17 +91,15 @@ def build_window_network(config: ModelConfig, weights: NetworkWeights) -> keras.
             layers.Dense(1),
         ]
     )
-    arrays = [array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair]
-    network.set_weights([a.reshape(v.shape) for a, v in zip(arrays, network.get_weights(), strict=True)])
+    network.set_weights([a.reshape(v.shape) for a, v in zip(weights.arrays, network.get_weights(), strict=True)])
     return network
 
 
 def read_weights(network: keras.Model) -> NetworkWeights:
     """Weights of a Keras network as plain arrays."""
-    arrays = [np.asarray(array) for array in network.get_weights()]
-    return NetworkWeights(tuple(arrays[0::2]), tuple(arrays[1::2]))
+    return NetworkWeights.from_arrays([np.asarray(array) for array in network.get_weights()])
 
 
 def write_weights(network: keras.Model, weights: NetworkWeights) -> None:
     """Put plain arrays into a Keras network of the same sizes."""
-    network.set_weights([array for pair in zip(weights.kernels, weights.biases, strict=True) for array in pair])
+    network.set_weights(weights.arrays)

@@ -17,7 +17,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.network import NetworkWeights
-from cascade_engine.models.store import Model, write_model
+from cascade_engine.models.store import Model, write_windowed_model
 from cascade_engine.training.batches import BatchMaker, resample_datasets
 from cascade_engine.training.keras_network import build_network, import_keras, read_weights, write_weights
 from cascade_engine.training.workplace import Task, Workplace
@@ -71,7 +71,8 @@ def train(
         raise InputError(f"{folder} exists already: remove it or choose another place")
     resampled = resample_datasets(datasets, config.sampling_rate)
     makers = {level: BatchMaker(resampled, level, config) for level in config.noise_levels}
-    workplace = Workplace.open(folder.with_name(f"{folder.name}.training"), config, datasets, transfer)
+    start = [array for networks in (transfer or {}).values() for network in networks for array in network.arrays]
+    workplace = Workplace.open(folder.with_name(f"{folder.name}.training"), config, datasets, start)
 
     networks: dict[float, list[NetworkWeights]] = {}
     n_steps = _steps_per_network(config)
@@ -81,11 +82,14 @@ def train(
             networks[level] = []
             for member in range(config.ensemble_size):
                 bar.set_description(f"noise level {level:g}, network {member + 1} of {config.ensemble_size}")
-                task = Task(level, member, n_steps)
-                weights = workplace.finished(task)
-                if weights is None:
-                    weights = _train_network(keras, config, task, makers[level], workplace, _start(transfer, task), bar)
-                    workplace.finish(task, weights)
+                task = Task(f"noise_{level:g}_member_{member}", (config.seed, round(1000 * level), member), n_steps)
+                stored = workplace.finished(task)
+                if stored is not None:
+                    weights = NetworkWeights.from_arrays(list(stored.values()))
+                else:
+                    first = _start(transfer, level, member)
+                    weights = _train_network(keras, config, task, makers[level], workplace, first, bar)
+                    workplace.finish(task, {f"array{i}": array for i, array in enumerate(weights.arrays)})
                 bar.n = n_steps * (len(networks[level]) + config.noise_levels.index(level) * config.ensemble_size + 1)
                 bar.refresh()
                 networks[level].append(weights)
@@ -119,7 +123,7 @@ def train(
             },
         },
     }
-    model = write_model(folder, config, networks, details, {"training_log.csv": workplace.log.read_bytes()})
+    model = write_windowed_model(folder, config, networks, details, {"training_log.csv": workplace.log.read_bytes()})
     shutil.rmtree(workplace.folder)
     return model
 
@@ -138,7 +142,7 @@ def _windows_per_step(config: ModelConfig) -> int:
 
 def _train_network(keras, config, task: Task, batches: BatchMaker, workplace: Workplace, start, bar) -> NetworkWeights:
     """Train one network, from its checkpoint if there is one."""
-    keras.utils.set_random_seed(int(np.random.SeedSequence(task.seed(config)).generate_state(1)[0]))
+    keras.utils.set_random_seed(int(np.random.SeedSequence(task.seed).generate_state(1)[0]))
     network = build_network(config)
     if start is not None:
         write_weights(network, start)
@@ -153,7 +157,7 @@ def _train_network(keras, config, task: Task, batches: BatchMaker, workplace: Wo
     started = saved = time.monotonic()
     # an interruption saves nothing: it can come between an update of the weights and its count
     while step < task.n_steps:
-        dff, target, weight = batches.batch(np.random.default_rng(task.seed(config, step)))
+        dff, target, weight = batches.batch(np.random.default_rng([*task.seed, step]))
         optimizer.learning_rate = _learning_rate(config, step / task.n_steps)
         network.reset_metrics()
         losses.append(float(network.train_on_batch(dff, target, sample_weight=weight)))
@@ -176,8 +180,10 @@ def _learning_rate(config: ModelConfig, done: float) -> float:
     return config.learning_rate * 0.5 * (1.0 + np.cos(np.pi * done))
 
 
-def _start(transfer: Mapping[float, Sequence[NetworkWeights]] | None, task: Task) -> NetworkWeights | None:
+def _start(
+    transfer: Mapping[float, Sequence[NetworkWeights]] | None, noise_level: float, member: int
+) -> NetworkWeights | None:
     if transfer is None:
         return None
-    members = transfer[min(transfer, key=lambda level: abs(level - task.level))]
-    return members[task.member % len(members)]
+    members = transfer[min(transfer, key=lambda level: abs(level - noise_level))]
+    return members[member % len(members)]

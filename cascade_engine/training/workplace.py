@@ -15,26 +15,18 @@ from cascade_engine import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.files import replacing
 from cascade_engine.ground_truth.records import Dataset
-from cascade_engine.models.config import ModelConfig
-from cascade_engine.models.network import NetworkWeights
+from cascade_engine.models.configuration import Configuration
 
-_LOG_COLUMNS = ("noise_level", "member", "epoch", "windows", "loss", "seconds")
+_LOG_COLUMNS = ("network", "epoch", "windows", "loss", "seconds")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One network to train."""
+    """One network to train: its name in the workplace, the seed of all its randomness, and its training steps."""
 
-    level: float
-    member: int
+    key: str
+    seed: tuple[int, ...]
     n_steps: int
-
-    @property
-    def key(self) -> str:
-        return f"noise_{self.level:g}_member_{self.member}"
-
-    def seed(self, config: ModelConfig, *more: int) -> list[int]:
-        return [config.seed, round(1000 * self.level), self.member, *more]
 
 
 class Workplace:
@@ -49,9 +41,9 @@ class Workplace:
     def open(
         cls,
         folder: Path,
-        config: ModelConfig,
+        config: Configuration,
         datasets: Sequence[Dataset],
-        transfer: Mapping[float, Sequence[NetworkWeights]] | None,
+        transfer: Iterable[np.ndarray] = (),
     ) -> Workplace:
         """Create the folder, or check that it belongs to the same training."""
         description = {
@@ -63,12 +55,7 @@ class Workplace:
                 for recording in dataset.recordings
                 for array in (recording.time_s, recording.dff, recording.spike_times_s)
             ),
-            "transfer": _fingerprint(
-                array
-                for networks in (transfer or {}).values()
-                for network in networks
-                for array in (*network.kernels, *network.biases)
-            ),
+            "transfer": _fingerprint(transfer),
         }
         path = folder / "training.yaml"
         if path.is_file():
@@ -83,18 +70,18 @@ class Workplace:
                 file.write(yaml.safe_dump(description, sort_keys=False).encode())
         return cls(folder)
 
-    def finished(self, task: Task) -> NetworkWeights | None:
+    def finished(self, task: Task) -> dict[str, np.ndarray] | None:
+        """Weights of a network that is trained already."""
         path = self.folder / f"{task.key}.npz"
         if not path.is_file():
             return None
         with np.load(path) as content:
-            arrays = [content[f"array{i}"] for i in range(len(content))]
-        return NetworkWeights(tuple(arrays[0::2]), tuple(arrays[1::2]))
+            return dict(content)
 
-    def finish(self, task: Task, weights: NetworkWeights) -> None:
-        pairs = zip(weights.kernels, weights.biases, strict=True)
+    def finish(self, task: Task, weights: Mapping[str, np.ndarray]) -> None:
+        """Keep the weights of a trained network."""
         with replacing(self.folder / f"{task.key}.npz") as file:
-            np.savez(file, **{f"array{i}": array for i, array in enumerate(a for pair in pairs for a in pair)})
+            np.savez(file, **weights)
         self._checkpoint.unlink(missing_ok=True)
 
     def save(self, task: Task, network, optimizer, step: int, losses: list[float], seconds: float) -> None:
@@ -123,8 +110,8 @@ class Workplace:
 
     def write_log(self, task: Task, epoch: int, windows: int, loss: float, seconds: float) -> None:
         """Add an epoch; one that an earlier, killed run had logged behind its last checkpoint is replaced."""
-        row = (f"{task.level:g}", str(task.member), str(epoch), str(windows), f"{loss:.6g}", f"{seconds:.0f}")
-        rows = [old for old in self._log_rows() if tuple(old[:3]) != row[:3]]
+        row = (task.key, str(epoch), str(windows), f"{loss:.6g}", f"{seconds:.0f}")
+        rows = [old for old in self._log_rows() if tuple(old[:2]) != row[:2]]
         with replacing(self.log) as file:
             lines = [",".join(line) for line in (_LOG_COLUMNS, *rows, row)]
             file.write("\n".join([*lines, ""]).encode())
@@ -135,19 +122,16 @@ class Workplace:
         with self.log.open(newline="") as file:
             return list(csv.reader(file))[1:]
 
-    def _last_rows(self) -> dict[tuple[str, str], list[str]]:
-        return {(row[0], row[1]): row for row in self._log_rows()}
+    def _last_rows(self) -> dict[str, list[str]]:
+        return {row[0]: row for row in self._log_rows()}
 
     def seconds(self) -> int:
         """Time spent training, over all networks."""
         return sum(int(row[-1]) for row in self._last_rows().values())
 
-    def final_losses(self) -> list[dict[str, float]]:
+    def final_losses(self) -> dict[str, float]:
         """Mean loss of the last epoch of each network."""
-        return [
-            {"noise_level": float(level), "member": int(member), "loss": float(row[4])}
-            for (level, member), row in self._last_rows().items()
-        ]
+        return {network: float(row[3]) for network, row in self._last_rows().items()}
 
 
 def _fingerprint(arrays: Iterable[np.ndarray]) -> str:

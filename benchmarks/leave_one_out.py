@@ -1,0 +1,154 @@
+"""The universal model against its rivals on the public ground truth, no method having seen what it is tested on.
+
+    python benchmarks/leave_one_out.py --work FOLDER [METHOD ...]
+
+needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Methods: ``universal``; ``published`` (the published architecture
+and recipe, one network per noise level, at 30 and 7.5 Hz); ``oasis`` (as suite2p runs it, tau 0.7 s) and
+``oasis-tuned`` (the decay chosen per dataset by its score there: it is favoured). Models of the folds are kept in
+FOLDER (some 10 min of training each on 2 cores); interrupt it at any time, the same command goes on. Scores of every
+neuron go to ``results/leave_one_out.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from cascade_engine.errors import CascadeError
+from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, make_folds, read_scores, write_scores
+from cascade_engine.evaluation.leave_out import leave_out
+from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
+from cascade_engine.ground_truth.records import Dataset
+from cascade_engine.kernels import smooth_spikes
+from cascade_engine.models.config import ModelConfig
+from cascade_engine.universal.config import UniversalConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "benchmarks" / "results" / "leave_one_out.csv"
+N_FOLDS = 4
+NOISE_LEVELS = (2.0, 4.0, 8.0)
+
+AT_30HZ = [Condition(30.0, 0.05, level) for level in (*NOISE_LEVELS, None)]
+AT_7HZ = [Condition(7.5, 0.2, level) for level in (*NOISE_LEVELS, None)]
+CONDITIONS = [
+    *AT_30HZ,
+    *AT_7HZ,
+    *(Condition(15.0, 0.1, level) for level in (*NOISE_LEVELS, None)),
+    Condition(30.0, 0.05, 2.0, "causal"),
+    Condition(3.0, 0.5, 2.0),
+    Condition(100.0, 0.02, 4.0),
+    Condition(60.0, 0.025, None),  # the protocol of ENS2
+]
+
+#: Decay times (s) tried for each dataset, and the one that suite2p takes if it is not told.
+TAUS_S, TAU_S = (0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 1.5, 2.5), 0.7
+
+
+def published_configs(names: tuple[str, ...]) -> list[tuple[ModelConfig, list[Condition]]]:
+    """The published architecture and recipe, for each frame rate at which it is compared."""
+    config = ModelConfig(
+        "published",
+        30.0,
+        names,
+        noise_levels=NOISE_LEVELS,
+        ensemble_size=1,
+        nr_of_epochs=4,
+        windows_per_epoch=5_000_000,
+    )
+    slow = replace(config, model_name="published_7.5Hz", sampling_rate=7.5, smoothing=0.2)
+    return [
+        (replace(config, model_name="published_30Hz"), [c for c in AT_30HZ if c.noise_level]),
+        (slow, [c for c in AT_7HZ if c.noise_level]),
+    ]
+
+
+def oasis(trace: TestTrace, condition: Condition, taus_s: Sequence[float]) -> list[np.ndarray]:
+    """Deconvolution as suite2p runs it, with its maximin baseline; one smoothed trace (arbitrary unit) per decay."""
+    dcnv, cpu = suite2p_deconvolution()
+    rate = trace.frame_rate
+    parts = np.split(trace.dff.astype(np.float32), np.cumsum(trace.segments)[:-1], axis=1)
+    parts = [dcnv.preprocess(part, "maximin", 60.0, 10.0, rate, device=cpu) for part in parts]
+
+    def smoothed(part: np.ndarray, tau_s: float) -> np.ndarray:
+        spikes = dcnv.oasis(F=part, batch_size=1, tau=tau_s, fs=rate)[0]
+        return smooth_spikes(spikes, rate, condition.smoothing, condition.kernel)
+
+    return [np.concatenate([smoothed(part, tau_s) for part in parts]) for tau_s in taus_s]
+
+
+@cache
+def suite2p_deconvolution():
+    """suite2p's module of deconvolution, and the device to run it on."""
+    import torch
+
+    for name in ("nms", "qnms"):  # a CPU-only torch lacks what torchvision expects
+        with suppress(RuntimeError):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    from suite2p.extraction import dcnv
+
+    return dcnv, torch.device("cpu")
+
+
+def score_oasis(datasets: dict[str, Dataset], names: list[str], taus_s: Sequence[float], method: str) -> None:
+    """Score OASIS; of several decays the one with the best median correlation on the dataset is kept."""
+    scores = read_scores(TABLE) if TABLE.is_file() else []
+    done = {(entry.condition, entry.dataset) for entry in scores if entry.method == method}
+    for name in names:
+        for condition in (condition for condition in AT_30HZ if (condition.label, name) not in done):
+            tried = [[] for _ in taus_s]
+            for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
+                for entries, spike_prob in zip(tried, oasis(trace, condition, taus_s), strict=True):
+                    entries.append(evaluate(spike_prob, trace, condition.label, method))
+            tried = [[entry for entry in entries if entry is not None] for entries in tried]
+            if any(tried):
+                scores += max(tried, key=lambda entries: np.median([entry.correlation for entry in entries]))
+        write_scores(TABLE, scores)
+        print(f"{method}: {name} is done", flush=True)
+
+
+def main() -> None:
+    """Train, predict, score."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    methods = ("universal", "published", "oasis", "oasis-tuned")
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the models of the folds")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.methods) - set(methods):
+        parser.error(f"there is no method {', '.join(unknown)}")
+
+    try:
+        available = find_datasets(ground_truth_root())
+    except CascadeError as error:
+        sys.exit(str(error))
+    config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
+    catalogue = {entry.folder: entry for entry in load_catalogue().values()}
+    names = [name for name in config.training_datasets if name in available]
+    principal = [name for name in names if name not in config.interneuron_datasets]
+    interneurons = [name for name in names if name in config.interneuron_datasets]
+    keys = {entry.key: entry.folder for entry in catalogue.values()}
+    kin = {name: [keys[key] for key in catalogue[name].kin] for name in names if name in catalogue}
+    folds = make_folds(principal, N_FOLDS, kin)
+    other_folds = make_folds(interneurons, N_FOLDS, kin)
+    datasets = {name: load_dataset(available[name]) for name in names}
+
+    for method in arguments.methods or methods:
+        if method == "universal":
+            both = [[*first, *second] for first, second in zip(folds, other_folds, strict=True)]
+            settings = replace(config, training_datasets=tuple(names), ensemble_size=1)
+            leave_out(settings, datasets, both, CONDITIONS, arguments.work, TABLE, method)
+        elif method == "published":
+            for settings, conditions in published_configs(tuple(principal)):
+                leave_out(settings, datasets, folds, conditions, arguments.work, TABLE, method)
+        else:
+            score_oasis(datasets, principal, TAUS_S if method == "oasis-tuned" else (TAU_S,), method)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""How good a model is on ground truth that it was not trained on."""
+
+from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
+from cascade_engine.evaluation.folds import make_folds
+from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, summarize, write_scores
+
+__all__ = [
+    "Condition",
+    "NeuronScore",
+    "TestTrace",
+    "bring",
+    "evaluate",
+    "make_folds",
+    "read_scores",
+    "summarize",
+    "write_scores",
+]

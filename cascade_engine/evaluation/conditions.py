@@ -1,0 +1,133 @@
+"""Test data: ground truth brought to a frame rate and noise level, and its spikes smoothed as they are predicted."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade_engine.ground_truth.records import Neuron
+from cascade_engine.kernels import smooth_spikes
+from cascade_engine.resampling import add_noise, resample
+
+#: Frames at either end of a recording that are not scored: a window of the published network does not reach them.
+EDGE_FRAMES = 32
+
+#: Frames of a recording that must be left to score.
+_SHORTEST_SCORED = 32
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What ground truth is brought to for a test, and what is predicted.
+
+    Attributes
+    ----------
+    frame_rate : float
+        In Hz.
+    smoothing : float
+        Width of the kernel in s.
+    noise_level : float or None
+        In percent per sqrt(Hz); noisier recordings are left out. None: recordings as they are.
+    kernel : {"gaussian", "causal"}
+        Form of the kernel.
+    """
+
+    frame_rate: float
+    smoothing: float
+    noise_level: float | None = None
+    kernel: str = "gaussian"
+
+    @property
+    def label(self) -> str:
+        """Short name, e.g. ``30Hz_50ms_noise2``."""
+        noise = "native" if self.noise_level is None else f"{self.noise_level:g}"
+        causal = "_causal" if self.kernel == "causal" else ""
+        return f"{self.frame_rate:g}Hz_{1000 * self.smoothing:g}ms{causal}_noise{noise}"
+
+
+@dataclass(frozen=True)
+class TestTrace:
+    """All recordings of a neuron under one condition, one behind the other.
+
+    Attributes
+    ----------
+    dataset, cell : str
+        Where it comes from.
+    dff : array, shape (1, n_frames), float32
+        dF/F as a fraction.
+    frame_rate : float
+        In Hz.
+    segments : list of int
+        Frames of each recording.
+    noise_level : float
+        The condition's, or the neuron's own, in percent per sqrt(Hz).
+    spikes : array, shape (n_frames,)
+        Spikes per frame.
+    target : array, shape (n_frames,)
+        The same, smoothed with the kernel of the condition.
+    scored : array of bool, shape (n_frames,)
+        Frames that count: all but the ends of each recording.
+    """
+
+    __test__ = False  # for pytest, which takes the name for a test's
+
+    dataset: str
+    cell: str
+    dff: np.ndarray
+    frame_rate: float
+    segments: list[int]
+    noise_level: float
+    spikes: np.ndarray
+    target: np.ndarray
+    scored: np.ndarray
+
+
+def bring(neuron: Neuron, condition: Condition, seed: int = 0) -> TestTrace | None:
+    """Bring a neuron to a condition.
+
+    Parameters
+    ----------
+    neuron : Neuron
+        Ground truth.
+    condition : Condition
+        What to bring it to.
+    seed : int
+        Seed of the noise; the same for every method that is compared.
+
+    Returns
+    -------
+    TestTrace or None
+        None if no recording is long enough and quiet enough.
+    """
+    name = f"{neuron.dataset}/{neuron.cell}/{condition.frame_rate:g}/{condition.noise_level}"
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    traces, spikes, targets, levels, rates = [], [], [], [], []
+    for recording in neuron.recordings:
+        resampled = resample(recording, condition.frame_rate)
+        if len(resampled.dff) < 2 * EDGE_FRAMES + _SHORTEST_SCORED:
+            continue
+        dff = resampled.dff if condition.noise_level is None else add_noise(resampled, condition.noise_level, rng)
+        if dff is None:
+            continue
+        traces.append(dff)
+        spikes.append(resampled.counts)
+        targets.append(smooth_spikes(resampled.counts, resampled.frame_rate, condition.smoothing, condition.kernel))
+        levels.append(resampled.noise_level if condition.noise_level is None else condition.noise_level)
+        rates.append(resampled.frame_rate)
+    if not traces:
+        return None
+    segments = [len(trace) for trace in traces]
+    inner = [np.arange(n) for n in segments]
+    return TestTrace(
+        dataset=neuron.dataset,
+        cell=neuron.cell,
+        dff=np.concatenate(traces)[np.newaxis],
+        frame_rate=float(np.average(rates, weights=segments)),
+        segments=segments,
+        noise_level=float(np.average(levels, weights=segments)),
+        spikes=np.concatenate(spikes),
+        target=np.concatenate(targets),
+        scored=np.concatenate([(i >= EDGE_FRAMES) & (i < len(i) - EDGE_FRAMES) for i in inner]),
+    )

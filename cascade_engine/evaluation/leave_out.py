@@ -1,0 +1,123 @@
+"""Leave-one-dataset-out evaluation of a configuration: train without a dataset, predict it, score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
+from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, write_scores
+from cascade_engine.ground_truth.records import Dataset
+from cascade_engine.inference import infer
+from cascade_engine.models.config import ModelConfig
+from cascade_engine.models.store import Model, load_model
+from cascade_engine.universal.config import UniversalConfig
+
+
+def leave_out(
+    config: ModelConfig | UniversalConfig,
+    datasets: Mapping[str, Dataset],
+    folds: Sequence[Sequence[str]],
+    conditions: Sequence[Condition],
+    work: Path,
+    table: Path,
+    method: str,
+    say: Callable[[str], None] = print,
+) -> list[NeuronScore]:
+    """Evaluate a configuration on every dataset, each predicted by a model that has never seen it.
+
+    Interrupt it at any time: the same call goes on where it stopped.
+
+    Parameters
+    ----------
+    config : ModelConfig or UniversalConfig
+        What to train. Of its training datasets each fold leaves out its own.
+    datasets : mapping of str to Dataset
+        Ground truth by name: all that is trained on or tested.
+    folds : sequence of sequence of str
+        Datasets that are left out together, as made by `make_folds`; each with its kin.
+    conditions : sequence of Condition
+        What to bring the left-out datasets to.
+    work : Path
+        Folder in which the models of the folds are kept.
+    table : Path
+        CSV file of the scores; it is read first, and added to after each fold.
+    method : str
+        Name of the method in the table.
+    say : callable
+        Told what is going on.
+
+    Returns
+    -------
+    list of NeuronScore
+        All scores of this method.
+    """
+    scores = read_scores(table) if table.is_file() else []
+    done = {(entry.condition, entry.dataset) for entry in scores if entry.method == method}
+    for number, held_out in enumerate(folds):
+        wanted = [(condition, name) for condition in conditions for name in held_out]
+        missing = [(condition, name) for condition, name in wanted if (condition.label, name) not in done]
+        if not missing:
+            continue
+        model = _model_without(config, held_out, datasets, work / f"{config.model_name}_fold{number}", say)
+        for condition, name in missing:
+            told = population(config, name)
+            for neuron in datasets[name].neurons:
+                trace = bring(neuron, condition)
+                if trace is None:
+                    continue
+                spike_prob = predict_with(model, condition, trace, told)
+                entry = evaluate(spike_prob, trace, condition.label, method)
+                if entry is not None:
+                    scores.append(entry)
+        write_scores(table, scores)
+        say(f"{method}: fold {number + 1} of {len(folds)} is done ({', '.join(held_out)})")
+    return [entry for entry in scores if entry.method == method]
+
+
+def population(config: ModelConfig | UniversalConfig, dataset: str) -> str | None:
+    """What a universal model is to be told of the neurons of a dataset."""
+    interneurons = isinstance(config, UniversalConfig) and dataset in config.interneuron_datasets
+    return "interneurons" if interneurons else None
+
+
+def predict_with(model: Model, condition: Condition, trace: TestTrace, population: str | None = None) -> np.ndarray:
+    """Expected spikes per frame of a test trace, shape (n_frames,).
+
+    A universal model is asked for the smoothing and kernel of the condition, and finds the noise level itself; one of
+    the published architecture has its own, and is told the noise level.
+    """
+    asked = {"smoothing": condition.smoothing, "kernel": condition.kernel, "population": population}
+    if not model.is_universal:
+        asked = {"noise_level": trace.noise_level}
+    result = infer(trace.dff, trace.frame_rate, model, segments=trace.segments, threshold=0, check_units=False, **asked)
+    return result.spike_prob[0]
+
+
+def _model_without(
+    config: ModelConfig | UniversalConfig,
+    held_out: Sequence[str],
+    datasets: Mapping[str, Dataset],
+    folder: Path,
+    say: Callable[[str], None],
+) -> Model:
+    """The model of a fold, trained if it is not there yet."""
+    from cascade_engine.training import train
+    from cascade_engine.universal.trainer import train_universal
+
+    kept = tuple(name for name in config.training_datasets if name not in held_out)
+    if folder.exists():
+        model = load_model(folder)
+        assert set(model.config.training_datasets) == set(kept), f"{folder} was trained on other datasets"
+        return model
+    settings = replace(config, model_name=folder.name, training_datasets=kept)
+    if isinstance(settings, UniversalConfig):
+        interneurons = tuple(name for name in settings.interneuron_datasets if name in kept)
+        settings = replace(settings, interneuron_datasets=interneurons)
+    say(f"training {folder.name} without {', '.join(held_out)}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    start = train_universal if isinstance(settings, UniversalConfig) else train
+    return start(settings, [datasets[name] for name in kept], folder)

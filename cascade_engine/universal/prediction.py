@@ -1,0 +1,145 @@
+"""Running a universal model: describe each neuron by its whole trace, then predict its spikes block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+from cascade_engine.kernels import smooth_spikes, smoothing_kernel
+from cascade_engine.models.store import Model
+from cascade_engine.noise import noise_level_to_sd
+from cascade_engine.sessions import open_session, work_through
+from cascade_engine.universal.architecture import POPULATIONS, conditions
+
+#: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
+#: network can see, so that blocks join without a seam. Both are multiples of every stride.
+_BLOCK_FRAMES, _MARGIN = 4096, 256
+
+#: Frames that a session needs to be worth predicting.
+_SHORTEST = 16
+
+#: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
+_DEFAULT_SMOOTHING_FRAMES = 1.5
+
+
+class UniversalPredictor:
+    """Predicts with a universal model.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    frame_rate : float
+        In Hz.
+    smoothing : float or None
+        Width of the kernel in s. Default: one and a half frames.
+    kernel : {"gaussian", "causal"} or None
+        Form of the kernel. Default: Gaussian.
+    population : {"principal", "interneurons"} or None
+        What the neurons are. Default: principal.
+
+    Attributes
+    ----------
+    shortest : int
+        Frames that a session needs.
+    smoothing, kernel
+        What the output is smoothed with.
+    """
+
+    shortest = _SHORTEST
+
+    def __init__(
+        self,
+        model: Model,
+        frame_rate: float,
+        smoothing: float | None = None,
+        kernel: str | None = None,
+        population: str | None = None,
+    ):
+        self.model = model
+        preset = model.preset or {}
+        self.population = population or preset.get("population", POPULATIONS[0])
+        if self.population not in POPULATIONS:
+            raise InputError(f"population must be one of {', '.join(POPULATIONS)}, but it is {self.population!r}")
+        if smoothing is None:
+            smoothing = preset.get("smoothing", _DEFAULT_SMOOTHING_FRAMES / frame_rate)
+        self.smoothing, self.kernel = float(smoothing), kernel or preset.get("kernel", "gaussian")
+        smoothing_kernel(frame_rate, self.smoothing, self.kernel)  # refuses what is impossible
+
+    def run(
+        self,
+        dff: np.ndarray,
+        levels: np.ndarray,
+        frame_rate: float,
+        parts: Sequence[slice],
+        n_threads: int,
+        progress: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict; arguments and results are those of `cascade_engine.windowed.WindowedPredictor.run`.
+
+        Frames without a value have no prediction; all others have one, up to the ends of each session.
+        """
+        context = open_session(self.model.read_part("context"))
+        spikes = open_session(self.model.read_part("spikes"))
+        stride = self.model.config.stride
+        spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
+        long_enough = [part for part in parts if part.stop - part.start >= _SHORTEST]
+        jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
+        total = sum(part.stop - part.start for part in long_enough) * len(jobs)
+
+        def run(job: _Job) -> int:
+            trace = dff[job.row].astype(np.float32)
+            noise_sd = noise_level_to_sd(levels[job.row : job.row + 1], frame_rate)
+            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0])
+            pieces = [_padded(trace[part], stride) for part in job.parts]
+            whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
+            inputs = {"conditions": told, "dff": whole, "mask": mask}
+            described = {"conditions": told, "context": context.run(["context"], inputs)[0]}
+            for part, (values, present) in zip(job.parts, pieces, strict=True):
+                expected = _expected_spikes(spikes, values, present, described)[: part.stop - part.start]
+                smoothed = smooth_spikes(expected, frame_rate, self.smoothing, self.kernel)
+                smoothed[np.isnan(trace[part])] = np.nan
+                spike_prob[job.row, part] = smoothed
+            return sum(part.stop - part.start for part in job.parts)
+
+        work_through(jobs, run, total, n_threads, progress)
+        return spike_prob, np.where(np.isfinite(levels), levels, np.nan)
+
+    def edge_frames(self, parts: Sequence[slice]) -> np.ndarray:
+        """Frames of sessions that are too short."""
+        short = [np.arange(part.start, part.stop) for part in parts if part.stop - part.start < _SHORTEST]
+        return np.concatenate(short) if short else np.empty(0, dtype=int)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One neuron and its sessions."""
+
+    row: int
+    parts: Sequence[slice]
+
+
+def _padded(trace: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """A trace and its mask, as batches of one, filled up to a whole number of strides; missing frames are masked."""
+    n_frames = -(-len(trace) // stride) * stride
+    values, mask = np.zeros((1, n_frames), dtype=np.float32), np.zeros((1, n_frames), dtype=np.float32)
+    present = np.isfinite(trace)
+    values[0, : len(trace)] = np.where(present, trace, 0.0)
+    mask[0, : len(trace)] = present
+    return values, mask
+
+
+def _expected_spikes(spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray]) -> np.ndarray:
+    """Expected spikes per frame of one session, not smoothed."""
+    n_frames = values.shape[1]
+    output = np.empty(n_frames, dtype=np.float32)
+    for start in range(0, n_frames, _BLOCK_FRAMES):
+        stop = min(start + _BLOCK_FRAMES, n_frames)
+        seen = slice(max(start - _MARGIN, 0), min(stop + _MARGIN, n_frames))
+        inputs = {"dff": values[:, seen], "mask": mask[:, seen], **described}
+        block = spikes.run(["spike_prob"], inputs)[0][0]
+        output[start:stop] = block[start - seen.start : stop - seen.start]
+    return output
