@@ -11,12 +11,13 @@ from cascade_adapters.base import Container, Reading
 from cascade_adapters.pipeline import dff_of
 from cascade_engine.checks import doubts
 from cascade_engine.errors import InputError
-from cascade_engine.models.store import DEFAULT_MODEL, Model, load_model
+from cascade_engine.evaluation.expectation import expected_figures
+from cascade_engine.models.store import AUTOMATIC, Model, load_model
 from cascade_engine.noise import noise_levels
 
 
 def inspect_container(
-    container: Container, reading: Reading = Reading(), model: str | os.PathLike | Model = DEFAULT_MODEL
+    container: Container, reading: Reading = Reading(), model: str | os.PathLike | Model = AUTOMATIC
 ) -> dict[str, Any]:
     """Facts about one recording, ready for JSON.
 
@@ -33,7 +34,8 @@ def inspect_container(
     -------
     dict
         Path, kind, size, frame rate and its source, neuropil coefficient, sessions, noise levels (percent per sqrt(Hz):
-        10th, 50th and 90th percentile over ROIs), model, state of earlier results, warnings.
+        10th, 50th and 90th percentile over ROIs), model, what to expect of it at this noise level, state of earlier
+        results, warnings.
 
     Raises
     ------
@@ -68,6 +70,7 @@ def inspect_container(
         "neuropil_coefficient": traces.neuropil_coefficient,
         "sessions": traces.segments,
         "noise_level": np.percentile(levels, [10, 50, 90]).tolist() if levels.size else None,
+        "expected": expected_figures(model, traces.frame_rate, float(np.median(levels))) if levels.size else None,
         "results": _describe_results(container),
         "model": model.name,
         "warnings": warnings,

@@ -28,6 +28,8 @@ class Report:
         In Hz.
     noise_level : float or None
         Median noise level over ROIs, in percent per sqrt(Hz).
+    expected : dict or None
+        What the model reached at this frame rate and noise level (`cascade_engine.evaluation.expected_figures`).
     without_prediction : dict of str to str
         Reason for each ROI (by its number) that has no prediction.
     guarded : int
@@ -47,6 +49,7 @@ class Report:
     n_frames: int = 0
     frame_rate: float = 0.0
     noise_level: float | None = None
+    expected: dict[str, Any] | None = None
     without_prediction: dict[str, str] = field(default_factory=dict)
     guarded: int = 0
     warnings: list[str] = field(default_factory=list)

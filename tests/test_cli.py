@@ -133,6 +133,7 @@ def test_options_reach_the_record(tmp_path, run):
         "neuropil_coefficient": 0.4,
         "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0},
+        "population": None,
         "noise_level": 2.0,
         "threshold": False,
         "only_cells": True,

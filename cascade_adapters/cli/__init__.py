@@ -14,8 +14,10 @@ _COMMANDS = {
     "run": ("run", "Infer spikes in every recording below the given paths."),
     "inspect": ("inspect", "Say what a path holds and what 'run' would do with it."),
     "restore": ("restore", "Remove everything that 'run' has written, exactly."),
+    "convert": ("convert", "Write a recording to a file of another kind: NWB, suite2p, .npz, .mat, CSV."),
     "models": ("models", "List, show, import and verify models."),
     "train": ("train", "Train a model on ground truth."),
+    "benchmark": ("benchmark", "Say how well a model predicts neurons that it has not seen."),
     "ground-truth": ("ground_truth", "List, download, check and simulate ground truth."),
 }
 

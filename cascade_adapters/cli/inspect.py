@@ -24,9 +24,9 @@ def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units
     from cascade_adapters.inspection import inspect_container
     from cascade_adapters.registry import find_all
     from cascade_engine.errors import CascadeError
-    from cascade_engine.models.store import DEFAULT_MODEL, load_model
+    from cascade_engine.models.store import AUTOMATIC, load_model
 
-    chosen = load_model(model or DEFAULT_MODEL)
+    chosen = load_model(model or AUTOMATIC)
     reading = Reading(frame_rate, neuropil_coefficient, dff, arbitrary_units)
     containers, failures = find_all(paths, Selection(channel, series, False, key, orientation, raw))
     found = [{"path": failure.path, "problem": failure.message} for failure in failures]
@@ -45,7 +45,7 @@ def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units
 
 
 def _describe(facts: dict) -> str:
-    from cascade_adapters.cli.text import judge_noise
+    from cascade_adapters.cli.text import judge_noise, tell_expected
 
     if "problem" in facts:
         return facts["problem"]
@@ -66,6 +66,8 @@ def _describe(facts: dict) -> str:
         spread = f"{low:.1f} to {high:.1f} in 80 % of ROIs"
         lines.append(f"  noise level {middle:.1f} % per sqrt(Hz) ({judge_noise(middle)}), {spread}")
     lines.append(f"  model {facts['model']}")
+    if facts["expected"]:
+        lines.append(f"  {tell_expected(facts['expected'])}")
     lines.append(f"  results: {facts['results']}")
     lines += [f"  warning: {text}" for text in facts["warnings"]]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from cascade_adapters.cli.selecting import reading_options, selection_options
 
 @click.command("run")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", metavar="MODEL", help="Name or folder of a model [default: Global_EXC_30Hz_smoothing50ms].")
+@click.option("--model", metavar="MODEL", help="Name or folder of a model [default: auto].")
 @reading_options
 @click.option(
     "--baseline",
@@ -25,6 +25,11 @@ from cascade_adapters.cli.selecting import reading_options, selection_options
 )
 @click.option("--baseline-window", type=float, default=60.0, show_default=True, metavar="S", help="Window in seconds.")
 @click.option("--baseline-percentile", type=float, default=15.0, show_default=True, metavar="P", help="Percentile.")
+@click.option("--smoothing", type=float, metavar="S", help="Width of the kernel [default: the model's; 1.5 frames].")
+@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Form of the kernel [default: the model's].")
+@click.option(
+    "--population", type=click.Choice(["principal", "interneurons"]), help="What the neurons are [default: principal]."
+)
 @click.option("--noise-level", type=float, metavar="NU", help="Choose networks by this, not by each ROI's own noise.")
 @click.option(
     "--threshold",
@@ -55,8 +60,9 @@ from cascade_adapters.cli.selecting import reading_options, selection_options
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="File for details of unforeseen failures.")
 def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units, baseline, baseline_window,
-            baseline_percentile, noise_level, threshold, only_cells, channel, series, key, orientation, raw,
-            replace_spks, in_place, existing, dry_run, threads, as_json, quiet, log):  # fmt: skip
+            baseline_percentile, smoothing, kernel, population, noise_level, threshold, only_cells, channel, series,
+            key, orientation, raw, replace_spks, in_place, existing, dry_run, threads, as_json, quiet,
+            log):  # fmt: skip
     """Infer spikes in every recording at or below PATHS and write them back.
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
@@ -67,16 +73,19 @@ def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units
     from cascade_adapters.dff import Baseline
     from cascade_adapters.options import Options
     from cascade_adapters.registry import find_all
-    from cascade_engine.models.store import DEFAULT_MODEL, load_model
+    from cascade_engine.models.store import AUTOMATIC, load_model
     from cascade_engine.noise import as_frame_rate
 
     options = Options(
-        model=model or DEFAULT_MODEL,
+        model=model or AUTOMATIC,
         frame_rate=None if frame_rate is None else as_frame_rate(frame_rate),
         neuropil_coefficient=neuropil_coefficient,
         dff=dff,
         arbitrary_units=arbitrary_units,
         baseline=Baseline(baseline, baseline_window, baseline_percentile),
+        smoothing=smoothing,
+        kernel=kernel,
+        population=population,
         noise_level=noise_level,
         threshold={"0": 0, "1": 1, "none": False}[threshold],
         only_cells=only_cells,

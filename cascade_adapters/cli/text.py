@@ -27,6 +27,8 @@ def describe_report(report: Report) -> str:
         lines.append(
             f"  noise level {report.noise_level:.1f} % per sqrt(Hz) (median; {judge_noise(report.noise_level)})"
         )
+    if report.expected is not None:
+        lines.append(f"  {tell_expected(report.expected)}")
     for reason, count in Counter(report.without_prediction.values()).most_common():
         rois = [roi for roi, note in report.without_prediction.items() if note == reason]
         named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
@@ -46,3 +48,11 @@ def judge_noise(level: float) -> str:
     if level < 5:
         return "moderate"
     return "high: expect weak single spikes to be missed"
+
+
+def tell_expected(figures: dict) -> str:
+    """What a model reached under conditions like these."""
+    return (
+        f"to expect at this noise level: correlation {figures['correlation']:.2f} with the true spikes, error "
+        f"{figures['error']:.1f} (measured at {figures['frame_rate_hz']:g} Hz on neurons that it had not seen)"
+    )

@@ -1,6 +1,7 @@
 """How good a model is on ground truth that it was not trained on."""
 
 from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
+from cascade_engine.evaluation.expectation import card_entries, expected_figures
 from cascade_engine.evaluation.folds import make_folds
 from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, summarize, write_scores
 
@@ -9,7 +10,9 @@ __all__ = [
     "NeuronScore",
     "TestTrace",
     "bring",
+    "card_entries",
     "evaluate",
+    "expected_figures",
     "make_folds",
     "read_scores",
     "summarize",

@@ -1,0 +1,128 @@
+"""``cascade benchmark``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_positive = click.FloatRange(0, min_open=True)
+
+
+@click.command("benchmark")
+@click.argument("model", default="auto")
+@click.argument("datasets", nargs=-1)
+@click.option("--frame-rate", type=_positive, metavar="HZ", help="Frame rate [default: the model's, else 30].")
+@click.option("--smoothing", type=_positive, metavar="S", help="Width of the kernel [default: the model's].")
+@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Form of the kernel [default: the model's].")
+@click.option(
+    "--noise-level",
+    "noise_levels",
+    type=_positive,
+    multiple=True,
+    default=(2.0, 4.0, 8.0),
+    show_default=True,
+    metavar="NU",
+    help="Noise level in % per sqrt(Hz); may be given several times.",
+)
+@click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
+@click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="CSV file for the scores per neuron.")
+def command(model, datasets, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
+    """Say how well MODEL predicts neurons that it has not seen.
+
+    Without DATASETS: what its card says. With DATASETS (DS29 ...): measured now, on ground truth; those that the model
+    was trained on are refused.
+    """
+    from cascade_engine.models.store import load_model
+
+    found = load_model(model)
+    if datasets:
+        _measure(found, datasets, frame_rate, smoothing, kernel, noise_levels, ground_truth, table)
+    else:
+        _recall(found)
+
+
+_HEADER = f"{'':26} {'neurons':>7} {'correlation':>11} {'error':>6} {'bias':>6} {'|bias|':>6}"
+
+
+def _line(label: str, neurons: int, correlation: float, error: float, bias: float, absolute_bias: float) -> str:
+    return f"{label:26} {neurons:7d} {correlation:11.3f} {error:6.2f} {bias:+6.2f} {absolute_bias:6.2f}"
+
+
+def _recall(model) -> None:
+    from cascade_engine.errors import InputError
+
+    entries = [entry for entry in model.card.get("evaluation", []) if "frame_rate_hz" in entry]
+    if not entries:
+        raise InputError(
+            f"the card of {model.name} has no evaluation: name datasets that it was not trained on, and it is measured"
+        )
+    click.echo(f"{model.name}, on datasets left out of its training; medians over neurons, means over datasets")
+    click.echo(_HEADER)
+    for entry in entries:
+        causal = " causal" if entry["kernel"] == "causal" else ""
+        how = f"{entry['frame_rate_hz']:g} Hz {1000 * entry['smoothing_s']:g} ms{causal}"
+        figures = (entry[name] for name in ("neurons", "correlation", "error", "bias", "absolute_bias"))
+        click.echo(_line(f"{how}, noise {entry['noise_level']:g}", *figures))
+
+
+def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
+    from cascade_engine.errors import InputError
+    from cascade_engine.evaluation import Condition, bring, evaluate, summarize, write_scores
+    from cascade_engine.evaluation.leave_out import predict_with
+    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
+
+    available = find_datasets(ground_truth_root(ground_truth))
+    catalogue = load_catalogue()
+    names = [catalogue[key].folder if key in catalogue else key for key in keys]
+    seen = set(model.config.training_datasets)
+    folders = {key: entry.folder for key, entry in catalogue.items()}
+    kin = {entry.folder: {folders.get(key, key) for key in entry.kin} for entry in catalogue.values()}
+    for name in names:
+        if name not in available:
+            raise InputError(f"there is no dataset {name} here: 'cascade ground-truth list' shows what there is")
+        if {name, *kin.get(name, ())} & seen:
+            raise InputError(f"{model.name} was trained on {name}: its figures there would be too good")
+    if not model.is_universal:
+        frame_rate, smoothing, kernel = _fixed(model, frame_rate, smoothing, kernel)
+    frame_rate = frame_rate or 30.0
+    smoothing = smoothing or 1.5 / frame_rate
+    all_scores = []
+    for level in noise_levels:
+        condition = Condition(frame_rate, smoothing, level, kernel or "gaussian")
+        click.echo(f"{model.name} at {condition.label}\n{_HEADER}")
+        scores = []
+        for name in names:
+            traces = filter(None, (bring(neuron, condition) for neuron in load_dataset(available[name]).neurons))
+            found = [
+                evaluate(predict_with(model, condition, trace), trace, condition.label, model.name) for trace in traces
+            ]
+            found = [entry for entry in found if entry is not None]
+            scores += found
+            if found:
+                click.echo(_summary_line(name, summarize(found)))
+            else:
+                click.echo(f"{name:26} no neuron can be brought to this noise level")
+        if scores:
+            click.echo(_summary_line("mean over datasets", summarize(scores)))
+        all_scores += scores
+    if table is not None:
+        write_scores(table, all_scores)
+        click.echo(f"scores per neuron: {table}")
+
+
+def _fixed(model, frame_rate, smoothing, kernel) -> tuple:
+    """Settings of a model of the published architecture, which the user cannot change."""
+    from cascade_engine.errors import InputError
+
+    own = (model.config.sampling_rate, model.config.smoothing, model.config.kernel)
+    for given, fixed, name in zip(
+        (frame_rate, smoothing, kernel), own, ("frame-rate", "smoothing", "kernel"), strict=True
+    ):
+        if given not in (None, fixed):
+            raise InputError(f"--{name} of {model.name} is {fixed} and nothing else: leave it out")
+    return own
+
+
+def _summary_line(label: str, summary) -> str:
+    return _line(label[:26], summary.n_neurons, summary.correlation, summary.error, summary.bias, summary.absolute_bias)
