@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from cascade_adapters.base import Reading
 from cascade_adapters.dff import Baseline
 from cascade_engine.errors import InputError
-from cascade_engine.models.store import DEFAULT_MODEL
+from cascade_engine.models.store import AUTOMATIC
 from cascade_engine.noise import as_frame_rate
 
 EXISTING = ("error", "skip", "overwrite")
 
 DFF = ("auto", "container", "compute")
+
+_BASELINE_KEYS = {"baseline": "method", "baseline_window_s": "window_s", "baseline_percentile": "percentile"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class Options:
         Accept traces in arbitrary units for want of dF/F.
     baseline : Baseline
         How F0 is found.
+    smoothing : float or None
+        Width (s) of the kernel with which spikes are smoothed; default: the model's.
+    kernel : {"gaussian", "causal"} or None
+        Its form; default: the model's.
+    population : {"principal", "interneurons"} or None
+        What the neurons are, for the universal model.
     noise_level : float or None
         Noise level (percent per sqrt(Hz)) by which to choose networks, instead of each ROI's own.
     threshold : {0, 1, False}
@@ -51,12 +61,15 @@ class Options:
         Show a progress bar.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTOMATIC
     frame_rate: float | None = None
     neuropil_coefficient: float | None = None
     dff: str = "auto"
     arbitrary_units: bool = False
     baseline: Baseline = field(default_factory=Baseline)
+    smoothing: float | None = None
+    kernel: str | None = None
+    population: str | None = None
     noise_level: float | None = None
     threshold: float | bool = 0
     only_cells: bool = False
@@ -85,3 +98,34 @@ class Options:
     def reading(self) -> Reading:
         """What concerns the reading of traces."""
         return Reading(self.frame_rate, self.neuropil_coefficient, self.dff, self.arbitrary_units)
+
+
+def parse_options(given: Mapping[str, Any]) -> Options:
+    """Options from keyword arguments.
+
+    Parameters
+    ----------
+    given : mapping
+        Fields of `Options`; ``baseline`` may be the name of a method, with ``baseline_window_s`` and
+        ``baseline_percentile`` beside it.
+
+    Returns
+    -------
+    Options
+        Checked.
+
+    Raises
+    ------
+    InputError
+        If there is no such option, or a value is impossible.
+    """
+    values = dict(given)
+    baseline = {field: values.pop(key) for key, field in _BASELINE_KEYS.items() if key in values}
+    if baseline:
+        method = baseline.get("method")
+        values["baseline"] = method if isinstance(method, Baseline) else Baseline(**baseline)
+    known = [field.name for field in fields(Options)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise InputError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
+    return Options(**values)

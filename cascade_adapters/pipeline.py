@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from cascade_adapters.provenance import describe_run
 from cascade_adapters.report import Report
 from cascade_engine.checks import doubts, unit_problem
 from cascade_engine.errors import InputError
+from cascade_engine.evaluation.expectation import expected_figures
 from cascade_engine.inference import Inference, infer
-from cascade_engine.models.store import load_model
+from cascade_engine.models.store import Model, load_model
 from cascade_engine.noise import noise_levels
 
 #: Values of raw fluorescence that are turned into dF/F at a time.
@@ -68,6 +70,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     if dry_run:
         levels = noise_levels(ready.dff, traces.frame_rate, traces.segments)
         report.status, report.noise_level = "planned", _median(levels)
+        report.expected = _expected(model, report)
         report.warnings += doubts(model.config, traces.frame_rate, levels, np.isfinite(levels), model.noise_levels)
         return report
 
@@ -75,6 +78,9 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         ready.dff,
         traces.frame_rate,
         model,
+        smoothing=options.smoothing,
+        kernel=options.kernel,
+        population=options.population,
         noise_level=options.noise_level,
         segments=traces.segments,
         threshold=options.threshold,
@@ -84,6 +90,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     )
     notes = _notes(ready, inference)
     report.noise_level = _median(inference.noise_levels)
+    report.expected = _expected(model, report)
     report.warnings += inference.warnings
     report.without_prediction = {str(roi): note for roi, note in enumerate(notes) if note and chosen[roi]}
     results = Results(
@@ -148,7 +155,8 @@ def dff_of(traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray 
     rows = np.flatnonzero(chosen)
     for block in (rows[first : first + rows_at_once] for first in range(0, len(rows), rows_at_once)):
         if traces.dff is not None:
-            ready.dff[block] = traces.dff[block]
+            with np.errstate(over="ignore", invalid="ignore"):  # what is too large is infinite, and told as such
+                ready.dff[block] = traces.dff[block]
             continue
         part = delta_f_over_f(
             traces.fluorescence[block],
@@ -194,3 +202,7 @@ def _notes(ready: ReadyTraces, inference: Inference) -> list[str]:
 
 def _median(levels: np.ndarray) -> float | None:
     return float(np.nanmedian(levels)) if np.isfinite(levels).any() else None
+
+
+def _expected(model: Model, report: Report) -> dict[str, Any] | None:
+    return None if report.noise_level is None else expected_figures(model, report.frame_rate, report.noise_level)

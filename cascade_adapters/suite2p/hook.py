@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from cascade_adapters.base import Selection
 from cascade_adapters.batch import process_all
-from cascade_adapters.dff import Baseline
-from cascade_adapters.options import Options
+from cascade_adapters.options import Options, parse_options
 from cascade_adapters.report import Report
 from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
 from cascade_engine.models.store import load_model
-
-_BASELINE_KEYS = {"baseline": "method", "baseline_window_s": "window_s", "baseline_percentile": "percentile"}
 
 
 def run_on_folder(folder: str | Path, channel: int = 1, **options: Any) -> list[Report]:
@@ -44,7 +40,7 @@ def run_on_folder(folder: str | Path, channel: int = 1, **options: Any) -> list[
         If there is no plane; or, once all planes have had their turn, if some could not be processed: they are as they
         were, the others are complete.
     """
-    reports = _run_planes(Path(folder), channel, _options(options))
+    reports = _run_planes(Path(folder), channel, parse_options(options))
     failed = [report.message for report in reports if report.status == "failed"]
     if failed:
         raise CascadeError("; ".join(failed))
@@ -90,7 +86,7 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
     options = {"existing": "overwrite", **(cascade or {})}
     channel = options.pop("channel", 1)
     Suite2pPlane(Path(), channel)
-    chosen = _options(options)
+    chosen = parse_options(options)
     load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)
@@ -120,19 +116,6 @@ def _run_planes(folder: Path, channel: int, options: Options) -> list[Report]:
     if not planes:
         raise InputError(f"{folder} holds no suite2p plane with traces of channel {channel}")
     return process_all(planes, options)
-
-
-def _options(given: Mapping[str, Any]) -> Options:
-    values = dict(given)
-    baseline = {field: values.pop(key) for key, field in _BASELINE_KEYS.items() if key in values}
-    if baseline:
-        method = baseline.get("method")
-        values["baseline"] = method if isinstance(method, Baseline) else Baseline(**baseline)
-    known = [field.name for field in fields(Options)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise InputError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
-    return Options(**values)
 
 
 def _output_folders(result: Any, args: tuple, kwargs: Mapping[str, Any]) -> list[Path]:
