@@ -5,8 +5,8 @@
 needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Methods: ``universal``; ``published`` (the published architecture
 and recipe, one network per noise level, at 30 and 7.5 Hz); ``oasis`` (as suite2p runs it, tau 0.7 s) and
 ``oasis-tuned`` (the decay chosen per dataset by its score there: it is favoured). Models of the folds are kept in
-FOLDER (some 10 min of training each on 2 cores); interrupt it at any time, the same command goes on. Scores of every
-neuron go to ``results/leave_one_out.csv``.
+FOLDER (some 10 min of training each on 2 cores); interrupt it at any time, the same command goes on, and with --fold
+several processes can share the work. Scores of every neuron go to ``results/leave_one_out/``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cascade_engine.models.config import ModelConfig
 from cascade_engine.universal.config import UniversalConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "benchmarks" / "results" / "leave_one_out.csv"
+TABLES = ROOT / "benchmarks" / "results" / "leave_one_out"
 N_FOLDS = 4
 NOISE_LEVELS = (2.0, 4.0, 8.0)
 
@@ -98,10 +98,11 @@ def suite2p_deconvolution():
 
 def score_oasis(datasets: dict[str, Dataset], names: list[str], taus_s: Sequence[float], method: str) -> None:
     """Score OASIS; of several decays the one with the best median correlation on the dataset is kept."""
-    scores = read_scores(TABLE) if TABLE.is_file() else []
-    done = {(entry.condition, entry.dataset) for entry in scores if entry.method == method}
     for name in names:
-        for condition in (condition for condition in AT_30HZ if (condition.label, name) not in done):
+        table = TABLES / f"{method}_{name.split('-')[0]}.csv"
+        scores = read_scores(table) if table.is_file() else []
+        done = {entry.condition for entry in scores}
+        for condition in (condition for condition in AT_30HZ if condition.label not in done):
             tried = [[] for _ in taus_s]
             for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
                 for entries, spike_prob in zip(tried, oasis(trace, condition, taus_s), strict=True):
@@ -109,7 +110,7 @@ def score_oasis(datasets: dict[str, Dataset], names: list[str], taus_s: Sequence
             tried = [[entry for entry in entries if entry is not None] for entries in tried]
             if any(tried):
                 scores += max(tried, key=lambda entries: np.median([entry.correlation for entry in entries]))
-        write_scores(TABLE, scores)
+        write_scores(table, scores)
         print(f"{method}: {name} is done", flush=True)
 
 
@@ -119,6 +120,9 @@ def main() -> None:
     methods = ("universal", "published", "oasis", "oasis-tuned")
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
     parser.add_argument("--work", type=Path, required=True, help="folder for the models of the folds")
+    parser.add_argument(
+        "--fold", type=int, action="append", choices=range(N_FOLDS), help="only this fold; may be repeated"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.methods) - set(methods):
         parser.error(f"there is no method {', '.join(unknown)}")
@@ -142,10 +146,10 @@ def main() -> None:
         if method == "universal":
             both = [[*first, *second] for first, second in zip(folds, other_folds, strict=True)]
             settings = replace(config, training_datasets=tuple(names), ensemble_size=1)
-            leave_out(settings, datasets, both, CONDITIONS, arguments.work, TABLE, method)
+            leave_out(settings, datasets, both, CONDITIONS, arguments.work, TABLES, method, arguments.fold)
         elif method == "published":
             for settings, conditions in published_configs(tuple(principal)):
-                leave_out(settings, datasets, folds, conditions, arguments.work, TABLE, method)
+                leave_out(settings, datasets, folds, conditions, arguments.work, TABLES, method, arguments.fold)
         else:
             score_oasis(datasets, principal, TAUS_S if method == "oasis-tuned" else (TAU_S,), method)
 

@@ -1,7 +1,7 @@
 """How fast it is, on this machine.
 
     python benchmarks/speed.py                       # all
-    python benchmarks/speed.py prediction            # the dilated form against the window form
+    python benchmarks/speed.py prediction            # the shipped model; the published architecture in both forms
     python benchmarks/speed.py dff imports
 
 The window form is the published network run on one window of 64 frames per output, through Keras and TensorFlow as in
@@ -14,9 +14,11 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -32,22 +34,32 @@ def shortest(repeats: int, action: Callable[[], object]) -> float:
 
 
 def prediction() -> None:
-    """Neuron-frames per second of one ensemble, in the dilated and in the window form."""
-    from cascade_engine import infer, load_model
-    from cascade_engine.models.onnx_reader import read_networks
-    from cascade_engine.training.keras_network import build_window_network, import_keras
+    """Neuron-frames per second of the shipped model, and of the published architecture in both its forms."""
+    from cascade_engine import ModelConfig, infer, load_model
+    from cascade_engine.models.store import write_windowed_model
+    from cascade_engine.training.keras_network import build_network, build_window_network, import_keras, read_weights
 
-    model, level = load_model(), 2.0
     dff = (0.1 * np.random.default_rng(0).standard_normal((100, 6000))).astype(np.float32)
-    infer(dff[:2], 30.0, model, noise_level=level)
-    rate = dff.size / shortest(3, lambda: infer(dff, 30.0, model, noise_level=level))
-    networks = read_networks(model)[level]
-    print(f"dilated form, ONNX Runtime, ensemble of {len(networks)}, all of infer(): {rate:,.0f} neuron-frames/s")
+
+    def rate_of(model) -> float:
+        infer(dff[:2], 30.0, model)
+        return dff.size / shortest(3, lambda: infer(dff, 30.0, model))
+
+    universal = load_model()
+    members = universal.card["networks"][0]["members"]
+    print(f"{universal.name}, ensemble of {members}, all of infer(): {rate_of(universal):,.0f} neuron-frames/s")
 
     keras = import_keras()
-    members = [build_window_network(model.config, weights) for weights in networks]
-    windows = np.lib.stride_tricks.sliding_window_view(dff[:4], model.config.windowsize, axis=1)
-    windows = np.ascontiguousarray(windows).reshape(-1, model.config.windowsize, 1)
+    config = ModelConfig("published architecture", 30.0, ("none",), noise_levels=(2,), ensemble_size=5)
+    networks = [read_weights(build_network(config)) for _ in range(config.ensemble_size)]
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_windowed_model(Path(folder) / "model", config, {2: networks}, {})
+        rate = rate_of(model)
+    print(f"{config.model_name}, ensemble of 5, dilated form, ONNX Runtime, all of infer(): {rate:,.0f} neuron-frames/s")
+
+    members = [build_window_network(config, weights) for weights in networks]
+    windows = np.lib.stride_tricks.sliding_window_view(dff[:4], config.windowsize, axis=1)
+    windows = np.ascontiguousarray(windows).reshape(-1, config.windowsize, 1)
 
     def run() -> None:
         for member in members:
@@ -55,8 +67,8 @@ def prediction() -> None:
 
     run()
     window_rate = len(windows) / shortest(3, run)
-    print(f"window form, Keras on {keras.backend.backend()}, same ensemble: {window_rate:,.0f} neuron-frames/s")
-    print(f"ratio: {rate / window_rate:.1f}")
+    print(f"the same, window by window, Keras on {keras.backend.backend()}: {window_rate:,.0f} neuron-frames/s")
+    print(f"ratio of the last two: {rate / window_rate:.1f}")
 
 
 def dff() -> None:

@@ -86,6 +86,8 @@ class Traces:
         Frames of each concatenated session.
     is_cell : array of bool, shape (n_rois,), or None
         ROIs that the pipeline or the user takes for cells.
+    cell_probability : array of float, shape (n_rois,), or None
+        How likely the pipeline takes each to be one, from 0 to 1.
     remarks : list of str
         What was found to be doubtful.
     """
@@ -100,6 +102,7 @@ class Traces:
     source: str
     segments: list[int] | None = None
     is_cell: np.ndarray | None = None
+    cell_probability: np.ndarray | None = None
     remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -140,15 +143,15 @@ class Rois:
 
     Attributes
     ----------
-    image_shape : tuple of int
-        Height and width of the image in pixels; for volumes also the depth.
+    image_shape : tuple of int or None
+        Height and width of the image in pixels; for volumes also the depth. None if the container does not say.
     pixels : list of array, shape (n_pixels, 2 or 3), int
         Pixels of each ROI: row, column, and in volumes the plane.
     weights : list of array, shape (n_pixels,), float32
         Weight of each of these pixels.
     """
 
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, ...] | None
     pixels: list[np.ndarray]
     weights: list[np.ndarray]
 
@@ -164,6 +167,9 @@ class Container(ABC):
 
     #: What is looked for on disk, for messages.
     looks_for: ClassVar[str]
+
+    #: Whether a folder is searched for it; if not, it must be given itself.
+    searched_for: ClassVar[bool] = True
 
     def __init__(self, path: Path):
         self.path = path

@@ -20,10 +20,12 @@ from cascade_engine.errors import InputError
 
 #: Everything that settings of a pipeline consist of; a pickle that refers to anything else is refused.
 _ALLOWED = {
-    "builtins": {"complex", "bytearray", "set", "frozenset", "slice", "range", "dict", "list", "tuple", "object"},
+    "builtins": {
+        "complex", "bytes", "bytearray", "set", "frozenset", "slice", "range", "dict", "list", "tuple", "object",
+    },
     "collections": {"OrderedDict", "defaultdict"},
     "datetime": {"datetime", "date", "time", "timedelta", "timezone"},
-}
+}  # fmt: skip
 
 _PATH_CLASSES = {
     "PurePath", "PurePosixPath", "PureWindowsPath", "Path", "PosixPath", "WindowsPath",
@@ -35,6 +37,7 @@ _KINDS = "biufcSUO"
 
 class _SettingsUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
+        module = "builtins" if module == "__builtin__" else module  # as Python 2 calls it
         if module in ("pathlib", "pathlib._local") and name in _PATH_CLASSES:
             # a path of another operating system cannot be made here; a pure one can
             return _only_callable(pathlib.PureWindowsPath if "Windows" in name else pathlib.PurePosixPath)
@@ -139,24 +142,114 @@ def load_settings(path: Path) -> dict[str, Any]:
     InputError
         If the file is damaged, is no dictionary, or asks for anything beyond plain data.
     """
+    content = _load(path, "settings")
+    if isinstance(content, np.ndarray) and content.size == 1:
+        content = content.item()
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, not settings")
+    return content
+
+
+def load_records(path: Path) -> list[dict[str, Any]]:
+    """Read dictionaries saved as one array with ``numpy.save``.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npy`` file that holds a pickled array or list of dictionaries, as ``stat.npy`` does.
+
+    Returns
+    -------
+    list of dict
+        In order.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, holds anything but dictionaries, or asks for anything beyond plain data.
+    """
+    content = _load(path, "a list of records")
+    if isinstance(content, np.ndarray) and content.ndim == 1:
+        content = list(content)
+    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+        raise InputError(f"{path} does not hold a list of records")
+    return content
+
+
+def _load(path: Path, what: str) -> Any:
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             _, _, dtype = read_header[version](file)
             if not dtype.hasobject:
-                raise InputError(f"{path} holds an array of {dtype}, not settings")
+                raise InputError(f"{path} holds an array of {dtype}, not {what}")
             pickled = file.read()
         _check_memo(pickled)
-        content = _SettingsUnpickler(io.BytesIO(pickled), encoding="latin1").load()
+        return _SettingsUnpickler(io.BytesIO(pickled), encoding="latin1").load()
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way
-        raise InputError(f"{path} cannot be read as settings: {error}") from None
-    if isinstance(content, np.ndarray) and content.size == 1:
-        content = content.item()
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, not settings")
-    return content
+        raise InputError(f"{path} cannot be read as {what}: {error}") from None
+
+
+class Placeholder:
+    """Stands for an object of a class that is not rebuilt: it keeps what the pickle says of it, and can do nothing."""
+
+    state: Any = None
+
+    def __new__(cls, *_: Any) -> Placeholder:
+        return object.__new__(cls)
+
+    def __init__(self, *_: Any):
+        pass
+
+    def __call__(self, *_: Any) -> Placeholder:
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__["state"] = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        """Ignore items of classes that extend a list."""
+
+
+class _TolerantUnpickler(_SettingsUnpickler):
+    def find_class(self, module: str, name: str):
+        try:
+            return super().find_class(module, name)
+        except pickle.UnpicklingError:
+            return type("Placeholder", (Placeholder,), {})
+
+
+def load_pickle(path: Path) -> Any:
+    """Read a pickle, rebuilding plain data and arrays alone.
+
+    Parameters
+    ----------
+    path : Path
+        A file written with ``pickle.dump``, by Python 2 or 3.
+
+    Returns
+    -------
+    object
+        Its content; in the place of every object of another class is a `Placeholder`.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    try:
+        pickled = path.read_bytes()
+        _check_memo(pickled)
+        return _TolerantUnpickler(io.BytesIO(pickled), encoding="latin1").load()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise InputError(f"{path} cannot be read as a pickle: {error}") from None

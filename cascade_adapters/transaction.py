@@ -22,16 +22,15 @@ from filelock import FileLock, Timeout
 from cascade_engine.errors import InputError
 from cascade_engine.files import replacing
 
-_STAGING = ".cascade-staging"
 _CHANGES = "changes.json"
 
 
 class Transaction:
     """Changes to a folder, to be carried out together; see `change_folder`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, staging: Path):
         self._folder = folder
-        self._staging = folder / _STAGING
+        self._staging = staging
         self._changes: list[dict[str, Any]] = []
 
     @contextmanager
@@ -66,17 +65,20 @@ class Transaction:
             change["before"] = _state(self._folder / change["name"])
         with replacing(self._staging / _CHANGES) as file:
             file.write(json.dumps(self._changes).encode())
-        _carry_out(self._folder)
+        _carry_out(self._folder, self._staging)
 
 
 @contextmanager
-def change_folder(folder: Path) -> Iterator[Transaction]:
+def change_folder(folder: Path, concerns: str = "") -> Iterator[Transaction]:
     """Collect changes to a folder; they are carried out when the block ends without an error.
 
     Parameters
     ----------
     folder : Path
         Folder to change. What a killed run has left there is finished or thrown away first.
+    concerns : str
+        Name of a file in the folder that all changes go with, if there is one: changes that concern different files can
+        be made at once.
 
     Yields
     ------
@@ -88,12 +90,12 @@ def change_folder(folder: Path) -> Iterator[Transaction]:
     InputError
         If another process is changing the folder, or it cannot be written to.
     """
-    with lock(folder):
-        _recover(folder)
-        staging = folder / _STAGING
+    staging = _staging(folder, concerns)
+    with lock(folder / concerns):
+        _recover(folder, staging)
         try:
             staging.mkdir()
-            transaction = Transaction(folder)
+            transaction = Transaction(folder, staging)
             yield transaction
             transaction.commit()
         except BaseException as error:
@@ -105,11 +107,12 @@ def change_folder(folder: Path) -> Iterator[Transaction]:
             raise
 
 
-def finish_interrupted(folder: Path) -> None:
-    """Finish, or throw away, what a killed run has left in a folder."""
-    if (folder / _STAGING).exists():
-        with lock(folder):
-            _recover(folder)
+def finish_interrupted(folder: Path, concerns: str = "") -> None:
+    """Finish, or throw away, what a killed run has left in a folder; `concerns` as in `change_folder`."""
+    staging = _staging(folder, concerns)
+    if staging.exists():
+        with lock(folder / concerns):
+            _recover(folder, staging)
 
 
 @contextmanager
@@ -131,22 +134,25 @@ def lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _recover(folder: Path) -> None:
-    if not (folder / _STAGING / _CHANGES).exists():
-        shutil.rmtree(folder / _STAGING, ignore_errors=True)
+def _staging(folder: Path, concerns: str) -> Path:
+    return folder / (f".{concerns}.cascade-staging" if concerns else ".cascade-staging")
+
+
+def _recover(folder: Path, staging: Path) -> None:
+    if not (staging / _CHANGES).exists():
+        shutil.rmtree(staging, ignore_errors=True)
         return
     try:
-        _carry_out(folder)
+        _carry_out(folder, staging)
     except OSError as error:
         raise InputError(f"what a killed run has left in {folder} cannot be finished: {error}") from error
 
 
-def _carry_out(folder: Path) -> None:
+def _carry_out(folder: Path, staging: Path) -> None:
     """Carry out the listed changes.
 
     Each may have been done by an earlier, killed attempt. A file that somebody else has changed since then stays.
     """
-    staging = folder / _STAGING
     for change in json.loads((staging / _CHANGES).read_text()):
         name = folder / change["name"]
         if _state(name) != change["before"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +23,9 @@ def leave_out(
     folds: Sequence[Sequence[str]],
     conditions: Sequence[Condition],
     work: Path,
-    table: Path,
+    tables: Path,
     method: str,
+    only: Collection[int] | None = None,
     say: Callable[[str], None] = print,
 ) -> list[NeuronScore]:
     """Evaluate a configuration on every dataset, each predicted by a model that has never seen it.
@@ -43,10 +44,12 @@ def leave_out(
         What to bring the left-out datasets to.
     work : Path
         Folder in which the models of the folds are kept.
-    table : Path
-        CSV file of the scores; it is read first, and added to after each fold.
+    tables : Path
+        Folder of the scores: a CSV file per method and fold, read first and added to.
     method : str
-        Name of the method in the table.
+        Name of the method in the tables.
+    only : collection of int, optional
+        Numbers of the folds to do now; others can be done at the same time by other processes.
     say : callable
         Told what is going on.
 
@@ -55,27 +58,28 @@ def leave_out(
     list of NeuronScore
         All scores of this method.
     """
-    scores = read_scores(table) if table.is_file() else []
-    done = {(entry.condition, entry.dataset) for entry in scores if entry.method == method}
+    all_scores = []
     for number, held_out in enumerate(folds):
+        if only is not None and number not in only:
+            continue
+        table = tables / f"{method}_fold{number}.csv"
+        scores = read_scores(table) if table.is_file() else []
+        done = {(entry.condition, entry.dataset) for entry in scores}
         wanted = [(condition, name) for condition in conditions for name in held_out]
         missing = [(condition, name) for condition, name in wanted if (condition.label, name) not in done]
-        if not missing:
-            continue
-        model = _model_without(config, held_out, datasets, work / f"{config.model_name}_fold{number}", say)
+        if missing:
+            model = _model_without(config, held_out, datasets, work / f"{config.model_name}_fold{number}", say)
         for condition, name in missing:
             told = population(config, name)
-            for neuron in datasets[name].neurons:
-                trace = bring(neuron, condition)
-                if trace is None:
-                    continue
-                spike_prob = predict_with(model, condition, trace, told)
-                entry = evaluate(spike_prob, trace, condition.label, method)
+            for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
+                entry = evaluate(predict_with(model, condition, trace, told), trace, condition.label, method)
                 if entry is not None:
                     scores.append(entry)
-        write_scores(table, scores)
-        say(f"{method}: fold {number + 1} of {len(folds)} is done ({', '.join(held_out)})")
-    return [entry for entry in scores if entry.method == method]
+            write_scores(table, scores)
+        if missing:
+            say(f"{method}: fold {number + 1} of {len(folds)} is done ({', '.join(held_out)})")
+        all_scores += scores
+    return all_scores
 
 
 def population(config: ModelConfig | UniversalConfig, dataset: str) -> str | None:
