@@ -113,24 +113,24 @@ def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):
             neuron.dataset = name
     config = ModelConfig("m", 30.0, ("a", "b"), noise_levels=(2,), ensemble_size=1, nr_of_epochs=1,
                          windows_per_epoch=4096)  # fmt: skip
-    said, table = [], tmp_path / "scores.csv"
+    said, tables = [], tmp_path / "tables"
 
-    def go(folds):
-        conditions = [Condition(30.0, 0.05, 2.0)]
-        return leave_out(config, datasets, folds, conditions, tmp_path / "work", table, "published", said.append)
+    def go(only=None):
+        conditions, folds = [Condition(30.0, 0.05, 2.0)], [["a"], ["b"]]
+        return leave_out(config, datasets, folds, conditions, tmp_path / "work", tables, "published", only, said.append)
 
-    first = go([["a"]])
+    first = go(only=[0])
     assert {score.dataset for score in first} == {"a"} and len(first) == 2
-    both = go([["a"], ["b"]])
+    both = go()
     assert [score.cell for score in both[:2]] == [score.cell for score in first]
     assert {score.dataset for score in both} == {"a", "b"}
     assert [text for text in said if text.startswith("training")] == [
         "training m_fold0 without a",
         "training m_fold1 without b",
     ]
-    assert read_scores(table)[0].cell == both[0].cell
+    assert read_scores(tables / "published_fold0.csv")[0].cell == both[0].cell
     n_said = len(said)
-    assert len(go([["a"], ["b"]])) == len(both) and len(said) == n_said
+    assert len(go()) == len(both) and len(said) == n_said
 
 
 # -------------------------------------------------------------------------------------------------- cascade benchmark

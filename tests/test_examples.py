@@ -32,7 +32,8 @@ def test_demo(tmp_path):
 
 
 def test_configuration_of_the_shipped_model():
-    from cascade_engine import ModelConfig, load_model
+    from cascade_engine import load_model
+    from cascade_engine.universal.config import UniversalConfig
 
-    config = ModelConfig.from_yaml(EXAMPLES / "Global_EXC_30Hz_smoothing50ms.yaml")
+    config = UniversalConfig.from_yaml(EXAMPLES / "universal.yaml")
     assert load_model(config.model_name).config == config

@@ -120,7 +120,7 @@ def test_names_are_found_among_the_user_s_models(monkeypatch, tmp_path, random_c
 
 def test_shipped_models_are_whole():
     names = list_models()
-    assert "Global_EXC_30Hz_smoothing50ms" in names
+    assert "universal" in names
     for name in names:
         model = load_model(name)
         model.verify()

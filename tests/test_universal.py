@@ -163,6 +163,14 @@ def test_a_frame_rate_beyond_the_training_is_doubtful(model):
     assert "knows 7.5 to 30 Hz" in infer(dff, 300.0, model).warnings[0]
 
 
+def test_very_little_noise_is_taken_for_little(model):
+    dff = noise(1, 600, sd=0.1)
+    least = infer(dff, 30.0, model, noise_level=0.4)
+    assert least.network_noise_levels[0] == pytest.approx(0.4)
+    found = infer(dff, 30.0, model, noise_level=0.01)
+    np.testing.assert_array_equal(found.spike_prob, least.spike_prob)
+
+
 def test_the_published_architecture_has_one_smoothing(random_model):
     dff = noise(2, 600)
     infer(dff, 30.0, random_model, smoothing=0.05, kernel="gaussian")

@@ -1,7 +1,7 @@
 """CaImAn: its HDF5 files, and its objects in memory.
 
 >>> from cascade_adapters.caiman import run_on_estimates, run_on_file  # doctest: +SKIP
->>> run_on_estimates(cnm, model="Global_EXC_30Hz_smoothing50ms")  # sets cnm.estimates.cascade  # doctest: +SKIP
+>>> run_on_estimates(cnm)  # sets cnm.estimates.cascade  # doctest: +SKIP
 >>> cnm.save("results.hdf5")  # doctest: +SKIP
 """
 

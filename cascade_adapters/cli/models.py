@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cascade_engine.models.store import Model
 
 
 @click.group("models")
@@ -24,12 +28,16 @@ def list_command() -> None:
         except CascadeError as error:
             click.echo(f"{name}: {error}")
             continue
-        config = model.config
-        levels = ", ".join(f"{level:g}" for level in model.noise_levels)
-        click.echo(
-            f"{name}: {config.sampling_rate:g} Hz, {config.kernel} {1000 * config.smoothing:g} ms, "
-            f"noise levels {levels}, {model.card.get('origin', 'unknown origin')}"
-        )
+        click.echo(f"{name}: {_describe(model)}, {model.card.get('origin', 'unknown origin')}")
+
+
+def _describe(model: Model) -> str:
+    config = model.config
+    if model.is_universal:
+        low, high = min(config.frame_rates), max(config.frame_rates)
+        return f"{low:g} to {high:g} Hz, any smoothing and kernel, noise levels up to {model.noise_levels.max():g}"
+    levels = ", ".join(f"{level:g}" for level in model.noise_levels)
+    return f"{config.sampling_rate:g} Hz, {config.kernel} {1000 * config.smoothing:g} ms, noise levels {levels}"
 
 
 @command.command("show")

@@ -1,7 +1,7 @@
 """suite2p: its folders, and a hook that runs it and then infers spikes.
 
 >>> from cascade_adapters.suite2p import run_on_folder, run_s2p  # doctest: +SKIP
->>> run_s2p(db, settings, cascade={"model": "Global_EXC_30Hz_smoothing50ms"})  # doctest: +SKIP
+>>> run_s2p(db, settings, cascade={"threshold": 1})  # doctest: +SKIP
 """
 
 from cascade_adapters.suite2p.hook import run_on_folder, run_s2p

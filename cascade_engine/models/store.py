@@ -26,7 +26,7 @@ from cascade_engine.models.network import NetworkWeights, build_onnx
 from cascade_engine.universal.config import UniversalConfig
 from cascade_engine.universal.names import published_settings
 
-DEFAULT_MODEL = "Global_EXC_30Hz_smoothing50ms"
+DEFAULT_MODEL = "universal"
 
 #: Name that stands for whatever model is best without being told.
 AUTOMATIC = "auto"
@@ -70,9 +70,9 @@ class Model:
 
     @property
     def noise_levels(self) -> np.ndarray:
-        """Noise levels (percent per sqrt(Hz)) that it knows, ascending: one per network, or lowest and highest."""
+        """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending; of a universal model its range."""
         if self.is_universal:
-            return np.array(self.config.noise_range)
+            return np.array([0.0, max(self.config.noise_range)])
         return np.array(sorted(float(entry["noise_level"]) for entry in self.card["networks"]))
 
     @property
