@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
-from cascade_adapters.cli.selecting import reading_options, selection_options
+from cascade_adapters.cli.selecting import PathOrAddress, reading_options, selection_options
 
 
 @click.command("inspect")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @click.option("--model", metavar="MODEL", help="Name or folder of the model that you mean to use.")
 @reading_options
 @selection_options

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from cascade_adapters.cli.selecting import reading_options, selection_options
+from cascade_adapters.cli.selecting import PathOrAddress, reading_options, selection_options
 
 
 @click.command("run")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @click.option("--model", metavar="MODEL", help="Name or folder of a model [default: auto].")
 @reading_options
 @click.option(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 _SELECTION = (
     click.option("--channel", type=click.IntRange(1, 2), default=1, show_default=True, help="suite2p: channel."),
     click.option("--series", metavar="NAME", help="NWB: path of the series inside the file, or its last part."),
-    click.option("--key", metavar="NAME", help="Arrays: the variable that holds the traces."),
+    click.option("--key", metavar="NAME", help="Arrays: the variable that holds the traces; SIMA: the extraction."),
     click.option(
         "--orientation", type=click.Choice(["rois-first", "frames-first"]), help="Arrays: which axis comes first."
     ),
@@ -28,6 +29,17 @@ _READING = (
     ),
     click.option("--arbitrary-units", is_flag=True, help="Accept traces of which no dF/F can be had (one-photon)."),
 )
+
+
+class PathOrAddress(click.Path):
+    """A path, as `pathlib.Path`; an address such as ``https://...`` stays text."""
+
+    def __init__(self):
+        super().__init__(path_type=Path)
+
+    def convert(self, value, param, ctx):
+        """Convert an argument."""
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
 
 
 def selection_options(command: Callable) -> Callable:

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.base import Container, Reading, Results, Selection, Traces
-from cascade_adapters.suite2p.settings import read_settings
+from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.safe_pickle import load_records
+from cascade_adapters.suite2p.settings import read_image_shape, read_settings
 from cascade_adapters.transaction import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.files import sha256
 
+_PIXELS = ("ypix", "xpix")
 _SPIKES = "spks.npy"
 _SPIKES_BACKUP = "spks_suite2p.npy"
 
@@ -91,6 +93,7 @@ class Suite2pPlane(Container):
         if segments is not None and sum(segments) != n_frames:
             remarks.append(f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: seams were ignored")
             segments = None
+        is_cell, cell_probability = self._read_iscell(n_rois, remarks)
         return Traces(
             fluorescence=fluorescence,
             neuropil=neuropil,
@@ -99,7 +102,8 @@ class Suite2pPlane(Container):
             frame_rate_source=settings.frame_rate_source,
             source=self._f if neuropil is None else f"{self._f} and {self._fneu}",
             segments=segments,
-            is_cell=self._read_iscell(n_rois, remarks),
+            is_cell=is_cell,
+            cell_probability=cell_probability,
             remarks=remarks,
         )
 
@@ -128,8 +132,36 @@ class Suite2pPlane(Container):
         if provenance is None:
             return None
         spike_prob, dff = (self._load(self._arrays[name]) for name in ("spike_prob", "dff"))
-        levels = np.load(self.path / self._arrays["noise_levels"], allow_pickle=False)
+        levels = self._load(self._arrays["noise_levels"], n_dimensions=1)
+        if not self._load(self._f).shape == spike_prob.shape == dff.shape or levels.shape != spike_prob.shape[:1]:
+            raise InputError(
+                f"{self.path}: the cascade files do not fit {self._f}: run again with --existing overwrite"
+            )
         return Results(spike_prob, dff, levels, provenance)
+
+    def rois(self) -> Rois | None:
+        """Where the ROIs lie, from ``stat.npy``; see `Container.rois`."""
+        path = self.path / "stat.npy"
+        if not path.is_file():
+            return None
+        records, n_rois = load_records(path), len(self._load(self._f))
+        if len(records) != n_rois:
+            raise InputError(f"{path} has {len(records)} ROIs, but {self._f} has {n_rois}: they are of different runs")
+        shape = read_image_shape(self.path)
+        pixels, weights = [], []
+        for number, record in enumerate(records):
+            try:
+                rows, columns = (np.asarray(record[key]).astype(np.int64, casting="same_kind") for key in _PIXELS)
+                weight = np.asarray(record["lam"]).astype(np.float32, casting="same_kind")
+                place = np.stack([rows, columns], axis=1)
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{path}: ROI {number} has no ypix, xpix and lam") from None
+            outside = shape is not None and (place >= shape).any()
+            if weight.shape != rows.shape or rows.ndim != 1 or (place < 0).any() or outside:
+                raise InputError(f"{path}: pixels and weights of ROI {number} do not fit together or into the image")
+            pixels.append(place)
+            weights.append(weight)
+        return Rois(shape, pixels, weights)
 
     def check_replaceable(self) -> None:
         """Refuse to replace ``spks.npy`` where that would make no sense or could lose suite2p's own."""
@@ -198,7 +230,7 @@ class Suite2pPlane(Container):
         path = self.path / _SPIKES
         return "spks" in earlier and path.is_file() and sha256(path) == earlier["spks"]
 
-    def _load(self, name: str) -> np.ndarray:
+    def _load(self, name: str, n_dimensions: int = 2) -> np.ndarray:
         path = self.path / name
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -209,27 +241,30 @@ class Suite2pPlane(Container):
             raise InputError(f"{path} cannot be read as an array: {reason}") from None
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path} is an archive of arrays, not an array")
-        if array.ndim != 2 or array.dtype.kind not in "fiu":
-            raise InputError(f"{path} must hold numbers of ROIs x frames, but is {array.dtype} of shape {array.shape}")
+        if array.ndim != n_dimensions or array.dtype.kind not in "fiu":
+            what = "ROIs x frames" if n_dimensions == 2 else "ROIs"
+            raise InputError(f"{path} must hold numbers of {what}, but is {array.dtype} of shape {array.shape}")
         if not array.size:
             raise InputError(f"{path} is empty: shape {array.shape}")
         return array
 
-    def _read_iscell(self, n_rois: int, remarks: list[str]) -> np.ndarray | None:
+    def _read_iscell(self, n_rois: int, remarks: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
         path = self.path / "iscell.npy"
         if not path.is_file():
-            return None
+            return None, None
         try:
             iscell = np.load(path, allow_pickle=False)
         except Exception:  # a damaged header can fail in any way
             iscell = None
         if not isinstance(iscell, np.ndarray) or iscell.ndim not in (1, 2) or iscell.dtype.kind not in "fiub":
             remarks.append("iscell.npy cannot be read and was ignored")
-            return None
+            return None, None
         if len(iscell) != n_rois or not iscell.size:
             remarks.append(f"iscell.npy has {len(iscell)} rows for {n_rois} ROIs and was ignored")
-            return None
-        return iscell.reshape(n_rois, -1)[:, 0] > 0.5
+            return None, None
+        iscell = iscell.reshape(n_rois, -1)
+        known = iscell.shape[1] > 1 and np.isfinite(iscell[:, 1]).all()
+        return iscell[:, 0] > 0.5, iscell[:, 1].astype(float) if known else None
 
 
 def _save(transaction: Transaction, name: str, array: np.ndarray) -> None:

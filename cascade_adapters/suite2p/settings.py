@@ -76,9 +76,7 @@ def read_settings(
     InputError
         If a settings file is damaged, or there is no frame rate.
     """
-    candidates = [plane / name for name in ("ops.npy", "settings.npy", "db.npy", "reg_outputs.npy")]
-    candidates += [plane.parent / name for name in ("settings.npy", "db.npy")]
-    files = [(path, load_settings(path)) for path in candidates if path.is_file()]
+    files = _read_files(plane)
     remarks = [] if files else ["no ops.npy and no settings.npy: suite2p's defaults were assumed"]
     if frame_rate is None:
         rate, rate_source = _frame_rate(files, plane, remarks)
@@ -87,6 +85,21 @@ def read_settings(
     if neuropil_coefficient is None:
         neuropil_coefficient = _neuropil_coefficient(files, remarks)
     return Suite2pSettings(rate, rate_source, neuropil_coefficient, _frames_per_session(files, remarks), remarks)
+
+
+def read_image_shape(plane: Path) -> tuple[int, int] | None:
+    """Height and width (pixels) of the image of a plane's folder, or None if its settings do not say."""
+    files = _read_files(plane)
+    height, width = (_number(_first(files, (key,))[0]) for key in ("Ly", "Lx"))
+    if height is None or width is None or min(height, width) < 1:
+        return None
+    return int(height), int(width)
+
+
+def _read_files(plane: Path) -> _Files:
+    candidates = [plane / name for name in ("ops.npy", "settings.npy", "db.npy", "reg_outputs.npy")]
+    candidates += [plane.parent / name for name in ("settings.npy", "db.npy")]
+    return [(path, load_settings(path)) for path in candidates if path.is_file()]
 
 
 def _frame_rate(files: _Files, plane: Path, remarks: list[str]) -> tuple[float, str]:

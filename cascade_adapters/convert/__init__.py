@@ -1,0 +1,21 @@
+"""Conversion between containers: what `cascade convert` does.
+
+>>> from cascade_adapters.convert import convert, read_metadata  # doctest: +SKIP
+>>> convert(Path("mouse1/suite2p"), Path("mouse1.nwb"), metadata=read_metadata(Path("mouse1.yaml")))  # doctest: +SKIP
+"""
+
+from cascade_adapters.convert.conversion import TARGETS, Conversion, convert
+from cascade_adapters.convert.metadata import TEMPLATE, Metadata, read_metadata
+from cascade_adapters.convert.session import Plane, Session, gather
+
+__all__ = [
+    "TARGETS",
+    "TEMPLATE",
+    "Conversion",
+    "Metadata",
+    "Plane",
+    "Session",
+    "convert",
+    "gather",
+    "read_metadata",
+]

@@ -1,0 +1,138 @@
+"""Plain arrays: one ``.npz`` or ``.mat`` file, or a folder of CSV files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.convert.carrying import carried_results
+from cascade_adapters.convert.session import Plane, Session
+from cascade_engine.errors import InputError
+
+#: What the arrays are; those that a session lacks are left out.
+CONTENT = {
+    "F": "ROIs x frames: raw fluorescence, arbitrary units",
+    "Fneu": "ROIs x frames: fluorescence of the neuropil around each ROI, same units as F",
+    "dff": "ROIs x frames: dF/F as a fraction; the one that spikes were inferred from, if they were",
+    "source_dff": "ROIs x frames: dF/F of the source, where it is another one",
+    "spike_prob": "ROIs x frames: expected spikes per frame; multiply by frame_rate for Hz; NaN: no prediction",
+    "noise_levels": "per ROI: noise level of dff in percent per sqrt(Hz)",
+    "is_cell": "per ROI: 1 if it is taken for a cell",
+    "cell_probability": "per ROI: how likely it is taken for a cell",
+    "frame_rate": "frames per second of each ROI, Hz",
+    "neuropil_coefficient": "part of the neuropil's changes that is not the ROI's",
+    "frames_per_session": "frames of each of the sessions that were concatenated",
+    "image_shape": "height and width of the image in pixels (of a volume also its depth)",
+    "pixels": "one row per pixel: ROI, row, column (of a volume also the plane), all counted from 0",
+    "pixel_weights": "weight of each of these pixels in its ROI",
+    "provenance": "how spike_prob came about: versions, model, parameters, warnings (JSON)",
+}
+
+#: Largest array of a MATLAB v5 file in bytes.
+_MAT_LIMIT = 2**31 - 1
+
+#: Rows of a CSV table that are written at a time.
+_ROWS_AT_ONCE = 1000
+
+
+def write_npz(session: Session, path: Path) -> None:
+    """Write all arrays into one ``.npz`` file, compressed; with several planes their names are ``plane0_F``, ..."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, **_all_arrays(session))
+
+
+def write_mat(session: Session, path: Path) -> None:
+    """Write all arrays into one MATLAB file (v5); with several planes their names are ``plane0_F``, ...
+
+    Raises
+    ------
+    InputError
+        If an array is larger than such a file can hold.
+    """
+    from scipy.io import savemat
+
+    arrays = _all_arrays(session)
+    for name, array in arrays.items():
+        if array.nbytes > _MAT_LIMIT:
+            raise InputError(f"{name} has {array.nbytes / 1e9:.1f} GB, too much for a .mat file: choose .npz or .nwb")
+    savemat(path, arrays, do_compression=True)
+
+
+def write_csv(session: Session, path: Path) -> None:
+    """Write a folder of CSV files: traces with a column per ROI, and tables of ROIs; several planes in one each."""
+    path.mkdir()
+    for plane in session.planes:
+        folder = path if len(session.planes) == 1 else path / plane.name
+        folder.mkdir(exist_ok=True)
+        _write_tables(arrays_of(session, plane), folder)
+
+
+def arrays_of(session: Session, plane: Plane) -> dict[str, np.ndarray]:
+    """All that is known of a plane, as arrays; see `CONTENT`."""
+    traces = plane.traces
+    found: dict[str, Any] = {
+        "is_cell": traces.is_cell,
+        "cell_probability": traces.cell_probability,
+        "frame_rate": traces.frame_rate,
+        "frames_per_session": traces.segments,
+        "source_dff": plane.source_dff,
+    }
+    if plane.raw is not None:
+        found |= {"F": plane.raw.fluorescence, "Fneu": plane.raw.neuropil}
+        if plane.raw.neuropil is not None:
+            found["neuropil_coefficient"] = plane.raw.neuropil_coefficient
+    results = carried_results(session, plane)
+    if results is None:
+        found["dff"] = found.pop("source_dff")
+    else:
+        found |= {"spike_prob": results.spike_prob, "dff": results.dff, "noise_levels": results.noise_levels}
+        found["provenance"] = json.dumps(results.provenance)
+    if plane.rois is not None:
+        numbers = np.repeat(np.arange(len(plane.rois.pixels)), [len(pixels) for pixels in plane.rois.pixels])
+        found["image_shape"] = plane.rois.image_shape
+        found["pixels"] = np.column_stack([numbers, np.concatenate(plane.rois.pixels)])
+        found["pixel_weights"] = np.concatenate(plane.rois.weights)
+    return {name: np.asarray(found[name]) for name in CONTENT if found.get(name) is not None}
+
+
+def _all_arrays(session: Session) -> dict[str, np.ndarray]:
+    arrays = {
+        (name if len(session.planes) == 1 else f"{plane.name}_{name}"): array
+        for plane in session.planes
+        for name, array in arrays_of(session, plane).items()
+    }
+    return arrays | {"content": np.asarray(json.dumps(CONTENT))}
+
+
+def _write_tables(arrays: dict[str, np.ndarray], folder: Path) -> None:
+    n_rois = next(array.shape[0] for array in arrays.values() if array.ndim == 2)
+    rois, facts = {"roi": np.arange(n_rois)}, {}
+    for name, array in arrays.items():
+        if name == "provenance":
+            (folder / "provenance.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
+        elif name in ("is_cell", "cell_probability", "noise_levels"):
+            rois[name] = array.astype(int) if array.dtype == bool else array
+        elif array.ndim < 2 and name != "pixel_weights":
+            facts[name] = array.tolist()
+        elif name == "pixels":
+            columns = dict(zip(("roi", "row", "column", "plane"), array.T, strict=False))
+            _write_table(folder / "pixels.csv", columns | {"weight": arrays["pixel_weights"]})
+        elif name != "pixel_weights":
+            time = np.arange(array.shape[1]) / float(arrays["frame_rate"])
+            _write_table(folder / f"{name}.csv", {"time_s": time} | {f"roi{i}": row for i, row in enumerate(array)})
+    _write_table(folder / "rois.csv", rois)
+    (folder / "about.json").write_text(json.dumps({**facts, "content": CONTENT}, indent=1), "utf-8")
+
+
+def _write_table(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """Write columns with as many digits as it takes to read back the same numbers."""
+    line = ",".join("%.9g" if column.dtype == np.float32 else "%r" for column in columns.values()) + "\n"
+    n_rows = min(len(column) for column in columns.values())
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(",".join(columns) + "\n")
+        for first in range(0, n_rows, _ROWS_AT_ONCE):
+            block = [column[first : first + _ROWS_AT_ONCE].tolist() for column in columns.values()]
+            file.writelines(line % row for row in zip(*block, strict=True))

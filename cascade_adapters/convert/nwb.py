@@ -1,0 +1,217 @@
+"""An NWB file with traces, masks, dF/F and spike probability, in HDF5 or Zarr.
+
+Everything of one plane has the plane's name: ``plane0`` is an imaging plane, a table of ROIs, and a series in each of
+``Fluorescence``, ``Neuropil`` and ``DfOverF``. Results are written by the adapter for NWB, so that they are what
+'cascade run' on this file would have written.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cascade_adapters.base import Selection
+from cascade_adapters.convert.carrying import carried_results
+from cascade_adapters.convert.metadata import UNKNOWN, Metadata
+from cascade_adapters.convert.roi_table import add_roi_table
+from cascade_adapters.convert.session import Plane, Session
+from cascade_adapters.nwb import NwbRecording
+from cascade_adapters.nwb.files import output_of
+from cascade_adapters.nwb.notes import Notes
+from cascade_adapters.nwb.opening import without_warnings
+from cascade_engine import __version__
+from cascade_engine.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    import pynwb
+
+#: Chunks of traces: about 1 MB, long enough for one ROI's trace and narrow enough for it.
+_CHUNK_FRAMES, _CHUNK_ROIS = 4096, 64
+
+#: Traces are copied in blocks of this size.
+_BUFFER_GB = 0.1
+
+
+def write_nwb(session: Session, metadata: Metadata, path: Path, zarr: bool = False) -> None:
+    """Write an NWB file.
+
+    Parameters
+    ----------
+    session : Session
+        What is to be written.
+    metadata : Metadata
+        What is known about the experiment.
+    path : Path
+        File to create.
+    zarr : bool
+        A Zarr store instead of an HDF5 file.
+
+    Raises
+    ------
+    InputError
+        If the start of the session is not known, or pynwb refuses something.
+    MissingExtraError
+        If pynwb, or hdmf-zarr for a Zarr store, is not installed.
+    """
+    new_io = _opener(zarr)
+    if session.kind == "NWB":
+        raise InputError(f"{session.path} is an NWB file already, which may hold more than is converted here")
+    if metadata.session_start_time is None:
+        raise InputError(
+            f"an NWB file must say when the session began, and {session.path} does not: pass --session-start-time, "
+            "such as 2024-05-17T12:30:00+02:00"
+        )
+    with without_warnings():
+        nwbfile = _new_file(session, metadata)
+        for plane in session.planes:
+            _add_plane(nwbfile, session, plane, metadata, zarr)
+        with new_io(str(path), "w") as io:
+            io.write(nwbfile)
+        _add_results(session, path, zarr)
+        _check(path, new_io)
+
+
+def _opener(zarr: bool):
+    try:
+        import pynwb
+    except ImportError as error:
+        if error.name != "pynwb":
+            raise
+        raise MissingExtraError("pynwb", "nwb", "writing an NWB file") from None
+    if not zarr:
+        return pynwb.NWBHDF5IO
+    try:
+        import hdmf_zarr
+    except ImportError as error:
+        if error.name != "hdmf_zarr":
+            raise
+        raise MissingExtraError("hdmf-zarr", "nwb", "writing an NWB file as a Zarr store") from None
+    return hdmf_zarr.NWBZarrIO
+
+
+def _new_file(session: Session, metadata: Metadata) -> pynwb.NWBFile:
+    import pynwb
+
+    made_by = f"cascade-spikes {__version__}, from {session.path.name} ({session.kind})"
+    known = {
+        "session_description": f"Calcium imaging, converted by {made_by}",
+        "identifier": str(uuid.uuid4()),
+        **metadata.session,
+    }
+    try:
+        nwbfile = pynwb.NWBFile(
+            session_start_time=metadata.session_start_time,
+            source_script=made_by,
+            source_script_file_name="cascade convert",
+            **known,
+        )
+        if metadata.subject:
+            nwbfile.subject = pynwb.file.Subject(**metadata.subject)
+        nwbfile.create_device(**{"name": "Microscope", **metadata.device})
+        nwbfile.create_processing_module("ophys", "Traces of calcium imaging and what was computed from them")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"metadata: {' '.join(str(error).split())}") from None
+    return nwbfile
+
+
+def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata: Metadata, zarr: bool) -> None:
+    from pynwb.ophys import DfOverF, Fluorescence, OpticalChannel
+
+    known, traces = metadata.imaging_plane, plane.traces
+    imaging_plane = nwbfile.create_imaging_plane(
+        name=plane.name,
+        optical_channel=OpticalChannel(
+            name="OpticalChannel", description=UNKNOWN, emission_lambda=known.get("emission_lambda", math.nan)
+        ),
+        description=known.get("description", f"Imaging plane {plane.name}"),
+        device=next(iter(nwbfile.devices.values())),
+        excitation_lambda=known.get("excitation_lambda", math.nan),
+        indicator=known.get("indicator", UNKNOWN),
+        location=known.get("location", UNKNOWN),
+        imaging_rate=float(traces.frame_rate),
+    )
+    table = add_roi_table(nwbfile, plane, imaging_plane, f"ROIs of {session.kind}")
+
+    def add(container: type, name: str, traces: Any, unit: str, described: str) -> None:
+        module = nwbfile.processing["ophys"]
+        if name not in module.data_interfaces:
+            module.add(container(name=name))
+        module[name].create_roi_response_series(
+            name=plane.name,
+            data=_in_chunks(traces, zarr),
+            rois=table.create_roi_table_region("All ROIs of this plane", region=list(range(len(table.id)))),
+            rate=float(plane.traces.frame_rate),
+            starting_time=0.0,
+            unit=unit,
+            description=described,
+            comments="no comments" if name == "Neuropil" else _notes(plane).text,
+        )
+
+    if plane.raw is not None:
+        add(Fluorescence, "Fluorescence", plane.raw.fluorescence, "a.u.", f"Raw fluorescence: {plane.raw.source}")
+        if plane.raw.neuropil is not None:
+            coefficient = plane.raw.neuropil_coefficient
+            described = f"Fluorescence around or under each ROI; {coefficient:g} times it is not the ROI's own"
+            add(Fluorescence, "Neuropil", plane.raw.neuropil, "a.u.", described)
+    if plane.raw is None or plane.source_dff is not None:
+        is_arbitrary = "arbitrary units" in plane.dff.source
+        described = f"dF/F: {plane.dff.source}" if is_arbitrary else f"dF/F as a fraction: {plane.dff.source}"
+        add(DfOverF, "DfOverF", plane.dff.dff, "a.u." if is_arbitrary else "n.a.", described)
+
+
+def _notes(plane: Plane) -> Notes:
+    has_neuropil = plane.raw is not None and plane.raw.neuropil is not None
+    return Notes(
+        neuropil_coefficient=float(plane.raw.neuropil_coefficient) if has_neuropil else None,
+        frames_per_session=plane.traces.segments,
+        image_shape=None if plane.rois is None else plane.rois.image_shape,
+    )
+
+
+def _in_chunks(traces: np.ndarray, zarr: bool) -> Any:
+    """Traces of ROIs x frames, to be written as frames x ROIs, compressed, a block at a time."""
+    from hdmf.backends.hdf5 import H5DataIO
+    from hdmf.data_utils import GenericDataChunkIterator
+
+    class Transposed(GenericDataChunkIterator):
+        def _get_data(self, selection):
+            frames, rois = selection
+            return np.asarray(traces[rois, frames]).T
+
+        def _get_maxshape(self):
+            return traces.shape[1], traces.shape[0]
+
+        def _get_dtype(self):
+            return np.dtype(traces.dtype)
+
+    chunk = (min(_CHUNK_FRAMES, traces.shape[1]), min(_CHUNK_ROIS, traces.shape[0]))
+    blocks = Transposed(buffer_gb=_BUFFER_GB, chunk_shape=chunk)
+    return blocks if zarr else H5DataIO(blocks, compression="gzip")
+
+
+def _add_results(session: Session, path: Path, zarr: bool) -> None:
+    """Let the adapter for NWB write results, as if spikes had been inferred from this very file."""
+    containers = NwbRecording.find(path, Selection(in_place=not zarr))
+    assert len(containers) == len(session.planes)
+    for plane, container in zip(session.planes, containers, strict=True):
+        results = carried_results(session, plane, container)
+        if results is not None:
+            container.write(results)
+    if output_of(path).exists():  # Zarr stores are not changed in place
+        shutil.rmtree(path)
+        os.rename(output_of(path), path)
+
+
+def _check(path: Path, new_io: Any) -> None:
+    import pynwb
+
+    with new_io(str(path), "r") as io:
+        problems = pynwb.validate(io=io)
+    if problems:
+        raise InputError(f"{path.name} would be no valid NWB file: {' '.join(str(problems[0]).split())}")

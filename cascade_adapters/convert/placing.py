@@ -1,0 +1,75 @@
+"""Building a new file or folder so that its name appears only when it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cascade_adapters.transaction import lock
+from cascade_engine.errors import InputError
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[Path]:
+    """Give a place to build a new file or folder in; it gets its name when the block ends without an error.
+
+    What a killed run has left behind is removed by the next one with the same target.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder to create.
+
+    Yields
+    ------
+    Path
+        Where to build it: the same name, in a hidden folder beside.
+
+    Raises
+    ------
+    InputError
+        If there is something at `path` already, or it cannot be written to.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder: make it first")
+    with lock(path):
+        _refuse_existing(path)
+        # short, however long the name is; hidden, so that nothing is found in it
+        staging = path.parent / f".cascade-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part"
+        try:
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
+            yield staging / path.name
+            _sync(staging)
+            _refuse_existing(path)  # renaming would replace a file
+            os.rename(staging / path.name, path)
+            _sync_one(path.parent)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path} exists already: remove it, or choose another name")
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    """Make what was written durable, where the platform can."""
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

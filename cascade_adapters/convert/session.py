@@ -1,0 +1,199 @@
+"""Everything that one recording session holds, gathered from its container, whatever its kind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.registry import find_containers
+from cascade_engine.errors import InputError
+
+
+@dataclass
+class Plane:
+    """One imaging plane.
+
+    Attributes
+    ----------
+    name : str
+        ``plane0``, ``plane1``, ...
+    raw : Traces or None
+        Raw fluorescence, with neuropil where there is any; a background is part of it, and stands as neuropil.
+    dff : Traces or None
+        The container's own dF/F.
+    results : Results or None
+        What `cascade run` has written; its dF/F is the one that spikes were inferred from.
+    rois : Rois or None
+        Where the ROIs lie.
+    """
+
+    name: str
+    raw: Traces | None
+    dff: Traces | None
+    results: Results | None
+    rois: Rois | None
+
+    @property
+    def traces(self) -> Traces:
+        """Raw fluorescence, or dF/F where there is nothing else: for everything that both know."""
+        traces = self.dff if self.raw is None else self.raw
+        assert traces is not None
+        return traces
+
+    @property
+    def content(self) -> list[str]:
+        """What there is, in words."""
+        present = {
+            "raw fluorescence": self.raw is not None,
+            "neuropil": self.raw is not None and self.raw.neuropil is not None,
+            "dF/F": self.results is not None or self.dff is not None,
+            "spike probability": self.results is not None,
+            "masks": self.rois is not None,
+            "which ROIs are cells": self.traces.is_cell is not None,
+        }
+        return [name for name, there in present.items() if there]
+
+    @property
+    def source_dff(self) -> np.ndarray | None:
+        """The container's own dF/F, unless it is the one that spikes were inferred from."""
+        if self.dff is None or self.dff.dff is None:
+            return None
+        dff = np.asarray(self.dff.dff, dtype=np.float32)  # as it was when spikes were inferred
+        same = self.results is not None and np.array_equal(dff, self.results.dff, equal_nan=True)
+        return None if same else self.dff.dff
+
+
+@dataclass
+class Session:
+    """One recording session: planes that were imaged together.
+
+    Attributes
+    ----------
+    path : Path
+        Where it comes from.
+    kind : str
+        Kind of container.
+    planes : list of Plane
+        At least one.
+    remarks : list of str
+        What was doubtful, or left out, and why.
+    """
+
+    path: Path
+    kind: str
+    planes: list[Plane]
+    remarks: list[str] = field(default_factory=list)
+
+
+def gather(path: Path, selection: Selection = Selection(), reading: Reading = Reading()) -> Session:
+    """Read one session.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    selection : Selection
+        Which traces are meant.
+    reading : Reading
+        What the user says about them.
+
+    Returns
+    -------
+    Session
+        Its arrays may still lie in the files.
+
+    Raises
+    ------
+    InputError
+        If there is nothing at `path`, or more than one session, or it cannot be read.
+    """
+    containers = find_containers(path, selection)
+    if not _are_one_session(containers):
+        named = ", ".join(str(container.path) for container in containers[:3])
+        more = ", ..." if len(containers) > 3 else ""
+        raise InputError(
+            f"{path} holds {len(containers)} recordings that are not planes of one session ({named}{more}): "
+            "convert them one by one"
+        )
+    session = Session(path, containers[0].kind, [])
+    for number, container in enumerate(containers):
+        name = container.path.name if _is_plane_folder(container.path) else f"plane{number}"
+        plane = _read_plane(container, name, reading, session.remarks)
+        session.planes.append(plane)
+    return session
+
+
+def _are_one_session(containers: list[Container]) -> bool:
+    if len({container.kind for container in containers}) > 1:
+        return False
+    paths = {container.path for container in containers}
+    siblings = len({path.parent for path in paths}) == 1 and all(_is_plane_folder(path) for path in paths)
+    return len(paths) == 1 or siblings
+
+
+def _is_plane_folder(path: Path) -> bool:
+    return re.fullmatch(r"plane\d+", path.name) is not None and path.is_dir()
+
+
+def _read_plane(container: Container, name: str, reading: Reading, remarks: list[str]) -> Plane:
+    traces = container.read(reading)
+    other = _read_other(container, traces, reading)
+    raw, dff = (traces, other) if traces.dff is None else (other, traces)
+    found = traces.remarks + ([] if raw is traces or raw is None else raw.remarks)
+    if raw is not None and raw.background is not None:
+        raw = _with_background(raw)
+        found.append("F holds the background under each ROI, too; Fneu is that background, to be subtracted in full")
+
+    rois, results = None, None
+    try:
+        rois = _read_rois(container, traces.shape[0])
+    except InputError as error:
+        found.append(f"masks are left out: {error}")
+    try:
+        if container.is_stale():
+            raise InputError("the traces have changed since they were made")
+        results = container.load_results()
+    except InputError as error:
+        found.append(f"cascade's results are left out: {error}")
+    remarks += [f"{name}: {text}" for text in dict.fromkeys(found)]
+    return Plane(name, raw, dff, results, rois)
+
+
+def _read_rois(container: Container, n_rois: int) -> Rois | None:
+    rois = container.rois()
+    if rois is None or not any(weights.any() for weights in rois.weights):
+        return None
+    if len(rois.pixels) != n_rois:
+        raise InputError(f"there are {len(rois.pixels)}, but {n_rois} traces")
+    return rois
+
+
+def _with_background(raw: Traces) -> Traces:
+    """All light from a ROI's place, and the background as what is to be subtracted: a form that every target knows."""
+    neuropil, coefficient = raw.neuropil, raw.neuropil_coefficient
+    if neuropil is None:
+        neuropil, coefficient = raw.background, 1.0
+    return replace(
+        raw,
+        fluorescence=raw.fluorescence + raw.background,
+        background=None,
+        neuropil=neuropil,
+        neuropil_coefficient=coefficient,
+    )
+
+
+def _read_other(container: Container, traces: Traces, reading: Reading) -> Traces | None:
+    """The other one of raw fluorescence and dF/F, where the container has both."""
+    if reading.dff != "auto" or reading.arbitrary_units:
+        return None
+    try:
+        other = container.read(replace(reading, dff="container" if traces.dff is None else "compute"))
+    except InputError:
+        return None
+    # an array is the same whatever it is taken for
+    is_other = (other.dff is None) != (traces.dff is None) and other.source != traces.source
+    return other if is_other and other.shape == traces.shape else None

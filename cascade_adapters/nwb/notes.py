@@ -1,0 +1,70 @@
+"""What the conversion to NWB would otherwise lose: NWB has no place for it.
+
+A JSON text in the comments of a plane's series of fluorescence, or of dF/F where there is no other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+_MARK = "cascade-spikes conversion"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Facts about a series that NWB has no place for.
+
+    Attributes
+    ----------
+    neuropil_coefficient : float or None
+        Part of the neuropil's changes to be subtracted.
+    frames_per_session : list of int or None
+        Frames of each of the sessions that were concatenated.
+    image_shape : tuple of int or None
+        Height and width of the image in pixels; for volumes also the depth.
+    """
+
+    neuropil_coefficient: float | None = None
+    frames_per_session: list[int] | None = None
+    image_shape: tuple[int, ...] | None = None
+
+    @property
+    def text(self) -> str:
+        """The comments of a series that say so."""
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return json.dumps({_MARK: known}) if known else "no comments"
+
+
+def read_notes(comments: Any, n_frames: int) -> Notes:
+    """What the comments of a series say; what makes no sense counts as not said.
+
+    Parameters
+    ----------
+    comments : object
+        Comments of the series.
+    n_frames : int
+        Its number of frames.
+
+    Returns
+    -------
+    Notes
+        Empty for files that were not converted by us.
+    """
+    try:
+        found = json.loads(comments)[_MARK]
+        coefficient, frames, shape = (
+            found.get(name) for name in ("neuropil_coefficient", "frames_per_session", "image_shape")
+        )
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return Notes()
+    is_number = isinstance(coefficient, int | float) and math.isfinite(coefficient) and 0 <= coefficient <= 2
+    frames = frames if _are_counts(frames) and sum(frames) == n_frames else None
+    shape = tuple(shape) if _are_counts(shape) and len(shape) in (2, 3) else None
+    return Notes(float(coefficient) if is_number else None, frames, shape)
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value > 0 for value in values)

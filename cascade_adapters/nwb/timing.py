@@ -1,0 +1,153 @@
+"""The frame rate of a series, and where its recording was interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+
+#: Relative difference from which two frame rates contradict each other.
+_CONTRADICTION = 0.02
+
+#: A frame that comes this many intervals after the last one follows a gap.
+_GAP = 1.5
+
+#: Intervals other than gaps differ from the usual one by no more than this part of it, or there is no frame rate.
+_JITTER = 0.5
+
+#: ... and on average by no more than this part.
+_MEAN_JITTER = 0.2
+
+#: Timestamps that lie this close (in s) to even spacing are evenly spaced.
+_EVEN_S = 1e-6
+
+
+@dataclass
+class Timing:
+    """When the frames of a series were taken.
+
+    Attributes
+    ----------
+    frame_rate : float
+        Frames per second of each ROI, in Hz.
+    source : str
+        Where the frame rate comes from.
+    segments : list of int or None
+        Frames of each uninterrupted stretch; None if there is but one.
+    starting_time : float
+        Time of the first frame, in s.
+    timestamps : array, shape (n_frames,), or None
+        Time of each frame in s, unless they are evenly spaced.
+    remarks : list of str
+        What is doubtful.
+    """
+
+    frame_rate: float
+    source: str
+    segments: list[int] | None = None
+    starting_time: float = 0.0
+    timestamps: np.ndarray | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+def find_timing(series, path: str, n_frames: int, given: float | None = None) -> Timing:
+    """Find out when frames were taken.
+
+    What the user gives comes first, then the timestamps of the series, its rate, and the rate of the imaging plane.
+
+    Parameters
+    ----------
+    series : pynwb.ophys.RoiResponseSeries
+        The series.
+    path : str
+        Its path, for messages.
+    n_frames : int
+        Frames in its data.
+    given : float, optional
+        Frame rate in Hz that the user gives.
+
+    Returns
+    -------
+    Timing
+        The frame rate, and what else is known.
+
+    Raises
+    ------
+    InputError
+        If there is no frame rate, or frames are so irregular that there is none.
+    """
+    plane_rate = _positive(getattr(series.rois.table.imaging_plane, "imaging_rate", None))
+    own_rate = _positive(series.rate)
+    if series.timestamps is not None:
+        try:
+            timing = _from_timestamps(np.asarray(series.timestamps[:], dtype=float), path, n_frames)
+        except InputError as error:
+            if given is None:
+                raise InputError(
+                    f"{error}: resample the traces evenly, or pass --frame-rate to take them as they are"
+                ) from None
+            timing = Timing(given, "given", remarks=[f"{error}: the frames were taken for evenly spaced"])
+    elif own_rate is not None:
+        timing = Timing(own_rate, f"rate of {path}")
+    elif plane_rate is not None:
+        timing = Timing(plane_rate, "imaging_rate of the imaging plane")
+    elif given is not None:
+        timing = Timing(given, "given")
+    else:
+        found = "" if series.rate is None else f"but a rate of {series.rate:g}"
+        raise InputError(f"{path} has no frame rate, {found or 'nor has its imaging plane'}: pass --frame-rate")
+    if series.timestamps is None:
+        timing.starting_time = float(series.starting_time or 0.0)
+        if given is None and series.rate is not None and own_rate is None:
+            timing.remarks.append(f"the rate of {path} is {series.rate:g}; the imaging plane's was taken")
+    if given is not None:
+        timing.frame_rate, timing.source = given, "given"
+    elif plane_rate is not None and abs(timing.frame_rate / plane_rate - 1.0) > _CONTRADICTION:
+        timing.remarks.append(
+            f"the frame rate of {path} is {timing.frame_rate:.4g} Hz, but the imaging_rate of its imaging plane is "
+            f"{plane_rate:.4g} Hz: the former was believed; --frame-rate overrides"
+        )
+    return timing
+
+
+def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int) -> Timing:
+    if timestamps.shape != (n_frames,):
+        raise InputError(f"{path} has {n_frames} frames, but {timestamps.size} timestamps")
+    if n_frames < 2:
+        raise InputError(f"{path} has only {n_frames} frames")
+    intervals = np.diff(timestamps)
+    if not (intervals > 0).all():  # neither are NaN
+        frame = int(np.argmax(~(intervals > 0))) + 1
+        raise InputError(f"the timestamps of {path} do not increase at frame {frame}")
+    usual = float(np.median(intervals))
+    is_gap = intervals > _GAP * usual
+    off = np.abs(intervals[~is_gap] / usual - 1.0)
+    if off.max() > _JITTER or off.mean() > _MEAN_JITTER:
+        raise InputError(
+            f"the timestamps of {path} are too irregular to have a frame rate (intervals from {intervals.min():.3g} to "
+            f"{intervals.max():.3g} s, usually {usual:.3g} s)"
+        )
+    timing = Timing(
+        frame_rate=1.0 / float(intervals[~is_gap].mean()),
+        source=f"timestamps of {path}",
+        starting_time=float(timestamps[0]),
+        timestamps=timestamps,
+    )
+    if is_gap.any():
+        timing.segments = np.diff(np.flatnonzero(np.concatenate([[True], is_gap, [True]]))).tolist()
+        timing.remarks.append(
+            f"the timestamps of {path} have {np.count_nonzero(is_gap)} gaps, the longest of {intervals.max():.3g} s: "
+            f"nothing was predicted across them"
+        )
+        return timing
+    even = np.linspace(timestamps[0], timestamps[-1], n_frames)
+    if np.abs(timestamps - even).max() <= _EVEN_S:
+        timing.timestamps = None
+    return timing
+
+
+def _positive(rate) -> float | None:
+    rate = float("nan") if rate is None else float(rate)
+    return rate if np.isfinite(rate) and rate > 0 else None
