@@ -55,7 +55,9 @@ def prediction() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = write_windowed_model(Path(folder) / "model", config, {2: networks}, {})
         rate = rate_of(model)
-    print(f"{config.model_name}, ensemble of 5, dilated form, ONNX Runtime, all of infer(): {rate:,.0f} neuron-frames/s")
+    print(
+        f"{config.model_name}, ensemble of 5, dilated form, ONNX Runtime, all of infer(): {rate:,.0f} neuron-frames/s"
+    )
 
     members = [build_window_network(config, weights) for weights in networks]
     windows = np.lib.stride_tricks.sliding_window_view(dff[:4], config.windowsize, axis=1)

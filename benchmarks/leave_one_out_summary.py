@@ -1,0 +1,163 @@
+"""What `leave_one_out.py` has found: tables, a picture, and the entries of the model's card.
+
+    python benchmarks/leave_one_out_summary.py [--card] [--plot docs/leave_one_out.png]
+
+reads ``results/leave_one_out/``. Methods are compared on the datasets that all of them have predicted under a
+condition. Principal cells and interneurons are apart. With --card the figures go into the card of the shipped model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cascade_engine import load_model
+from cascade_engine.evaluation import NeuronScore, card_entries, read_scores, summarize
+from cascade_engine.evaluation.scores import METRICS
+from cascade_engine.files import replacing
+from cascade_engine.models.store import CARD_NAME
+from cascade_engine.universal.config import UniversalConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLES = ROOT / "benchmarks" / "results" / "leave_one_out"
+CARD = ROOT / "pretrained" / "universal" / CARD_NAME
+
+#: Datasets of the protocol of ENS2 (Zhou et al. 2023), as far as they are public in this form, and its condition.
+ENS2_DATASETS, ENS2_CONDITION = [f"DS{number:02d}" for number in range(2, 22)], "60Hz_25ms_noisenative"
+
+Scores = dict[str, dict[str, list[NeuronScore]]]
+
+
+def load() -> tuple[Scores, Scores]:
+    """Scores by condition and method: of principal cells, and of interneurons."""
+    config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
+    principal, interneurons = defaultdict(lambda: defaultdict(list)), defaultdict(lambda: defaultdict(list))
+    for path in sorted(TABLES.glob("*.csv")):
+        for entry in read_scores(path):
+            group = interneurons if entry.dataset in config.interneuron_datasets else principal
+            group[entry.condition][entry.method].append(entry)
+    return principal, interneurons
+
+
+def compare(scores: Scores) -> None:
+    """Print a table, in Markdown."""
+    print("| condition | method | datasets | neurons | correlation | error | bias | absolute bias |")
+    print("|---|---|---|---|---|---|---|---|")
+    for condition in sorted(scores, key=_order):
+        methods = scores[condition]
+        common = set.intersection(*({entry.dataset for entry in entries} for entries in methods.values()))
+        for method, entries in methods.items():
+            for label, chosen in _both(method, entries, common):
+                s = summarize(chosen)
+                interval = "({:.3f}-{:.3f})".format(*s.intervals["correlation"])
+                print(
+                    f"| {condition} | {label} | {s.n_datasets} | {s.n_neurons} | {s.correlation:.3f} {interval} "
+                    f"| {s.error:.2f} | {s.bias:+.2f} | {s.absolute_bias:.2f} |"
+                )
+
+
+def _both(method: str, entries: list[NeuronScore], common: set[str]) -> list[tuple[str, list[NeuronScore]]]:
+    """A method on all its datasets and, if they are more than those of the other methods, on the common ones."""
+    everything = [(method, entries)]
+    shared = [entry for entry in entries if entry.dataset in common]
+    if shared and len(shared) < len(entries):
+        everything.append((f"{method}, common datasets", shared))
+    return everything
+
+
+def _order(condition: str) -> tuple:
+    rate, smoothing, *rest = condition.replace("Hz", "").split("_")
+    return (float(rate), smoothing, *rest)
+
+
+def per_dataset(entries: list[NeuronScore]) -> None:
+    """Print the medians of one method for each dataset, in Markdown."""
+    print("\n| dataset | neurons | correlation | error | bias |\n|---|---|---|---|---|")
+    for name in sorted({entry.dataset for entry in entries}):
+        found = [entry for entry in entries if entry.dataset == name]
+        r, error, bias = (
+            np.median([getattr(entry, key) for entry in found]) for key in ("correlation", "error", "bias")
+        )
+        print(f"| {name} | {len(found)} | {r:.3f} | {error:.2f} | {bias:+.2f} |")
+
+
+def ens2(entries: list[NeuronScore]) -> None:
+    """Print the figures of ENS2's protocol: over neurons, not over datasets."""
+    chosen = [entry for entry in entries if entry.dataset.split("-")[0] in ENS2_DATASETS]
+    if not chosen:
+        return
+    r, error, bias = (np.array([getattr(entry, key) for entry in chosen]) for key in METRICS)
+    print(
+        f"\nENS2's protocol (60 Hz, 25 ms, noise as it is), {len(chosen)} neurons: median r {np.median(r):.3f}, mean r "
+        f"{np.mean(r):.3f}, median error {np.median(error):.2f}, median bias {np.median(bias):+.2f}"
+    )
+
+
+def write_card(scores: Scores) -> None:
+    """Put the figures of the universal model into its card."""
+    from leave_one_out import CONDITIONS
+
+    entries = [entry for methods in scores.values() for entry in methods.get("universal", [])]
+    card = yaml.safe_load(CARD.read_text("utf-8"))
+    card["evaluation"] = card_entries(entries, CONDITIONS, leaving_out=True)
+    with replacing(CARD) as file:
+        file.write(yaml.safe_dump(card, sort_keys=False, width=120).encode())
+    print(f"{len(card['evaluation'])} entries in the card of {load_model(CARD.parent).name}")
+
+
+def plot(scores: Scores, path: Path) -> None:
+    """Draw the correlation of every dataset, at each noise level, for each method."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    conditions = [f"30Hz_50ms_noise{level}" for level in ("2", "4", "8")]
+    methods = [name for name in ("universal", "published", "oasis-tuned", "oasis") if name in scores[conditions[0]]]
+    figure, axes = plt.subplots(1, len(conditions), figsize=(11, 5.5), sharey=True, layout="constrained")
+    names = sorted({entry.dataset for entry in scores[conditions[0]]["universal"]}, reverse=True)
+    for axis, condition in zip(axes, conditions, strict=True):
+        for method, marker in zip(methods, "os^v", strict=False):
+            medians = {
+                name: np.median([entry.correlation for entry in scores[condition][method] if entry.dataset == name])
+                for name in names
+                if any(entry.dataset == name for entry in scores[condition][method])
+            }
+            rows = [names.index(name) for name in medians]
+            axis.plot(list(medians.values()), rows, marker, label=method, alpha=0.8)
+        axis.set(
+            title=f"noise level {condition.split('noise')[1]}", xlabel="correlation with the true spikes", xlim=(0, 1)
+        )
+        axis.grid(alpha=0.3)
+    axes[0].set_yticks(range(len(names)), ["-".join(name.split("-")[:4]) for name in names], fontsize=8)
+    axes[0].legend(loc="lower left")
+    figure.suptitle("Each dataset predicted by networks that have not seen it (30 Hz, 50 ms; medians over neurons)")
+    figure.savefig(path, dpi=120)
+    print(f"picture: {path}")
+
+
+def main() -> None:
+    """Print the tables, and do what the options ask for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--card", action="store_true", help="put the figures into the model's card")
+    parser.add_argument("--plot", type=Path, help="draw the datasets")
+    arguments = parser.parse_args()
+    principal, interneurons = load()
+    print("Principal cells\n")
+    compare(principal)
+    print("\nInterneurons\n")
+    compare(interneurons)
+    per_dataset(principal["30Hz_50ms_noise2"]["universal"])
+    ens2(principal[ENS2_CONDITION]["universal"])
+    if arguments.card:
+        write_card(principal)
+    if arguments.plot:
+        plot(principal, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
