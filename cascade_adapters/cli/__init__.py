@@ -11,9 +11,9 @@ import cascade_engine
 
 #: Commands, the modules that define them, and their one-line help: a module is imported when its command runs.
 _COMMANDS = {
-    "run": ("run", "Infer spikes in every recording below the given paths."),
     "inspect": ("inspect", "Say what a path holds and what 'run' would do with it."),
-    "restore": ("restore", "Remove everything that 'run' has written, exactly."),
+    "run": ("run", "Infer spikes in every recording below the given paths."),
+        "restore": ("restore", "Remove everything that 'run' has written, exactly."),
     "convert": ("convert", "Write a recording to a file of another kind: NWB, suite2p, .npz, .mat, CSV."),
     "models": ("models", "List, show, import and verify models."),
     "train": ("train", "Train a model on ground truth."),
@@ -41,11 +41,11 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(cascade_engine.__version__, prog_name="cascade")
 def cascade() -> None:
-    """Calibrated spike inference for suite2p folders.
+    """Calibrated spike inference for suite2p, CaImAn, NWB and arrays.
 
     \b
-    cascade run PATH        spike probabilities for every suite2p plane below PATH
     cascade inspect PATH    what is there, at which rate, how noisy
+    cascade run PATH        spike probabilities for every recording below PATH
     cascade restore PATH    take everything back
     """
 
