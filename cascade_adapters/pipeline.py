@@ -64,7 +64,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     except InputError as error:
         raise InputError(f"{container.path}: {error}") from None
     report.n_rois, report.n_frames = traces.shape
-    report.frame_rate = traces.frame_rate
+    report.frame_rate, report.traces = traces.frame_rate, traces.source
     report.warnings += traces.remarks
     report.guarded = int(np.count_nonzero(ready.guarded_frames))
     if dry_run:

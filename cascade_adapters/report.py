@@ -22,6 +22,8 @@ class Report:
         Why it failed or was skipped.
     model : str
         Name of the model.
+    traces : str
+        Which of its traces were used.
     n_rois, n_frames : int
         Its size.
     frame_rate : float
@@ -45,6 +47,7 @@ class Report:
     status: str = "done"
     message: str = ""
     model: str = ""
+    traces: str = ""
     n_rois: int = 0
     n_frames: int = 0
     frame_rate: float = 0.0

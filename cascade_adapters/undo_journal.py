@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -23,19 +22,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from cascade_adapters.overlay_file import OverlayFile
 from cascade_adapters.transaction import lock
 from cascade_engine.errors import InputError
 
 _MAGIC = b"cascade undo journal 1\n"
 
+#: Bytes at the beginning of a file that are compared with what they were.
 _PAGE = 4096
 
 #: What a disk writes as one.
 _SECTOR = 512
 
 _BLOCK = 1 << 20
-
-_EVERYTHING = 1 << 63
 
 
 @contextmanager
@@ -77,7 +76,8 @@ def changing(path: Path, keep: bool, check: Callable[[Path], None] = lambda path
             _write_journal(pending, file, journal)
             overlay = OverlayFile(file)
             yield overlay
-            overlay.apply(pending, journal)
+            _save_old_bytes(overlay, file, pending, journal)
+            overlay.apply()
         check(path)
         if keep:
             os.replace(pending, _kept(path, len(kept_journals(path)) + 1))
@@ -148,136 +148,6 @@ def forget(path: Path) -> None:
         journal.unlink()
 
 
-class OverlayFile(io.RawIOBase):
-    """A file whose old bytes stay as they are until `apply`; appended bytes are written at once.
-
-    A full disk is told by `apply`, not when it happens: HDF5 does not survive a file object that fails. What cannot be
-    written until then is kept in memory.
-
-    Parameters
-    ----------
-    file : binary file
-        Open for reading and writing, without a buffer.
-    """
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._old_size = self._size = file.seek(0, os.SEEK_END)
-        #: Everything below is changed in memory, by pages.
-        self._in_memory = self._old_size
-        self._pages: dict[int, bytearray] = {}
-        self._position = 0
-        self._error: OSError | None = None
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position in bytes."""
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        return self._position
-
-    def readinto(self, buffer) -> int:
-        """Read as it will be."""
-        view = memoryview(buffer).cast("B")
-        first, last = self._position, min(self._position + len(view), self._size)
-        if last <= first:
-            return 0
-        view[: last - first] = self._read_file(first, last - first)
-        for page in range(first // _PAGE, (min(last, self._in_memory) - 1) // _PAGE + 1):
-            if page in self._pages:
-                start = page * _PAGE
-                low, high = max(first, start), min(last, start + len(self._pages[page]))
-                view[low - first : high - first] = self._pages[page][low - start : high - start]
-        self._position = last
-        return last - first
-
-    def write(self, data) -> int:
-        """Write behind the old end, or into memory."""
-        view = memoryview(data).cast("B")
-        self._grow(self._position)
-        first, last = self._position, self._position + len(view)
-        inside = max(0, min(last, self._in_memory) - first)
-        if inside < len(view):
-            try:
-                self._write_file(first + inside, view[inside:])
-            except OSError as error:
-                self._error = error
-                self._in_memory, inside = _EVERYTHING, len(view)
-        self._write_pages(first, view[:inside])
-        self._position, self._size = last, max(self._size, last)
-        return len(view)
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the size in bytes."""
-        size = self._position if size is None else size
-        self._grow(size)
-        try:
-            self._file.truncate(max(size, self._old_size))
-        except OSError as error:
-            self._error = error
-        self._size = size
-        return size
-
-    def apply(self, pending: Path, journal: _Journal) -> None:
-        """Make the changes real, after saving what they overwrite in the journal `pending`."""
-        if self._error is not None:
-            raise self._error
-        os.fsync(self._file.fileno())
-        pages = sorted(page for page in self._pages if page * _PAGE < self._size)
-        journal.ranges = _runs(pages, min(self._old_size, self._size))
-        journal.after = {"size": self._size, "first_page": _first_page(self)}
-        journal.after["sha256"] = _digest(self, journal.written())
-        if self._size < self._old_size:
-            journal.ranges.append((self._size, self._old_size - self._size))
-        _write_journal(pending, self._file, journal)
-        for page in pages:
-            start = page * _PAGE
-            self._write_file(start, memoryview(self._pages[page])[: self._size - start])
-        self._file.truncate(self._size)
-        os.fsync(self._file.fileno())
-
-    def _write_pages(self, first: int, view: memoryview) -> None:
-        position = first
-        while position < first + len(view):
-            page, within = divmod(position, _PAGE)
-            start = page * _PAGE
-            content = self._pages.setdefault(page, bytearray())
-            known = start + len(content)
-            content += self._read_file(known, max(0, min(start + _PAGE, self._in_memory) - known))
-            length = min(len(content) - within, first + len(view) - position)
-            content[within : within + length] = view[position - first : position - first + length]
-            position += length
-
-    def _read_file(self, start: int, length: int) -> bytes:
-        """What the file itself holds, and zeros behind its end."""
-        return b"".join(_blocks(self._file, [(start, length)])).ljust(length, b"\0")
-
-    def _write_file(self, start: int, view: memoryview) -> None:
-        self._file.seek(start)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def _grow(self, size: int) -> None:
-        """Old bytes that had been cut off do not come back."""
-        if size > self._size and self._size < self._old_size:
-            self._write_pages(self._size, memoryview(bytes(min(size, self._old_size) - self._size)))
-        self._size = max(self._size, size)
-
-
 @dataclass
 class _Journal:
     """What is needed to take a change back; the old bytes follow it in the journal's file.
@@ -319,6 +189,16 @@ def _part(journal: Path) -> Path:
 
 def _kept(path: Path, number: int) -> Path:
     return path.with_name(f".{path.name}.cascade-undo{number}")
+
+
+def _save_old_bytes(overlay: OverlayFile, file: BinaryIO, pending: Path, journal: _Journal) -> None:
+    overlay.check()
+    journal.ranges = overlay.changed()
+    journal.after = {"size": overlay.size, "first_page": _first_page(overlay)}
+    journal.after["sha256"] = _digest(overlay, journal.written())
+    if overlay.size < overlay.old_size:
+        journal.ranges.append((overlay.size, overlay.old_size - overlay.size))
+    _write_journal(pending, file, journal)
 
 
 def _write_journal(place: Path, file: BinaryIO, journal: _Journal) -> None:
@@ -419,18 +299,6 @@ def _forget_stale(path: Path) -> None:
     journals = kept_journals(path)
     if journals and not _still_as_written(path, _read_journal(journals[-1])):
         forget(path)
-
-
-def _runs(pages: list[int], end: int) -> list[tuple[int, int]]:
-    """Offset and length in bytes of neighbouring pages."""
-    runs: list[tuple[int, int]] = []
-    for page in pages:
-        start, stop = page * _PAGE, min((page + 1) * _PAGE, end)
-        if runs and sum(runs[-1]) == start:
-            runs[-1] = (runs[-1][0], stop - runs[-1][0])
-        else:
-            runs.append((start, stop - start))
-    return runs
 
 
 def _blocks(file: BinaryIO, ranges: list[tuple[int, int]]) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ def describe_report(report: Report) -> str:
         f"{report.path}: {report.status}",
         f"  {report.kind}, {report.n_rois} ROIs x {report.n_frames} frames at {report.frame_rate:g} Hz, "
         f"{report.n_frames / report.frame_rate / 60:.1f} min",
-        f"  model {report.model}",
+        f"  from {report.traces}, with model {report.model}",
     ]
     if report.noise_level is not None:
         lines.append(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pynwb
     import zarr
 
+#: Older versions of pynwb close a file that they were given when they are not used any more.
+_READERS: list[Any] = []
+
 
 @dataclass
 class OpenNwb:
@@ -72,21 +75,20 @@ def open_nwb(path: Path) -> Iterator[OpenNwb]:
     with open_root(path):  # says plainly what pynwb says in its own way
         pass
     if is_zarr(path):
-        with _explained(path), reading_and_writing_zarr(path, "r") as reader:
+        with explained(path), reading_and_writing_zarr(path, "r") as reader:
             yield OpenNwb(_read(reader, path), str(path), None, reader.manager)
         return
     pynwb = _import_pynwb()
     with (
-        _explained(path),
+        explained(path),
         without_warnings(),
         pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as reader,
     ):
         yield OpenNwb(_read(reader, path), str(path), path.stat().st_size, reader.manager)
 
 
-@contextmanager
-def open_nwb_in(file: h5py.File, name: str) -> Iterator[OpenNwb]:
-    """Open by pynwb what is open already as an HDF5 file; see `open_nwb`.
+def open_nwb_in(file: h5py.File, name: str) -> OpenNwb:
+    """Open by pynwb what is open already as an HDF5 file.
 
     Parameters
     ----------
@@ -94,12 +96,23 @@ def open_nwb_in(file: h5py.File, name: str) -> Iterator[OpenNwb]:
         The file; it stays open.
     name : str
         What to call it in messages.
+
+    Returns
+    -------
+    OpenNwb
+        The file; `explained` is to stand around whatever is read from it.
+
+    Raises
+    ------
+    InputError
+        If it is no NWB file, or damaged.
     """
     pynwb = _import_pynwb()
-    with _explained(name), without_warnings():
+    with explained(name), without_warnings():
         check_version(file, name)
         reader = pynwb.NWBHDF5IO(file=file, mode="r", load_namespaces=True)
-        yield OpenNwb(_read(reader, name), name, None, reader.manager)
+        _READERS.append(reader)
+        return OpenNwb(_read(reader, name), name, None, reader.manager)
 
 
 @contextmanager
@@ -122,7 +135,7 @@ def open_root(path: Path) -> Iterator[h5py.File | zarr.Group]:
         If it cannot be opened, is no NWB file, or is of a version that cannot be used.
     """
     recover(path)
-    with _explained(path):
+    with explained(path):
         if is_zarr(path):
             root = _import_zarr().open_group(str(path), mode="r")
             check_version(root, path)
@@ -166,6 +179,19 @@ def reading_and_writing_zarr(path: Path, mode: str) -> Iterator[Any]:
 
 
 @contextmanager
+def explained(name: str | os.PathLike) -> Iterator[None]:
+    """Turn whatever goes wrong with a damaged file into one line."""
+    try:
+        yield
+    except CascadeError:
+        raise
+    except MemoryError:
+        raise InputError(f"{name} needs more memory than there is, or is damaged") from None
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(f"{name} cannot be read: {one_line(error)}") from error
+
+
+@contextmanager
 def without_warnings() -> Iterator[None]:
     """Keep the warnings of pynwb from the user, who can do nothing about them."""
     with warnings.catch_warnings():
@@ -188,19 +214,6 @@ def _read(reader: Any, name: str | os.PathLike) -> pynwb.NWBFile:
         raise InputError(
             f"{name} cannot be opened by pynwb: it is damaged, or lacks what NWB requires ({one_line(error)})"
         ) from error
-
-
-@contextmanager
-def _explained(name: str | os.PathLike) -> Iterator[None]:
-    """Turn whatever goes wrong with a damaged file into one line."""
-    try:
-        yield
-    except CascadeError:
-        raise
-    except MemoryError:
-        raise InputError(f"{name} needs more memory than there is, or is damaged") from None
-    except Exception as error:  # a damaged file can fail in any way
-        raise InputError(f"{name} cannot be read: {one_line(error)}") from error
 
 
 def _import_pynwb():

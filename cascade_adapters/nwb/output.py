@@ -58,7 +58,7 @@ class OutputFile:
             return False
         if not self.is_ours(source["name"]):
             raise InputError(f"{self.path} is in the way, and was not written by cascade: move or rename it")
-        if all(found.provenance["nwb"]["copy_of"] == source for found in results_in(self.path)):
+        if self._is_copy_of(source):
             return True
         if self._is_untouched():
             return False
@@ -67,24 +67,36 @@ class OutputFile:
             "results out of it with 'cascade restore'"
         )
 
-    def take_back(self, source: str) -> list[str]:
-        """Remove it; if anybody has changed it since, remove only our results. Returns what was done."""
+    def take_back(self, source: dict[str, Any]) -> list[str]:
+        """Remove it; if it holds anything that is nowhere else, remove only our results.
+
+        Parameters
+        ----------
+        source : dict
+            As for `can_be_added_to`.
+
+        Returns
+        -------
+        list of str
+            What was done.
+        """
         self._backend.recover(self.path)
         part = self._backend.part_of(self.path)
         if not self.path.exists() and not part.exists():
             return []
         with lock(self.path):
             self._backend.throw_away(part)
-            if not self.is_ours(source):
+            if not self.is_ours(source["name"]):
                 return []
-            if self._is_untouched():
+            changed = self.path.name if not self._is_untouched() else source["name"]
+            if self._is_untouched() and self._is_copy_of(source):
                 self._backend.throw_away(self.path)
                 return [f"removed {self.path.name}"]
             left = results_in(self.path)
             with self._backend.taking_out(self.path, lambda path: check_valid(path, None)) as editor:
                 for found in left:
                     editor.remove(found.names)
-        return [f"removed our results from {self.path.name}, and left the rest: it was changed since"]
+        return [f"removed our results from {self.path.name}, and left the rest: {changed} was changed since"]
 
     def new_stamp_ns(self) -> int | None:
         """Time of modification (in ns) to be recorded and given to it, so that changes by others are noticed later.
@@ -94,6 +106,9 @@ class OutputFile:
         if self.path.exists() and not self._is_untouched():
             return None
         return time.time_ns() // _CLOCK_NS * _CLOCK_NS
+
+    def _is_copy_of(self, source: dict[str, Any]) -> bool:
+        return all(found.provenance["nwb"]["copy_of"] == source for found in results_in(self.path))
 
     def _is_untouched(self) -> bool:
         """Whether nobody has changed it since we did."""

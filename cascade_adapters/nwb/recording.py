@@ -147,8 +147,8 @@ class NwbRecording(Container):
         """
         address = self._address_of_source()
         if address is not None:
-            return OutputFile(self.path, self._backend).take_back(address)
-        return self._restore_in_place() + self._output.take_back(self._state()["name"])
+            return OutputFile(self.path, self._backend).take_back({"name": address})
+        return self._restore_in_place() + self._output.take_back(self._state())
 
     def _open(self) -> AbstractContextManager[OpenNwb]:
         return open_nwb(self.path)

@@ -10,7 +10,8 @@ traces and movies of the original.
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +20,7 @@ from uuid import uuid4
 from cascade_adapters.base import Selection
 from cascade_adapters.batch import process_all
 from cascade_adapters.nwb import hdf5_file
-from cascade_adapters.nwb.opening import OpenNwb, one_line, open_nwb_in
+from cascade_adapters.nwb.opening import OpenNwb, explained, one_line, open_nwb_in
 from cascade_adapters.nwb.output import OutputFile
 from cascade_adapters.nwb.recording import NwbRecording
 from cascade_adapters.nwb.series import Recording, find_recordings, series_at
@@ -80,11 +81,12 @@ def find_remote(
     file = open_address(source) if isinstance(source, str) else source
     address = source if isinstance(source, str) else str(source.filename)
     output = Path(output) if output is not None else Path.cwd() / f"{_name_of(address)}_cascade.nwb"
-    with open_nwb_in(file, address) as opened:
+    opened = open_nwb_in(file, address)
+    with explained(address):
         recordings = find_recordings(opened, selection)
     if not recordings:
         raise InputError(f"{address} holds no series of ROIs (RoiResponseSeries)")
-    return [RemoteRecording(file, address, output, recording, selection) for recording in recordings]
+    return [RemoteRecording(file, opened, output, recording, selection) for recording in recordings]
 
 
 def open_address(address: str) -> h5py.File:
@@ -116,8 +118,8 @@ class RemoteRecording(NwbRecording):
     ----------
     file : h5py.File
         The file.
-    address : str
-        What it is called.
+    opened : OpenNwb
+        The same as pynwb gives it.
     output : Path
         File for the results.
     recording : Recording
@@ -126,9 +128,9 @@ class RemoteRecording(NwbRecording):
         What the user means.
     """
 
-    def __init__(self, file: h5py.File, address: str, output: Path, recording: Recording, selection: Selection):
+    def __init__(self, file: h5py.File, opened: OpenNwb, output: Path, recording: Recording, selection: Selection):
         super().__init__(output, recording, selection)
-        self._file, self._address = file, address
+        self._file, self._opened, self._address = file, opened, opened.name
         self._output = OutputFile(output, hdf5_file)
 
     @property
@@ -138,10 +140,12 @@ class RemoteRecording(NwbRecording):
 
     def restore(self) -> list[str]:
         """Remove the file with the results; see `Container.restore`."""
-        return self._output.take_back(self._address)
+        return self._output.take_back(self._state())
 
-    def _open(self) -> AbstractContextManager[OpenNwb]:
-        return open_nwb_in(self._file, self._address)
+    @contextmanager
+    def _open(self) -> Iterator[OpenNwb]:
+        with explained(self._address):
+            yield self._opened
 
     def _state(self) -> dict[str, Any]:
         return {"name": self._address}
