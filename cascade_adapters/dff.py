@@ -137,7 +137,8 @@ def delta_f_over_f(
     f0 = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
     guarded, notes = np.zeros(n_neurons, dtype=int), [""] * n_neurons
     for i in range(n_neurons):
-        trace = fluorescence[i].astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large is infinite, and told as such
+            trace = fluorescence[i].astype(np.float32)
         notes[i] = _reason_without_baseline(trace, "F")
         if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
             surround = np.asarray(neuropil[i], dtype=np.float32)

@@ -54,7 +54,8 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     slices = [part for part in segment_slices(n_frames, segments) if part.stop - part.start > 1]
     levels = np.full(n_neurons, np.nan)
     for neuron in range(n_neurons):
-        steps = [np.abs(np.diff(dff[neuron, part])) for part in slices]
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values give none
+            steps = [np.abs(np.diff(dff[neuron, part])) for part in slices]
         steps = np.concatenate(steps) if steps else np.empty(0)
         steps = steps[~np.isnan(steps)]
         if steps.size:

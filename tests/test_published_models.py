@@ -113,7 +113,7 @@ def test_folders_without_a_model_are_refused(tmp_path):
 
 
 def test_packaged_models_are_not_shadowed_by_accident(tmp_path):
-    folder = tmp_path / "Global_EXC_30Hz_smoothing50ms"
+    folder = tmp_path / "universal"
     folder.mkdir()
     (folder / "config.yaml").write_text("{}")
     (folder / "Model_NoiseLevel_2_Ensemble_0.h5").write_bytes(b"")

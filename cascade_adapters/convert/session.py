@@ -62,7 +62,8 @@ class Plane:
         """The container's own dF/F, unless it is the one that spikes were inferred from."""
         if self.dff is None or self.dff.dff is None:
             return None
-        dff = np.asarray(self.dff.dff, dtype=np.float32)  # as it was when spikes were inferred
+        with np.errstate(over="ignore"):
+            dff = np.asarray(self.dff.dff, dtype=np.float32)  # as it was when spikes were inferred
         same = self.results is not None and np.array_equal(dff, self.results.dff, equal_nan=True)
         return None if same else self.dff.dff
 

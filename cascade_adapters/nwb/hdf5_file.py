@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -118,11 +118,6 @@ def updating(path: Path, keep: bool, check: Callable[[Path], None]) -> Iterator[
     """Edit a file itself, all or nothing; see `cascade_adapters.undo_journal.changing`."""
     with undo_journal.changing(path, keep, check) as file, _explained(path), _editing(file) as editor:
         yield editor
-
-
-def taking_out(path: Path, check: Callable[[Path], None]) -> AbstractContextManager[Editor]:
-    """Edit a file itself to remove results, all or nothing."""
-    return updating(path, False, check)
 
 
 def recover(path: Path) -> None:

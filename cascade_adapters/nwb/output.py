@@ -93,7 +93,7 @@ class OutputFile:
                 self._backend.throw_away(self.path)
                 return [f"removed {self.path.name}"]
             left = results_in(self.path)
-            with self._backend.taking_out(self.path, lambda path: check_valid(path, None)) as editor:
+            with self._backend.updating(self.path, False, lambda path: check_valid(path, None)) as editor:
                 for found in left:
                     editor.remove(found.names)
         return [f"removed our results from {self.path.name}, and left the rest: {changed} was changed since"]

@@ -244,7 +244,7 @@ class NwbRecording(Container):
                     raise
                 return []  # nothing of ours is known to be there
             if left:
-                with self._backend.taking_out(self.path, lambda path: check_valid(path, None)) as editor:
+                with self._backend.updating(self.path, False, lambda path: check_valid(path, None)) as editor:
                     for found in left:
                         editor.remove(found.names)
             forget(self.path)

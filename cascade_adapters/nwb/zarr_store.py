@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,7 +16,6 @@ from cascade_adapters.nwb.opening import OpenNwb, one_line, reading_and_writing_
 from cascade_adapters.nwb.results import Addition, Names
 from cascade_adapters.transaction import lock
 from cascade_engine.errors import CascadeError, InputError
-from cascade_engine.files import replacing
 
 
 class Editor:
@@ -44,13 +42,9 @@ class Editor:
             io.write(nwbfile)
 
     def remove(self, names: Names) -> None:
-        """Remove results, and what was made to hold them and holds nothing else.
-
-        The series that tells of the rest goes last, so that what a killed run has begun can be finished.
-        """
+        """Remove results, and what was made to hold them and holds nothing else."""
         import zarr
 
-        _hide(self._path, names)
         for path in (names.noise_levels, names.dff, names.spikes):
             if path in self.root:
                 del self.root[path]
@@ -84,14 +78,6 @@ def updating(path: Path, keep: bool, check: Callable[[Path], None]) -> Iterator[
         _swap(part, path)
 
 
-@contextmanager
-def taking_out(path: Path, check: Callable[[Path], None]) -> Iterator[Editor]:
-    """Edit a store itself, only to remove results; a run that is killed can be repeated."""
-    with _explained(path):
-        yield Editor(path)
-        check(path)
-
-
 def part_of(target: Path) -> Path:
     """Where a store is while it is being made."""
     return target.with_name(f".{target.name}.part")
@@ -114,17 +100,6 @@ def throw_away(path: Path) -> None:
         if path.exists() and path != part_of(path):
             os.rename(path, part_of(path))
         shutil.rmtree(part_of(path), ignore_errors=True)
-
-
-def _hide(store: Path, names: Names) -> None:
-    """Take results out of the summary of all metadata, by which most readers go."""
-    summary = store / ".zmetadata"
-    if summary.exists():
-        content = json.loads(summary.read_text("utf-8"))
-        prefixes = tuple(f"{path.strip('/')}/" for path in (names.spikes, names.dff, names.noise_levels))
-        content["metadata"] = {key: value for key, value in content["metadata"].items() if not key.startswith(prefixes)}
-        with replacing(summary) as file:
-            file.write(json.dumps(content, indent=4, sort_keys=True).encode())
 
 
 def _swap(new: Path, path: Path) -> None:
