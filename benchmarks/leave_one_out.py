@@ -2,11 +2,20 @@
 
     python benchmarks/leave_one_out.py --work FOLDER [METHOD ...]
 
-needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Methods: ``universal``; ``published`` (the published architecture
-and recipe, one network per noise level, at 30 and 7.5 Hz); ``oasis`` (as suite2p runs it, tau 0.7 s) and
-``oasis-tuned`` (the decay chosen per dataset by its score there: it is favoured). Models of the folds are kept in
-FOLDER (some 10 min of training each on 2 cores); interrupt it at any time, the same command goes on, and with --fold
-several processes can share the work. Scores of every neuron go to ``results/leave_one_out/``.
+needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Methods:
+
+universal     the model that comes with the package: each of its networks was trained without a part of the datasets,
+              and predicts these
+published     the published architecture and recipe, one network per noise level, at 30 and 7.5 Hz; trained here for
+              each fold, some 10 min on 2 cores
+published-5   the same as an ensemble of 5, on the first fold, at 30 Hz
+imported      models as published (folder --peer-models), on datasets that they were not trained on
+oasis         as suite2p runs it, tau 0.7 s
+oasis-tuned   the same, the decay chosen per dataset by its score there: it is favoured
+
+Models of the folds are kept in FOLDER; interrupt it at any time, the same command goes on, and with --fold several
+processes can share the work. Scores of every neuron go to ``results/leave_one_out/``; remove the tables of a method to
+measure it again.
 """
 
 from __future__ import annotations
@@ -21,18 +30,18 @@ from pathlib import Path
 
 import numpy as np
 
+from cascade_engine import import_published, load_model
 from cascade_engine.errors import CascadeError
-from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, make_folds, read_scores, write_scores
-from cascade_engine.evaluation.leave_out import leave_out
-from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
+from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, read_scores, write_scores
+from cascade_engine.evaluation.leave_out import leave_out, trained_without
+from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+from cascade_engine.ground_truth.folds import deal_out
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.kernels import smooth_spikes
 from cascade_engine.models.config import ModelConfig
-from cascade_engine.universal.config import UniversalConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ROOT / "benchmarks" / "results" / "leave_one_out"
-N_FOLDS = 4
 NOISE_LEVELS = (2.0, 4.0, 8.0)
 
 AT_30HZ = [Condition(30.0, 0.05, level) for level in (*NOISE_LEVELS, None)]
@@ -45,7 +54,12 @@ CONDITIONS = [
     Condition(3.0, 0.5, 2.0),
     Condition(100.0, 0.02, 4.0),
     Condition(60.0, 0.025, None),  # the protocol of ENS2
+    *(Condition(30.0, 0.025, level) for level in NOISE_LEVELS),
+    *(Condition(30.0, 0.2, level) for level in NOISE_LEVELS),
 ]
+
+#: Published models that are tested, and the smoothing (s) that they were trained with.
+IMPORTED = {"Global_EXC_30Hz_smoothing25ms": 0.025, "Cascade_Universal_30Hz-keras3": 0.2}
 
 #: Decay times (s) tried for each dataset, and the one that suite2p takes if it is not told.
 TAUS_S, TAU_S = (0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 1.5, 2.5), 0.7
@@ -114,42 +128,59 @@ def score_oasis(datasets: dict[str, Dataset], names: list[str], taus_s: Sequence
         print(f"{method}: {name} is done", flush=True)
 
 
+def score_imported(datasets: dict[str, Dataset], names: list[str], source: Path, work: Path) -> None:
+    """Score published models on the datasets that they were not trained on."""
+    for model_name, smoothing in IMPORTED.items():
+        folder = work / model_name
+        model = load_model(folder) if folder.exists() else import_published(source / model_name, folder)
+        unseen = [name for name in names if model.has_not_seen([name])]
+        conditions = [Condition(30.0, smoothing, level) for level in NOISE_LEVELS]
+        leave_out(lambda *_, model=model: model, datasets, [unseen], conditions, TABLES, f"imported-{model_name}")
+
+
 def main() -> None:
     """Train, predict, score."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    methods = ("universal", "published", "oasis", "oasis-tuned")
+    methods = ("universal", "published", "published-5", "imported", "oasis", "oasis-tuned")
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
     parser.add_argument("--work", type=Path, required=True, help="folder for the models of the folds")
-    parser.add_argument(
-        "--fold", type=int, action="append", choices=range(N_FOLDS), help="only this fold; may be repeated"
-    )
+    parser.add_argument("--peer-models", type=Path, help="folder with published models, for 'imported'")
+    parser.add_argument("--fold", type=int, action="append", help="only this fold; may be repeated")
     arguments = parser.parse_args()
     if unknown := set(arguments.methods) - set(methods):
         parser.error(f"there is no method {', '.join(unknown)}")
+    chosen = arguments.methods or [name for name in methods if name != "imported" or arguments.peer_models]
+    if "imported" in chosen and not arguments.peer_models:
+        parser.error("'imported' needs --peer-models")
 
+    model = load_model()
+    config = model.config
     try:
         available = find_datasets(ground_truth_root())
     except CascadeError as error:
         sys.exit(str(error))
-    config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
-    catalogue = {entry.folder: entry for entry in load_catalogue().values()}
-    names = [name for name in config.training_datasets if name in available]
-    principal = [name for name in names if name not in config.interneuron_datasets]
-    interneurons = [name for name in names if name in config.interneuron_datasets]
-    keys = {entry.key: entry.folder for entry in catalogue.values()}
-    kin = {name: [keys[key] for key in catalogue[name].kin] for name in names if name in catalogue}
-    folds = make_folds(principal, N_FOLDS, kin)
-    other_folds = make_folds(interneurons, N_FOLDS, kin)
+    folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
+    folds = [[name for name in fold if name in available] for fold in folds]
+    names = [name for fold in folds for name in fold]
+    principal = [name for name in config.training_datasets if name in names and name not in config.interneuron_datasets]
+    principal_folds = [[name for name in fold if name in principal] for fold in folds]
     datasets = {name: load_dataset(available[name]) for name in names}
 
-    for method in arguments.methods or methods:
+    for method in chosen:
         if method == "universal":
-            both = [[*first, *second] for first, second in zip(folds, other_folds, strict=True)]
-            settings = replace(config, training_datasets=tuple(names), ensemble_size=1)
-            leave_out(settings, datasets, both, CONDITIONS, arguments.work, TABLES, method, arguments.fold)
+            only = arguments.fold
+            leave_out(lambda _, held_out: model.without(held_out), datasets, folds, CONDITIONS, TABLES, method, only)
         elif method == "published":
             for settings, conditions in published_configs(tuple(principal)):
-                leave_out(settings, datasets, folds, conditions, arguments.work, TABLES, method, arguments.fold)
+                train = trained_without(settings, datasets, arguments.work)
+                leave_out(train, datasets, principal_folds, conditions, TABLES, method, arguments.fold)
+        elif method == "published-5":
+            settings, conditions = published_configs(tuple(principal))[0]
+            settings = replace(settings, model_name="published_30Hz_ensemble", ensemble_size=5)
+            train = trained_without(settings, datasets, arguments.work)
+            leave_out(train, datasets, principal_folds, conditions, TABLES, method, [0])
+        elif method == "imported":
+            score_imported(datasets, principal, arguments.peer_models, arguments.work)
         else:
             score_oasis(datasets, principal, TAUS_S if method == "oasis-tuned" else (TAU_S,), method)
 

@@ -12,6 +12,7 @@ from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.published import import_published
 from cascade_engine.models.store import Model, list_models, load_model
 from cascade_engine.noise import noise_levels
+from cascade_engine.uncertainty import SpikeCounts, count_spikes_in_bins
 
 __version__ = "0.1.0"
 
@@ -24,7 +25,9 @@ __all__ = [
     "ModelConfig",
     "ModelError",
     "Score",
+    "SpikeCounts",
     "__version__",
+    "count_spikes_in_bins",
     "import_published",
     "infer",
     "list_models",

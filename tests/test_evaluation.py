@@ -16,13 +16,13 @@ from cascade_engine.evaluation import (
     card_entries,
     evaluate,
     expected_figures,
-    make_folds,
     read_scores,
     summarize,
     write_scores,
 )
-from cascade_engine.evaluation.leave_out import leave_out
+from cascade_engine.evaluation.leave_out import leave_out, trained_without
 from cascade_engine.ground_truth import simulate_dataset
+from cascade_engine.ground_truth.folds import deal_out, make_folds
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.noise import noise_levels
 
@@ -75,6 +75,7 @@ def test_kin_are_left_out_together():
     (with_a,) = [fold for fold in folds if "a" in fold]
     assert {"d", "e"} <= set(with_a)
     assert make_folds(["a", "b", "c", "d"], 2, {}) == [["a", "c"], ["b", "d"]]
+    assert deal_out(["a", "b", "c", "d", "e"], 2, ["b", "e"]) == [["a", "d", "b"], ["c", "e"]]
 
 
 def test_summary_is_the_mean_of_medians():
@@ -117,7 +118,8 @@ def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):
 
     def go(only=None):
         conditions, folds = [Condition(30.0, 0.05, 2.0)], [["a"], ["b"]]
-        return leave_out(config, datasets, folds, conditions, tmp_path / "work", tables, "published", only, said.append)
+        model_without = trained_without(config, datasets, tmp_path / "work", said.append)
+        return leave_out(model_without, datasets, folds, conditions, tables, "published", only, said.append)
 
     first = go(only=[0])
     assert {score.dataset for score in first} == {"a"} and len(first) == 2

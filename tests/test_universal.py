@@ -21,6 +21,7 @@ from cascade_engine.universal.architecture import LOG_NOISE_CENTRE, LOG_RATE_CEN
 from cascade_engine.universal.batches import UniversalBatches
 from cascade_engine.universal.config import UniversalConfig
 from cascade_engine.universal.names import published_settings
+from cascade_engine.universal.trainer import train_universal
 
 CONFIG = UniversalConfig(
     "small",
@@ -310,10 +311,45 @@ def test_training_killed_and_resumed_ends_as_if_it_had_not_been(tmp_path):
     assert log[0] == "network,epoch,windows,loss,seconds" and len(log) == 3
 
 
+def test_each_network_is_trained_without_its_fold(tmp_path):
+    pytest.importorskip("keras")
+    names = ("a", "b", "c")
+    parts = [simulate_dataset(n_neurons=2, duration_s=60, noise_level=0.5, seed=seed) for seed in range(3)]
+    for name, dataset in zip(names, parts, strict=True):
+        dataset.name = name
+        for neuron in dataset.neurons:
+            neuron.dataset = name
+    config = replace(CONFIG, training_datasets=names, folds=2, steps=3, warmup_steps=1, frame_rates=(30.0,))
+    assert {source.dataset for source in UniversalBatches(parts, config).without(["a", "c"])._sources[30.0]} == {"b"}
+    model = train_universal(config, parts, tmp_path / "folded", progress=False)
+    assert model.card["training"]["left_out"] == [["a", "c"], ["b"]]
+    assert model.has_not_seen(["z"]) and not model.has_not_seen(["a"]) and model.without(["z"]) is model
+    assert model.without(["a", "b"]) is None
+    unaware = model.without(["a"])
+    assert unaware.members == (0,) and unaware.has_not_seen(["a", "c"]) and not unaware.has_not_seen(["b"])
+    dff = noise(2, 333)
+    both = [infer(dff, 30.0, model.without([name])).spike_prob for name in ("a", "b")]
+    assert np.abs(both[0] - both[1]).max() > 1e-6
+    np.testing.assert_allclose(np.mean(both, axis=0), infer(dff, 30.0, model).spike_prob, rtol=1e-4, atol=1e-7)
+
+
+def test_the_shipped_model_can_be_judged_on_all_that_it_was_trained_on():
+    model = load_model("universal")
+    for name in model.config.training_datasets:
+        assert model.without([name]).has_not_seen([name])
+
+
 def test_settings_are_checked():
     values = {"model_name": "x", "training_datasets": ["a"]}
     assert UniversalConfig.from_dict({"kind": "universal", **values}).ensemble_size == 3
-    for key, value in (("steps", 0), ("noise_range", [5, 1]), ("channels", []), ("averaging", 1.5)):
+    for key, value in (
+        ("steps", 0),
+        ("folds", 1),
+        ("folds", 4),
+        ("noise_range", [5, 1]),
+        ("channels", []),
+        ("averaging", 1.5),
+    ):
         with pytest.raises(InputError, match=key):
             UniversalConfig.from_dict({**values, key: value})
     with pytest.raises(InputError, match="did you mean channels"):

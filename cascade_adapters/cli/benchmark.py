@@ -30,8 +30,8 @@ _positive = click.FloatRange(0, min_open=True)
 def command(model, datasets, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
     """Say how well MODEL predicts neurons that it has not seen.
 
-    Without DATASETS: what its card says. With DATASETS (DS29 ...): measured now, on ground truth; those that the model
-    was trained on are refused.
+    Without DATASETS: what its card says. With DATASETS (DS29 ...): measured now, on ground truth, by those networks of
+    the model that were trained without the dataset; if there are none, it is refused.
     """
     from cascade_engine.models.store import load_model
 
@@ -69,19 +69,19 @@ def _recall(model) -> None:
 def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
     from cascade_engine.errors import InputError
     from cascade_engine.evaluation import Condition, bring, evaluate, summarize, write_scores
-    from cascade_engine.evaluation.leave_out import predict_with
+    from cascade_engine.evaluation.leave_out import population, predict_with
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
+    from cascade_engine.ground_truth.folds import catalogued_kin
 
     available = find_datasets(ground_truth_root(ground_truth))
     catalogue = load_catalogue()
     names = [catalogue[key].folder if key in catalogue else key for key in keys]
-    seen = set(model.config.training_datasets)
-    folders = {key: entry.folder for key, entry in catalogue.items()}
-    kin = {entry.folder: {folders.get(key, key) for key in entry.kin} for entry in catalogue.values()}
+    kin, models = catalogued_kin(), {}
     for name in names:
         if name not in available:
             raise InputError(f"there is no dataset {name} here: 'cascade ground-truth list' shows what there is")
-        if {name, *kin.get(name, ())} & seen:
+        models[name] = model.without([name, *kin.get(name, ())])
+        if models[name] is None:
             raise InputError(f"{model.name} was trained on {name}: its figures there would be too good")
     if not model.is_universal:
         frame_rate, smoothing, kernel = _fixed(model, frame_rate, smoothing, kernel)
@@ -94,9 +94,11 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         scores = []
         for name in names:
             traces = filter(None, (bring(neuron, condition) for neuron in load_dataset(available[name]).neurons))
-            found = [
-                evaluate(predict_with(model, condition, trace), trace, condition.label, model.name) for trace in traces
-            ]
+            told = population(model, name)
+            found = (
+                evaluate(predict_with(models[name], condition, trace, told), trace, condition.label, model.name)
+                for trace in traces
+            )
             found = [entry for entry in found if entry is not None]
             scores += found
             if found:

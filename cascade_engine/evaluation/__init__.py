@@ -2,7 +2,6 @@
 
 from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
 from cascade_engine.evaluation.expectation import card_entries, expected_figures
-from cascade_engine.evaluation.folds import make_folds
 from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, summarize, write_scores
 
 __all__ = [
@@ -13,7 +12,6 @@ __all__ = [
     "card_entries",
     "evaluate",
     "expected_figures",
-    "make_folds",
     "read_scores",
     "summarize",
     "write_scores",

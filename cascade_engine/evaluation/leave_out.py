@@ -1,4 +1,4 @@
-"""Leave-one-dataset-out evaluation of a configuration: train without a dataset, predict it, score."""
+"""Leave-one-dataset-out evaluation: every dataset predicted by networks that have not seen it."""
 
 from __future__ import annotations
 
@@ -14,36 +14,33 @@ from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.inference import infer
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.store import Model, load_model
-from cascade_engine.universal.config import UniversalConfig
 
 
 def leave_out(
-    config: ModelConfig | UniversalConfig,
+    model_without: Callable[[int, Sequence[str]], Model],
     datasets: Mapping[str, Dataset],
     folds: Sequence[Sequence[str]],
     conditions: Sequence[Condition],
-    work: Path,
     tables: Path,
     method: str,
     only: Collection[int] | None = None,
     say: Callable[[str], None] = print,
 ) -> list[NeuronScore]:
-    """Evaluate a configuration on every dataset, each predicted by a model that has never seen it.
+    """Evaluate a method on every dataset, each predicted by a model that has never seen it.
 
     Interrupt it at any time: the same call goes on where it stopped.
 
     Parameters
     ----------
-    config : ModelConfig or UniversalConfig
-        What to train. Of its training datasets each fold leaves out its own.
+    model_without : callable
+        Given the number of a fold and its datasets, a model that has seen none of them. It is called only for folds
+        that are not done yet; `trained_without` makes one that trains.
     datasets : mapping of str to Dataset
-        Ground truth by name: all that is trained on or tested.
+        Ground truth by name: all that is tested.
     folds : sequence of sequence of str
-        Datasets that are left out together, as made by `make_folds`; each with its kin.
+        Datasets that are left out together, as made by `deal_out`; each with its kin.
     conditions : sequence of Condition
         What to bring the left-out datasets to.
-    work : Path
-        Folder in which the models of the folds are kept.
     tables : Path
         Folder of the scores: a CSV file per method and fold, read first and added to.
     method : str
@@ -68,9 +65,10 @@ def leave_out(
         wanted = [(condition, name) for condition in conditions for name in held_out]
         missing = [(condition, name) for condition, name in wanted if (condition.label, name) not in done]
         if missing:
-            model = _model_without(config, held_out, datasets, work / f"{config.model_name}_fold{number}", say)
+            model = model_without(number, held_out)
+            assert model.has_not_seen(held_out), f"{model.name} has seen a dataset of fold {number}"
         for condition, name in missing:
-            told = population(config, name)
+            told = population(model, name)
             for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
                 entry = evaluate(predict_with(model, condition, trace, told), trace, condition.label, method)
                 if entry is not None:
@@ -82,9 +80,41 @@ def leave_out(
     return all_scores
 
 
-def population(config: ModelConfig | UniversalConfig, dataset: str) -> str | None:
+def trained_without(
+    config: ModelConfig, datasets: Mapping[str, Dataset], work: Path, say: Callable[[str], None] = print
+) -> Callable[[int, Sequence[str]], Model]:
+    """For `leave_out`: train a configuration anew for each fold, without the datasets of the fold.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        What to train.
+    datasets : mapping of str to Dataset
+        Ground truth by name: at least the training datasets of `config`.
+    work : Path
+        Folder in which the models of the folds are kept.
+    say : callable
+        Told what is going on.
+    """
+
+    def model_without(number: int, held_out: Sequence[str]) -> Model:
+        from cascade_engine.training import train
+
+        folder = work / f"{config.model_name}_fold{number}"
+        if folder.exists():
+            return load_model(folder)
+        kept = tuple(name for name in config.training_datasets if name not in held_out)
+        settings = replace(config, model_name=folder.name, training_datasets=kept)
+        say(f"training {folder.name} without {', '.join(held_out)}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return train(settings, [datasets[name] for name in kept], folder)
+
+    return model_without
+
+
+def population(model: Model, dataset: str) -> str | None:
     """What a universal model is to be told of the neurons of a dataset."""
-    interneurons = isinstance(config, UniversalConfig) and dataset in config.interneuron_datasets
+    interneurons = model.is_universal and dataset in model.config.interneuron_datasets
     return "interneurons" if interneurons else None
 
 
@@ -99,29 +129,3 @@ def predict_with(model: Model, condition: Condition, trace: TestTrace, populatio
         asked = {"noise_level": trace.noise_level}
     result = infer(trace.dff, trace.frame_rate, model, segments=trace.segments, threshold=0, check_units=False, **asked)
     return result.spike_prob[0]
-
-
-def _model_without(
-    config: ModelConfig | UniversalConfig,
-    held_out: Sequence[str],
-    datasets: Mapping[str, Dataset],
-    folder: Path,
-    say: Callable[[str], None],
-) -> Model:
-    """The model of a fold, trained if it is not there yet."""
-    from cascade_engine.training import train
-    from cascade_engine.universal.trainer import train_universal
-
-    kept = tuple(name for name in config.training_datasets if name not in held_out)
-    if folder.exists():
-        model = load_model(folder)
-        assert set(model.config.training_datasets) == set(kept), f"{folder} was trained on other datasets"
-        return model
-    settings = replace(config, model_name=folder.name, training_datasets=kept)
-    if isinstance(settings, UniversalConfig):
-        interneurons = tuple(name for name in settings.interneuron_datasets if name in kept)
-        settings = replace(settings, interneuron_datasets=interneurons)
-    say(f"training {folder.name} without {', '.join(held_out)}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    start = train_universal if isinstance(settings, UniversalConfig) else train
-    return start(settings, [datasets[name] for name in kept], folder)

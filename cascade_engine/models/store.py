@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -51,12 +51,15 @@ class Model:
         The whole card.
     preset : dict or None
         Smoothing (s), kernel and population of the published model that a universal model stands for.
+    members : tuple of int or None
+        Networks of a universal model whose mean is the prediction; None: all.
     """
 
     folder: Path
     config: ModelConfig | UniversalConfig
     card: dict[str, Any]
     preset: dict[str, Any] | None = None
+    members: tuple[int, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +77,23 @@ class Model:
         if self.is_universal:
             return np.array([0.0, max(self.config.noise_range)])
         return np.array(sorted(float(entry["noise_level"]) for entry in self.card["networks"]))
+
+    def has_not_seen(self, datasets: Collection[str]) -> bool:
+        """Whether none of the networks in use was trained on any of `datasets` (folder names)."""
+        seen = set(datasets) & set(self.config.training_datasets)
+        left_out = self.card.get("training", {}).get("left_out", [])
+        return not seen or (self.members is not None and all(seen <= set(left_out[number]) for number in self.members))
+
+    def without(self, datasets: Collection[str]) -> Model | None:
+        """This model, or as much of its ensemble as was trained without any of `datasets` (folder names), if any was.
+
+        Predictions of ground truth that are to be compared with the true spikes must come from this.
+        """
+        if self.has_not_seen(datasets):
+            return self
+        members = range(len(self.card.get("training", {}).get("left_out", [])))
+        unaware = tuple(number for number in members if replace(self, members=(number,)).has_not_seen(datasets))
+        return replace(self, members=unaware) if unaware else None
 
     @property
     def fingerprint(self) -> str:

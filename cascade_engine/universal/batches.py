@@ -8,8 +8,9 @@ recording goes on with another one of the same neuron.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ class _Source:
 
     recordings: list[Resampled]
     shot_noise: list[np.ndarray]
+    dataset: str
     interneuron: bool
     share: float
     weight: float
@@ -73,9 +75,22 @@ class UniversalBatches:
             for rate in config.frame_rates:
                 made = pool.map(lambda entry, rate=rate: _source(*entry, rate), neurons)
                 self._sources[rate] = [source for source in made if source is not None]
+        self._settle()
+
+    def _settle(self) -> None:
         self.frame_rates = tuple(rate for rate, sources in self._sources.items() if sources)
         if not self.frame_rates:
             raise InputError("no recording of the training datasets can be brought to one of the frame rates")
+
+    def without(self, datasets: Collection[str]) -> UniversalBatches:
+        """Batches in which no neuron of `datasets` (folder names) occurs; they share the recordings of this object."""
+        reduced = copy(self)
+        reduced._sources = {
+            rate: [source for source in sources if source.dataset not in datasets]
+            for rate, sources in self._sources.items()
+        }
+        reduced._settle()
+        return reduced
 
     def batch(self, rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
         """Draw a batch.
@@ -159,6 +174,7 @@ def _source(neuron: Neuron, interneuron: bool, share: float, frame_rate: float) 
     firing_rate_hz = neuron.n_spikes / neuron.duration_s
     return _Source(
         recordings=recordings,
+        dataset=neuron.dataset,
         shot_noise=[shot_noise_profile(recording.dff) for recording in recordings],
         interneuron=interneuron,
         share=share,

@@ -48,6 +48,9 @@ class UniversalConfig(Configuration):
         Momentum of the moving average over weights that is kept at the end.
     ensemble_size : int
         Networks.
+    folds : int
+        Parts into which the datasets are dealt. Network k is trained without part ``k % folds``, so that every dataset
+        has networks that have not seen it, by which the model can be judged. 0: every network sees everything.
     seed : int
         Seed of weights, batches and noise.
     """
@@ -69,6 +72,7 @@ class UniversalConfig(Configuration):
     warmup_steps: int = 300
     averaging: float = 0.999
     ensemble_size: int = 3
+    folds: int = 0
     seed: int = 0
 
     @property
@@ -99,6 +103,10 @@ class UniversalConfig(Configuration):
         if len(self.noise_range) != 2 or self.noise_range[0] > self.noise_range[1]:
             raise InputError(
                 f"{source}: noise_range must be a lowest and a highest level, but it is {self.noise_range}"
+            )
+        if self.folds < 0 or self.folds == 1 or self.folds > min(self.ensemble_size, len(self.training_datasets)):
+            raise InputError(
+                f"{source}: folds must be 0, or from 2 to the number of networks and datasets, but it is {self.folds}"
             )
         if not 0 <= self.averaging < 1:
             raise InputError(f"{source}: averaging must be at least 0 and below 1, but it is {self.averaging}")

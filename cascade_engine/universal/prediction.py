@@ -103,7 +103,8 @@ class UniversalPredictor:
             inputs = {"conditions": told, "dff": whole, "mask": mask}
             described = {"conditions": told, "context": context.run(["context"], inputs)[0]}
             for part, (values, present) in zip(job.parts, pieces, strict=True):
-                expected = _expected_spikes(spikes, values, present, described)[: part.stop - part.start]
+                expected = _expected_spikes(spikes, values, present, described, self.model.members)
+                expected = expected[: part.stop - part.start]
                 smoothed = smooth_spikes(expected, frame_rate, self.smoothing, self.kernel)
                 smoothed[np.isnan(trace[part])] = np.nan
                 spike_prob[job.row, part] = smoothed
@@ -136,14 +137,19 @@ def _padded(trace: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
     return values, mask
 
 
-def _expected_spikes(spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray]) -> np.ndarray:
-    """Expected spikes per frame of one session, not smoothed."""
+def _expected_spikes(
+    spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray], members: tuple[int, ...] | None
+) -> np.ndarray:
+    """Expected spikes per frame of one session, not smoothed: the mean of all networks, or of some."""
     n_frames = values.shape[1]
     output = np.empty(n_frames, dtype=np.float32)
     for start in range(0, n_frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, n_frames)
         seen = slice(max(start - _MARGIN, 0), min(stop + _MARGIN, n_frames))
         inputs = {"dff": values[:, seen], "mask": mask[:, seen], **described}
-        block = spikes.run(["spike_prob"], inputs)[0][0]
+        if members is None:
+            block = spikes.run(["spike_prob"], inputs)[0][0]
+        else:
+            block = spikes.run(["members"], inputs)[0][0, list(members)].mean(axis=0)
         output[start:stop] = block[start - seen.start : stop - seen.start]
     return output

@@ -14,6 +14,7 @@ import numpy as np
 
 from cascade_engine import __version__
 from cascade_engine.errors import InputError
+from cascade_engine.ground_truth.folds import deal_out
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.kernels import smoothing_kernel
 from cascade_engine.models.store import Model, write_model
@@ -71,6 +72,7 @@ def train_universal(
         raise InputError(f"{folder} exists already: remove it or choose another place")
     workplace = Workplace.open(folder.with_name(f"{folder.name}.training"), config, datasets)
     tasks = [Task(f"member_{member}", (config.seed, member), config.steps) for member in range(config.ensemble_size)]
+    unseen = _left_out(config)
     members = {task.key: workplace.finished(task) for task in tasks}
     batches = UniversalBatches(datasets, config) if None in members.values() else None
     with tqdm(total=config.steps * len(tasks), disable=not progress, unit="step", smoothing=0.02) as bar:
@@ -78,7 +80,7 @@ def train_universal(
             bar.set_description(f"network {number + 1} of {len(tasks)}")
             bar.n = number * config.steps
             if members[task.key] is None:
-                members[task.key] = _train_network(keras, config, task, batches, workplace, bar)
+                members[task.key] = _train_network(keras, config, task, batches.without(unseen[number]), workplace, bar)
                 workplace.finish(task, members[task.key])
 
     weights = list(members.values())
@@ -97,6 +99,7 @@ def train_universal(
                 }
                 for dataset in datasets
             ],
+            "left_out": unseen,
             "final_loss": workplace.final_losses(),
             "versions": {
                 "cascade-spikes": __version__,
@@ -112,6 +115,14 @@ def train_universal(
     model = write_model(folder, config, entries, details, {"training_log.csv": workplace.log.read_bytes()})
     shutil.rmtree(workplace.folder)
     return model
+
+
+def _left_out(config: UniversalConfig) -> list[list[str]]:
+    """Datasets that each network does not see."""
+    if not config.folds:
+        return [[] for _ in range(config.ensemble_size)]
+    folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
+    return [folds[member % config.folds] for member in range(config.ensemble_size)]
 
 
 def _train_network(keras, config: UniversalConfig, task: Task, batches: UniversalBatches, workplace: Workplace, bar):
