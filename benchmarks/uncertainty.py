@@ -21,7 +21,7 @@ from scipy.stats import nbinom
 
 from cascade_engine import load_model
 from cascade_engine.evaluation import Condition, bring
-from cascade_engine.evaluation.leave_out import population, predict_with
+from cascade_engine.evaluation.leave_out import predict_with, what_is_known
 from cascade_engine.files import replacing
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.folds import deal_out
@@ -42,7 +42,7 @@ def count(model, dataset) -> Counts:
     for level in NOISE_LEVELS:
         condition = Condition(FRAME_RATE, 0.0, level)
         for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
-            expected = predict_with(model, condition, trace, population(model, dataset.name))
+            expected = predict_with(model, condition, trace, **what_is_known(model, dataset.name))
             for bin_s in BINS_S:
                 n = round(bin_s * trace.frame_rate)
                 starts = np.arange(0, len(expected) - n + 1, n)

@@ -45,6 +45,8 @@ class Options:
         Its form; default: the model's.
     population : {"principal", "interneurons"} or None
         What the neurons are, for the universal model.
+    indicator : str or None
+        The calcium indicator, for the universal model.
     noise_level : float or None
         Noise level (percent per sqrt(Hz)) by which to choose networks, instead of each ROI's own.
     threshold : {0, 1, False}
@@ -70,6 +72,7 @@ class Options:
     smoothing: float | None = None
     kernel: str | None = None
     population: str | None = None
+    indicator: str | None = None
     noise_level: float | None = None
     threshold: float | bool = 0
     only_cells: bool = False

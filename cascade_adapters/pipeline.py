@@ -70,7 +70,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     if dry_run:
         levels = noise_levels(ready.dff, traces.frame_rate, traces.segments)
         report.status, report.noise_level = "planned", _median(levels)
-        report.expected = _expected(model, report)
+        report.expected = _expected(model, report, options.smoothing)
         report.warnings += doubts(model.config, traces.frame_rate, levels, np.isfinite(levels), model.noise_levels)
         return report
 
@@ -81,6 +81,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         smoothing=options.smoothing,
         kernel=options.kernel,
         population=options.population,
+        indicator=options.indicator,
         noise_level=options.noise_level,
         segments=traces.segments,
         threshold=options.threshold,
@@ -90,7 +91,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
     )
     notes = _notes(ready, inference)
     report.noise_level = _median(inference.noise_levels)
-    report.expected = _expected(model, report)
+    report.expected = _expected(model, report, inference.smoothing)
     report.warnings += inference.warnings
     report.without_prediction = {str(roi): note for roi, note in enumerate(notes) if note and chosen[roi]}
     results = Results(
@@ -204,5 +205,7 @@ def _median(levels: np.ndarray) -> float | None:
     return float(np.nanmedian(levels)) if np.isfinite(levels).any() else None
 
 
-def _expected(model: Model, report: Report) -> dict[str, Any] | None:
-    return None if report.noise_level is None else expected_figures(model, report.frame_rate, report.noise_level)
+def _expected(model: Model, report: Report, smoothing: float | None) -> dict[str, Any] | None:
+    if report.noise_level is None:
+        return None
+    return expected_figures(model, report.frame_rate, report.noise_level, smoothing)

@@ -95,6 +95,7 @@ def infer(
     smoothing: float | None = None,
     kernel: str | None = None,
     population: str | None = None,
+    indicator: str | None = None,
     noise_level: float | np.ndarray | None = None,
     segments: Sequence[int] | None = None,
     threshold: float | bool = 0,
@@ -123,6 +124,8 @@ def infer(
         Form of the kernel. Default: the model's; "gaussian" for the universal model.
     population : {"principal", "interneurons"}, optional
         What the neurons are, for the universal model. Default: principal cells.
+    indicator : str, optional
+        Calcium indicator (``"GCaMP6s"``, ``"OGB-1"``, ...), for the universal model. Default: it sees for itself.
     noise_level : float or array of shape (n_neurons,), optional
         Noise level in percent per sqrt(Hz) that the networks are to assume. Default: measured.
     segments : sequence of int, optional
@@ -161,7 +164,7 @@ def infer(
     n_neurons, n_frames = dff.shape
     parts = segment_slices(n_frames, segments)
     kind = UniversalPredictor if model.is_universal else WindowedPredictor
-    predictor = kind(model, frame_rate, smoothing, kernel, population)
+    predictor = kind(model, frame_rate, smoothing, kernel, population, indicator)
 
     longest = max((part.stop - part.start for part in parts), default=0)
     notes = unusable_reasons(dff, predictor.shortest, longest)

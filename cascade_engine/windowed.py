@@ -31,6 +31,8 @@ class WindowedPredictor:
         Form of the kernel, likewise.
     population : str or None
         These models know only the population that they were trained on.
+    indicator : str or None
+        Likewise.
 
     Attributes
     ----------
@@ -47,6 +49,7 @@ class WindowedPredictor:
         smoothing: float | None = None,
         kernel: str | None = None,
         population: str | None = None,
+        indicator: str | None = None,
     ):
         config = model.config
         if smoothing not in (None, config.smoothing) or kernel not in (None, config.kernel):
@@ -54,8 +57,9 @@ class WindowedPredictor:
                 f"model {model.name} gives spikes smoothed by a {config.kernel} kernel of {config.smoothing:g} s and "
                 "no other: leave out smoothing and kernel, or choose the universal model"
             )
-        if population is not None:
-            raise InputError(f"model {model.name} cannot be told a population: leave it out, or choose another model")
+        for name, told in (("a population", population), ("an indicator", indicator)):
+            if told is not None:
+                raise InputError(f"model {model.name} cannot be told {name}: leave it out, or choose another model")
         self.model = model
         self.smoothing, self.kernel = config.smoothing, config.kernel
         self.shortest = config.windowsize

@@ -103,6 +103,10 @@ def test_expectation_is_read_from_the_card_at_the_recordings_noise(random_model)
     assert expected_figures(model, 25.0, 9.0)["correlation"] == pytest.approx(0.6)
     assert expected_figures(model, 5.0, 1.0)["correlation"] == pytest.approx(0.9)
     assert expected_figures(random_model, 30.0, 2.0) is None
+    coarse = card_entries([entry("a", 0.95, condition="30Hz_200ms_noise2")], [Condition(30.0, 0.2, 2.0)], True)
+    model = replace(random_model, card={**random_model.card, "evaluation": entries + coarse})
+    assert expected_figures(model, 30.0, 2.0, smoothing=0.15)["correlation"] == pytest.approx(0.95)
+    assert expected_figures(model, 30.0, 2.0, smoothing=0.06)["smoothing_s"] == 0.05
 
 
 def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):

@@ -69,7 +69,7 @@ def _recall(model) -> None:
 def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
     from cascade_engine.errors import InputError
     from cascade_engine.evaluation import Condition, bring, evaluate, summarize, write_scores
-    from cascade_engine.evaluation.leave_out import population, predict_with
+    from cascade_engine.evaluation.leave_out import predict_with, what_is_known
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
     from cascade_engine.ground_truth.folds import catalogued_kin
 
@@ -94,9 +94,9 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         scores = []
         for name in names:
             traces = filter(None, (bring(neuron, condition) for neuron in load_dataset(available[name]).neurons))
-            told = population(model, name)
+            told = what_is_known(model, name)
             found = (
-                evaluate(predict_with(models[name], condition, trace, told), trace, condition.label, model.name)
+                evaluate(predict_with(models[name], condition, trace, **told), trace, condition.label, model.name)
                 for trace in traces
             )
             found = [entry for entry in found if entry is not None]

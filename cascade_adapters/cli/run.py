@@ -30,6 +30,7 @@ from cascade_adapters.cli.selecting import PathOrAddress, reading_options, selec
 @click.option(
     "--population", type=click.Choice(["principal", "interneurons"]), help="What the neurons are [default: principal]."
 )
+@click.option("--indicator", metavar="NAME", help="Calcium indicator, e.g. GCaMP6s [default: not told].")
 @click.option("--noise-level", type=float, metavar="NU", help="Choose networks by this, not by each ROI's own noise.")
 @click.option(
     "--threshold",
@@ -60,8 +61,8 @@ from cascade_adapters.cli.selecting import PathOrAddress, reading_options, selec
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="File for details of unforeseen failures.")
 def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units, baseline, baseline_window,
-            baseline_percentile, smoothing, kernel, population, noise_level, threshold, only_cells, channel, series,
-            key, orientation, raw, replace_spks, in_place, existing, dry_run, threads, as_json, quiet,
+            baseline_percentile, smoothing, kernel, population, indicator, noise_level, threshold, only_cells,
+            channel, series, key, orientation, raw, replace_spks, in_place, existing, dry_run, threads, as_json, quiet,
             log):  # fmt: skip
     """Infer spikes in every recording at or below PATHS and write them back.
 
@@ -86,6 +87,7 @@ def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units
         smoothing=smoothing,
         kernel=kernel,
         population=population,
+        indicator=indicator,
         noise_level=noise_level,
         threshold={"0": 0, "1": 1, "none": False}[threshold],
         only_cells=only_cells,

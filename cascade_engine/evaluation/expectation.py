@@ -57,7 +57,9 @@ def card_entries(
     return entries
 
 
-def expected_figures(model: Model, frame_rate: float, noise_level: float) -> dict[str, Any] | None:
+def expected_figures(
+    model: Model, frame_rate: float, noise_level: float, smoothing: float | None = None
+) -> dict[str, Any] | None:
     """Figures that a model reached on recordings like this one which it had not seen.
 
     Parameters
@@ -68,6 +70,9 @@ def expected_figures(model: Model, frame_rate: float, noise_level: float) -> dic
         In Hz; the nearest one at which the model was evaluated is taken.
     noise_level : float
         In percent per sqrt(Hz); figures are interpolated between, and held beyond, the levels that were evaluated.
+    smoothing : float, optional
+        Width of the kernel in s; of those evaluated at that frame rate the nearest is taken. Default: one and a half
+        frames.
 
     Returns
     -------
@@ -82,8 +87,14 @@ def expected_figures(model: Model, frame_rate: float, noise_level: float) -> dic
     ]
     if not entries or not np.isfinite(noise_level):
         return None
-    rate = min((entry["frame_rate_hz"] for entry in entries), key=lambda value: abs(np.log(value / frame_rate)))
-    entries = sorted((entry for entry in entries if entry["frame_rate_hz"] == rate), key=lambda e: e["noise_level"])
+    smoothing_frames = 1.5 if smoothing is None else max(smoothing * frame_rate, 0.1)
+
+    def distance(entry: Mapping[str, Any]) -> tuple[float, float]:
+        evaluated_frames = entry["smoothing_s"] * entry["frame_rate_hz"]
+        return abs(np.log(entry["frame_rate_hz"] / frame_rate)), abs(np.log(evaluated_frames / smoothing_frames))
+
+    nearest = min(map(distance, entries))
+    entries = sorted((entry for entry in entries if distance(entry) == nearest), key=lambda e: e["noise_level"])
     levels = [entry["noise_level"] for entry in entries]
     figures = {name: float(np.interp(noise_level, levels, [entry[name] for entry in entries])) for name in _FIGURES}
-    return {**figures, "frame_rate_hz": rate, "smoothing_s": entries[0]["smoothing_s"]}
+    return {**figures, "frame_rate_hz": entries[0]["frame_rate_hz"], "smoothing_s": entries[0]["smoothing_s"]}

@@ -10,10 +10,12 @@ import numpy as np
 
 from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
 from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, write_scores
+from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.inference import infer
 from cascade_engine.models.config import ModelConfig
 from cascade_engine.models.store import Model, load_model
+from cascade_engine.universal.architecture import UNKNOWN, indicator_family
 
 
 def leave_out(
@@ -25,6 +27,7 @@ def leave_out(
     method: str,
     only: Collection[int] | None = None,
     say: Callable[[str], None] = print,
+    tell_indicator: bool = False,
 ) -> list[NeuronScore]:
     """Evaluate a method on every dataset, each predicted by a model that has never seen it.
 
@@ -49,6 +52,8 @@ def leave_out(
         Numbers of the folds to do now; others can be done at the same time by other processes.
     say : callable
         Told what is going on.
+    tell_indicator : bool
+        Tell a universal model the indicator of each dataset, if it knows it.
 
     Returns
     -------
@@ -68,9 +73,9 @@ def leave_out(
             model = model_without(number, held_out)
             assert model.has_not_seen(held_out), f"{model.name} has seen a dataset of fold {number}"
         for condition, name in missing:
-            told = population(model, name)
+            told = what_is_known(model, name, tell_indicator)
             for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
-                entry = evaluate(predict_with(model, condition, trace, told), trace, condition.label, method)
+                entry = evaluate(predict_with(model, condition, trace, **told), trace, condition.label, method)
                 if entry is not None:
                     scores.append(entry)
             write_scores(table, scores)
@@ -112,19 +117,25 @@ def trained_without(
     return model_without
 
 
-def population(model: Model, dataset: str) -> str | None:
-    """What a universal model is to be told of the neurons of a dataset."""
-    interneurons = model.is_universal and dataset in model.config.interneuron_datasets
-    return "interneurons" if interneurons else None
+def what_is_known(model: Model, dataset: str, tell_indicator: bool = False) -> dict[str, str]:
+    """Population and, if wanted, indicator of a dataset (folder name), as `infer` takes them; nothing for models of the
+    published architecture, or where nothing is known."""
+    if not model.is_universal:
+        return {}
+    known = {"population": "interneurons"} if dataset in model.config.interneuron_datasets else {}
+    indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
+    if tell_indicator and indicator_family(indicators.get(dataset, "")) != UNKNOWN:
+        known["indicator"] = indicators[dataset]
+    return known
 
 
-def predict_with(model: Model, condition: Condition, trace: TestTrace, population: str | None = None) -> np.ndarray:
+def predict_with(model: Model, condition: Condition, trace: TestTrace, **known: str) -> np.ndarray:
     """Expected spikes per frame of a test trace, shape (n_frames,).
 
-    A universal model is asked for the smoothing and kernel of the condition, and finds the noise level itself; one of
-    the published architecture has its own, and is told the noise level.
+    A universal model is asked for the smoothing and kernel of the condition, told what else is known, and finds the
+    noise level itself; one of the published architecture has its own, and is told the noise level.
     """
-    asked = {"smoothing": condition.smoothing, "kernel": condition.kernel, "population": population}
+    asked = {"smoothing": condition.smoothing, "kernel": condition.kernel, **known}
     if not model.is_universal:
         asked = {"noise_level": trace.noise_level}
     result = infer(trace.dff, trace.frame_rate, model, segments=trace.segments, threshold=0, check_units=False, **asked)

@@ -24,11 +24,45 @@ SHARPNESS, LARGEST_FEATURE = (1.0, 4.0), 12.0
 #: Kinds of neuron that the network can be told: what it takes for granted, and cells that fire much and fast.
 POPULATIONS = ("principal", "interneurons")
 
+#: Families of indicators that the network can be told: those with several datasets of ground truth, so that what is
+#: learned on one can be tested on another.
+INDICATOR_FAMILIES = (
+    ("OGB-1",),
+    ("Cal-520",),
+    ("GCaMP6f",),
+    ("GCaMP6s",),
+    ("jGCaMP7f", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s"),
+    ("R-CaMP1.07", "jRCaMP1a", "jRGECO1a"),
+)
+
+#: What stands for an indicator that is not known, or of no family.
+UNKNOWN = -1
+
 #: How many numbers a network is told about a trace.
-N_CONDITIONS = 3
+N_CONDITIONS = 3 + len(INDICATOR_FAMILIES)
 
 
-def conditions(frame_rate: float | np.ndarray, noise_sd: np.ndarray, interneuron: bool | np.ndarray) -> np.ndarray:
+def indicator_family(indicator: str) -> int:
+    """Number of the family that an indicator belongs to, by its name (``"GCaMP6s"``); `UNKNOWN` if to none.
+
+    Upper and lower case, hyphens and the leading j make no difference.
+    """
+
+    def plain(name: str) -> str:
+        return name.lower().replace("-", "").removeprefix("j")
+
+    found = (
+        number for number, names in enumerate(INDICATOR_FAMILIES) if plain(indicator) in {plain(name) for name in names}
+    )
+    return next(found, UNKNOWN)
+
+
+def conditions(
+    frame_rate: float | np.ndarray,
+    noise_sd: np.ndarray,
+    interneuron: bool | np.ndarray,
+    family: int | np.ndarray = UNKNOWN,
+) -> np.ndarray:
     """What a network is told about a trace.
 
     Parameters
@@ -39,12 +73,15 @@ def conditions(frame_rate: float | np.ndarray, noise_sd: np.ndarray, interneuron
         Standard deviation of the noise in dF/F per frame.
     interneuron : bool or array, shape (n_traces,)
         Whether the neuron is an interneuron.
+    family : int or array, shape (n_traces,)
+        Number of the family of the indicator, or `UNKNOWN`.
 
     Returns
     -------
-    array, shape (n_traces, 3), float32
-        Centred logarithms of frame rate and noise, and 0 or 1.
+    array, shape (n_traces, N_CONDITIONS), float32
+        Centred logarithms of frame rate and noise, and 0 or 1 for each of the others.
     """
     noise_sd = np.maximum(np.asarray(noise_sd, dtype=np.float64), LOWEST_NOISE_SD)
-    columns = (np.log(frame_rate) - LOG_RATE_CENTRE, np.log(noise_sd) - LOG_NOISE_CENTRE, interneuron)
+    columns = [np.log(frame_rate) - LOG_RATE_CENTRE, np.log(noise_sd) - LOG_NOISE_CENTRE, interneuron]
+    columns += [np.asarray(family) == number for number in range(len(INDICATOR_FAMILIES))]
     return np.stack([np.broadcast_to(column, noise_sd.shape) for column in columns], axis=1).astype(np.float32)

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset, Neuron
 from cascade_engine.noise import MEDIAN_ABS_DIFFERENCE
 from cascade_engine.resampling import Resampled, noise_to_add, resample, shot_noise_profile
-from cascade_engine.universal.architecture import conditions
+from cascade_engine.universal.architecture import UNKNOWN, conditions, indicator_family
 from cascade_engine.universal.config import UniversalConfig
 
 #: A recording is brought to at most this multiple of its own frame rate.
@@ -30,6 +31,9 @@ _RATE_FLOOR_HZ = 0.2
 
 #: Errors of the baseline: standard deviations, in noise and in dF/F.
 _OFFSET_NOISE, _OFFSET_DFF = 0.3, 0.02
+
+#: How often the network is told the indicator.
+_INDICATOR_TOLD = 0.5
 
 #: Frames that a recording must have, and frames without a value that are put between two recordings.
 _SHORTEST_FRAMES, _GAP_FRAMES = 24, 16
@@ -43,6 +47,7 @@ class _Source:
     shot_noise: list[np.ndarray]
     dataset: str
     interneuron: bool
+    family: int
     share: float
     weight: float
 
@@ -65,8 +70,14 @@ class UniversalBatches:
 
     def __init__(self, datasets: Sequence[Dataset], config: UniversalConfig):
         self._config = config
+        indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
         neurons = [
-            (neuron, dataset.name in config.interneuron_datasets, share)
+            (
+                neuron,
+                dataset.name in config.interneuron_datasets,
+                indicator_family(indicators.get(dataset.name, "")),
+                share,
+            )
             for dataset in datasets
             for neuron, share in _shares(dataset)
         ]
@@ -103,7 +114,8 @@ class UniversalBatches:
         Returns
         -------
         inputs : list of three arrays
-            dF/F (batch, frames), conditions (batch, 3) and mask (batch, frames), as `build_network` takes them.
+            dF/F (batch, frames), conditions (batch, N_CONDITIONS) and mask (batch, frames), as `build_network` takes
+            them.
         target : array, shape (batch, frames, 2), float32
             Spikes per frame, and the weight of each frame.
         """
@@ -114,6 +126,7 @@ class UniversalBatches:
         dff, mask = (np.zeros((n_crops, n_frames), dtype=np.float32) for _ in range(2))
         target = np.zeros((n_crops, n_frames, 2), dtype=np.float32)
         stated_rates, noise_sds, interneurons = np.zeros(n_crops), np.zeros(n_crops), np.zeros(n_crops)
+        families = np.full(n_crops, UNKNOWN)
         shares = np.array([source.share for source in sources])
         chosen = rng.choice(len(sources), size=n_crops, p=shares / shares.sum())
         for i, source in enumerate(sources[index] for index in chosen):
@@ -132,8 +145,10 @@ class UniversalBatches:
             dff[i] += np.float32(offset) * mask[i]
             stated_rates[i] = recording.frame_rate * np.exp(config.rate_jitter * rng.standard_normal())
             interneurons[i] = source.interneuron
+            if rng.random() < _INDICATOR_TOLD:
+                families[i] = source.family
         target[:, :, 1] *= n_crops / mask.sum()
-        return [dff, conditions(stated_rates, noise_sds, interneurons), mask], target
+        return [dff, conditions(stated_rates, noise_sds, interneurons, families), mask], target
 
 
 def _pieces(source: _Source, n_frames: int, rng: np.random.Generator) -> list[tuple[int, slice, slice]]:
@@ -158,7 +173,7 @@ def _shares(dataset: Dataset) -> list[tuple[Neuron, float]]:
     return list(zip(neurons, (of_dataset * roots / roots.sum()).tolist(), strict=True)) if neurons else []
 
 
-def _source(neuron: Neuron, interneuron: bool, share: float, frame_rate: float) -> _Source | None:
+def _source(neuron: Neuron, interneuron: bool, family: int, share: float, frame_rate: float) -> _Source | None:
     recordings = [
         resample(recording, frame_rate)
         for recording in neuron.recordings
@@ -177,6 +192,7 @@ def _source(neuron: Neuron, interneuron: bool, share: float, frame_rate: float) 
         dataset=neuron.dataset,
         shot_noise=[shot_noise_profile(recording.dff) for recording in recordings],
         interneuron=interneuron,
+        family=family,
         share=share,
         weight=recordings[0].frame_rate / (firing_rate_hz + _RATE_FLOOR_HZ),
     )

@@ -43,8 +43,8 @@ def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, 
     Returns
     -------
     bytes
-        ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, 3), ``mask`` (batch, frames); output
-        ``context`` (batch, members, context_size).
+        ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, N_CONDITIONS), ``mask`` (batch, frames);
+        output ``context`` (batch, members, context_size).
     """
     outputs = []
     graph = _Graph()
@@ -91,9 +91,9 @@ def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, n
     Returns
     -------
     bytes
-        ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, 3), ``mask`` (batch, frames) and ``context``
-        (batch, members, context_size); outputs ``members`` (batch, members, frames) and ``spike_prob`` (batch,
-        frames), their mean.
+        ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, N_CONDITIONS), ``mask`` (batch, frames) and
+        ``context`` (batch, members, context_size); outputs ``members`` (batch, members, frames) and ``spike_prob``
+        (batch, frames), their mean.
     """
     outputs = []
     graph = _Graph()

@@ -43,8 +43,8 @@ def build_network(config: UniversalConfig) -> keras.Model:
     Returns
     -------
     keras.Model
-        From dF/F (batch, frames), conditions (batch, 3) and a mask (batch, frames; 0 where there is no value) to the
-        expected spikes per frame (batch, frames). The number of frames is a multiple of ``config.stride``.
+        From dF/F (batch, frames), conditions (batch, N_CONDITIONS) and a mask (batch, frames; 0 where there is no
+        value) to the expected spikes per frame (batch, frames). The frames are a multiple of ``config.stride``.
     """
     keras = import_keras()
     layers, ops = keras.layers, keras.ops

@@ -12,7 +12,7 @@ from cascade_engine.kernels import smooth_spikes, smoothing_kernel
 from cascade_engine.models.store import Model
 from cascade_engine.noise import noise_level_to_sd
 from cascade_engine.sessions import open_session, work_through
-from cascade_engine.universal.architecture import POPULATIONS, conditions
+from cascade_engine.universal.architecture import INDICATOR_FAMILIES, POPULATIONS, UNKNOWN, conditions, indicator_family
 
 #: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
 #: network can see, so that blocks join without a seam. Both are multiples of every stride.
@@ -43,6 +43,8 @@ class UniversalPredictor:
         Form of the kernel. Default: Gaussian.
     population : {"principal", "interneurons"} or None
         What the neurons are. Default: principal.
+    indicator : str or None
+        Name of the calcium indicator, one of `INDICATOR_FAMILIES`. Default: not known.
 
     Attributes
     ----------
@@ -61,12 +63,14 @@ class UniversalPredictor:
         smoothing: float | None = None,
         kernel: str | None = None,
         population: str | None = None,
+        indicator: str | None = None,
     ):
         self.model = model
         preset = model.preset or {}
         self.population = population or preset.get("population", POPULATIONS[0])
         if self.population not in POPULATIONS:
             raise InputError(f"population must be one of {', '.join(POPULATIONS)}, but it is {self.population!r}")
+        self._family = UNKNOWN if indicator is None else _known_family(indicator)
         if smoothing is None:
             smoothing = preset.get("smoothing", _DEFAULT_SMOOTHING_FRAMES / frame_rate)
         self.smoothing, self.kernel = float(smoothing), kernel or preset.get("kernel", "gaussian")
@@ -97,7 +101,7 @@ class UniversalPredictor:
         def run(job: _Job) -> int:
             trace = dff[job.row].astype(np.float32)
             noise_sd = noise_level_to_sd(levels[job.row : job.row + 1], frame_rate)
-            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0])
+            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0], self._family)
             pieces = [_padded(trace[part], stride) for part in job.parts]
             whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
             inputs = {"conditions": told, "dff": whole, "mask": mask}
@@ -117,6 +121,14 @@ class UniversalPredictor:
         """Frames of sessions that are too short."""
         short = [np.arange(part.start, part.stop) for part in parts if part.stop - part.start < _SHORTEST]
         return np.concatenate(short) if short else np.empty(0, dtype=int)
+
+
+def _known_family(indicator: str) -> int:
+    family = indicator_family(indicator)
+    if family == UNKNOWN:
+        known = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
+        raise InputError(f"the model does not know the indicator {indicator!r}: leave it out, or name one of {known}")
+    return family
 
 
 @dataclass(frozen=True)
