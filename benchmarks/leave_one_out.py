@@ -4,14 +4,15 @@
 
 needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Methods:
 
-universal     the model that comes with the package: each of its networks was trained without a part of the datasets,
-              and predicts these
-published     the published architecture and recipe, one network per noise level, at 30 and 7.5 Hz; trained here for
-              each fold, some 10 min on 2 cores
-published-5   the same as an ensemble of 5, on the first fold, at 30 Hz
-imported      models as published (folder --peer-models), on datasets that they were not trained on
-oasis         as suite2p runs it, tau 0.7 s
-oasis-tuned   the same, the decay chosen per dataset by its score there: it is favoured
+universal        the model that comes with the package: each of its networks was trained without a part of the datasets,
+                 and predicts these
+universal-told   the same, told the indicator of each dataset where it is one that it knows
+published        the published architecture and recipe, one network per noise level, at 30 and 7.5 Hz; trained here for
+                 each fold, some 10 min on 2 cores
+published-5      the same as an ensemble of 5, on the first fold, at 30 Hz
+imported         models as published (folder --peer-models), on datasets that they were not trained on
+oasis            as suite2p runs it, tau 0.7 s
+oasis-tuned      the same, the decay chosen per dataset by its score there: it is favoured
 
 Models of the folds are kept in FOLDER; interrupt it at any time, the same command goes on, and with --fold several
 processes can share the work. Scores of every neuron go to ``results/leave_one_out/``; remove the tables of a method to
@@ -141,7 +142,7 @@ def score_imported(datasets: dict[str, Dataset], names: list[str], source: Path,
 def main() -> None:
     """Train, predict, score."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    methods = ("universal", "published", "published-5", "imported", "oasis", "oasis-tuned")
+    methods = ("universal", "universal-told", "published", "published-5", "imported", "oasis", "oasis-tuned")
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
     parser.add_argument("--work", type=Path, required=True, help="folder for the models of the folds")
     parser.add_argument("--peer-models", type=Path, help="folder with published models, for 'imported'")
@@ -167,9 +168,17 @@ def main() -> None:
     datasets = {name: load_dataset(available[name]) for name in names}
 
     for method in chosen:
-        if method == "universal":
-            only = arguments.fold
-            leave_out(lambda _, held_out: model.without(held_out), datasets, folds, CONDITIONS, TABLES, method, only)
+        if method.startswith("universal"):
+            leave_out(
+                lambda _, held_out: model.without(held_out),
+                datasets,
+                folds,
+                CONDITIONS if method == "universal" else [*AT_30HZ, *AT_7HZ],
+                TABLES,
+                method,
+                arguments.fold,
+                tell_indicator=method == "universal-told",
+            )
         elif method == "published":
             for settings, conditions in published_configs(tuple(principal)):
                 train = trained_without(settings, datasets, arguments.work)

@@ -2,8 +2,9 @@
 
     python benchmarks/leave_one_out_summary.py [--card] [--plot docs/leave_one_out.png]
 
-reads ``results/leave_one_out/``. Methods are compared on the datasets that all of them have predicted under a
-condition. Principal cells and interneurons are apart. With --card the figures go into the card of the shipped model.
+reads ``results/leave_one_out/``. Every method is compared with the universal model on the datasets that both have
+predicted under a condition. Principal cells and interneurons are apart. With --card the figures go into the card of
+the shipped model.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from cascade_engine.evaluation import NeuronScore, card_entries, read_scores, su
 from cascade_engine.evaluation.scores import METRICS
 from cascade_engine.files import replacing
 from cascade_engine.models.store import CARD_NAME
-from cascade_engine.universal.config import UniversalConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ROOT / "benchmarks" / "results" / "leave_one_out"
@@ -29,44 +29,45 @@ CARD = ROOT / "pretrained" / "universal" / CARD_NAME
 #: Datasets of the protocol of ENS2 (Zhou et al. 2023), as far as they are public in this form, and its condition.
 ENS2_DATASETS, ENS2_CONDITION = [f"DS{number:02d}" for number in range(2, 22)], "60Hz_25ms_noisenative"
 
+#: The method that is compared with all others.
+OURS = "universal"
+
 Scores = dict[str, dict[str, list[NeuronScore]]]
 
 
 def load() -> tuple[Scores, Scores]:
     """Scores by condition and method: of principal cells, and of interneurons."""
-    config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
+    interneuron_datasets = load_model(CARD.parent).config.interneuron_datasets
     principal, interneurons = defaultdict(lambda: defaultdict(list)), defaultdict(lambda: defaultdict(list))
     for path in sorted(TABLES.glob("*.csv")):
         for entry in read_scores(path):
-            group = interneurons if entry.dataset in config.interneuron_datasets else principal
+            group = interneurons if entry.dataset in interneuron_datasets else principal
             group[entry.condition][entry.method].append(entry)
     return principal, interneurons
 
 
 def compare(scores: Scores) -> None:
-    """Print a table, in Markdown."""
+    """Print a table, in Markdown: the universal model, then every other method with it on the same datasets."""
     print("| condition | method | datasets | neurons | correlation | error | bias | absolute bias |")
     print("|---|---|---|---|---|---|---|---|")
     for condition in sorted(scores, key=_order):
-        methods = scores[condition]
-        common = set.intersection(*({entry.dataset for entry in entries} for entries in methods.values()))
-        for method, entries in methods.items():
-            for label, chosen in _both(method, entries, common):
-                s = summarize(chosen)
-                interval = "({:.3f}-{:.3f})".format(*s.intervals["correlation"])
-                print(
-                    f"| {condition} | {label} | {s.n_datasets} | {s.n_neurons} | {s.correlation:.3f} {interval} "
-                    f"| {s.error:.2f} | {s.bias:+.2f} | {s.absolute_bias:.2f} |"
-                )
+        methods = dict(scores[condition])
+        ours = methods.pop(OURS)
+        print(_line(condition, OURS, ours))
+        for method, entries in sorted(methods.items()):
+            names = {entry.dataset for entry in entries}
+            print(_line(condition, method, entries))
+            if names != {entry.dataset for entry in ours}:
+                print(_line(condition, f"{OURS}, the same datasets", [e for e in ours if e.dataset in names]))
 
 
-def _both(method: str, entries: list[NeuronScore], common: set[str]) -> list[tuple[str, list[NeuronScore]]]:
-    """A method on all its datasets and, if they are more than those of the other methods, on the common ones."""
-    everything = [(method, entries)]
-    shared = [entry for entry in entries if entry.dataset in common]
-    if shared and len(shared) < len(entries):
-        everything.append((f"{method}, common datasets", shared))
-    return everything
+def _line(condition: str, method: str, entries: list[NeuronScore]) -> str:
+    s = summarize(entries)
+    interval = "({:.3f}-{:.3f})".format(*s.intervals["correlation"])
+    return (
+        f"| {condition} | {method} | {s.n_datasets} | {s.n_neurons} | {s.correlation:.3f} {interval} | {s.error:.2f} "
+        f"| {s.bias:+.2f} | {s.absolute_bias:.2f} |"
+    )
 
 
 def _order(condition: str) -> tuple:
@@ -101,7 +102,7 @@ def write_card(scores: Scores) -> None:
     """Put the figures of the universal model into its card."""
     from leave_one_out import CONDITIONS
 
-    entries = [entry for methods in scores.values() for entry in methods.get("universal", [])]
+    entries = [entry for methods in scores.values() for entry in methods.get(OURS, [])]
     card = yaml.safe_load(CARD.read_text("utf-8"))
     card["evaluation"] = card_entries(entries, CONDITIONS, leaving_out=True)
     with replacing(CARD) as file:
@@ -119,7 +120,7 @@ def plot(scores: Scores, path: Path) -> None:
     conditions = [f"30Hz_50ms_noise{level}" for level in ("2", "4", "8")]
     methods = [name for name in ("universal", "published", "oasis-tuned", "oasis") if name in scores[conditions[0]]]
     figure, axes = plt.subplots(1, len(conditions), figsize=(11, 5.5), sharey=True, layout="constrained")
-    names = sorted({entry.dataset for entry in scores[conditions[0]]["universal"]}, reverse=True)
+    names = sorted({entry.dataset for entry in scores[conditions[0]][OURS]}, reverse=True)
     for axis, condition in zip(axes, conditions, strict=True):
         for method, marker in zip(methods, "os^v", strict=False):
             medians = {
@@ -151,8 +152,8 @@ def main() -> None:
     compare(principal)
     print("\nInterneurons\n")
     compare(interneurons)
-    per_dataset(principal["30Hz_50ms_noise2"]["universal"])
-    ens2(principal[ENS2_CONDITION]["universal"])
+    per_dataset(principal["30Hz_50ms_noise2"][OURS])
+    ens2(principal[ENS2_CONDITION][OURS])
     if arguments.card:
         write_card(principal)
     if arguments.plot:

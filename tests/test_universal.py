@@ -16,7 +16,7 @@ from cascade_engine import infer, load_model, smooth_spikes
 from cascade_engine.errors import InputError, ModelError
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.models.store import write_model
-from cascade_engine.noise import MEDIAN_ABS_DIFFERENCE
+from cascade_engine.noise import MEDIAN_ABS_DIFFERENCE, noise_levels
 from cascade_engine.universal.architecture import LOG_NOISE_CENTRE, LOG_RATE_CENTRE, conditions
 from cascade_engine.universal.batches import UniversalBatches
 from cascade_engine.universal.config import UniversalConfig
@@ -158,6 +158,27 @@ def test_rate_and_population_matter(model):
         infer(dff, 30.0, model, population="glia")
 
 
+def test_the_indicator_may_be_told(model):
+    dff = noise(2, 600)
+    untold = infer(dff, 30.0, model).spike_prob
+    slow, fast = (infer(dff, 30.0, model, indicator=name).spike_prob for name in ("GCaMP6s", "jGCaMP8f"))
+    assert np.abs(slow - untold).max() > 1e-4 and np.abs(slow - fast).max() > 1e-4
+    for alias in ("GCaMP8f", "gcamp8m", "GCaMP7f"):
+        np.testing.assert_array_equal(infer(dff, 30.0, model, indicator=alias).spike_prob, fast)
+    with pytest.raises(InputError, match="does not know the indicator 'Fluo-4': leave it out, or name one of OGB-1"):
+        infer(dff, 30.0, model, indicator="Fluo-4")
+
+
+def test_the_network_is_told_the_indicator_of_half_the_crops():
+    dataset = simulate_dataset(n_neurons=2, duration_s=60, noise_level=0.5, seed=1)
+    dataset.name = "DS14-GCaMP6s-m-V1"
+    batches = UniversalBatches([dataset], replace(CONFIG, frames_per_step=65536))
+    (_, told, _), _ = batches.batch(np.random.default_rng(0))
+    families = told[:, 3:]
+    assert set(families.sum(axis=1)) == {0.0, 1.0} and 0.3 < families.sum(axis=1).mean() < 0.7
+    assert families.any(axis=0).tolist() == [False, False, False, True, False, False]
+
+
 def test_a_frame_rate_beyond_the_training_is_doubtful(model):
     dff = noise(2, 600)
     assert infer(dff, 15.0, model).warnings == []
@@ -166,8 +187,8 @@ def test_a_frame_rate_beyond_the_training_is_doubtful(model):
 
 def test_very_little_noise_is_taken_for_little(model):
     dff = noise(1, 600, sd=0.1)
-    least = infer(dff, 30.0, model, noise_level=0.4)
-    assert least.network_noise_levels[0] == pytest.approx(0.4)
+    least = infer(dff, 30.0, model, noise_level=CONFIG.least_noise_level)
+    assert least.network_noise_levels[0] == pytest.approx(CONFIG.least_noise_level)
     found = infer(dff, 30.0, model, noise_level=0.01)
     np.testing.assert_array_equal(found.spike_prob, least.spike_prob)
 
@@ -179,6 +200,8 @@ def test_the_published_architecture_has_one_smoothing(random_model):
         infer(dff, 30.0, random_model, smoothing=0.1)
     with pytest.raises(InputError, match="cannot be told a population"):
         infer(dff, 30.0, random_model, population="principal")
+    with pytest.raises(InputError, match="cannot be told an indicator"):
+        infer(dff, 30.0, random_model, indicator="GCaMP6f")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +251,7 @@ def test_a_batch_is_a_function_of_its_seed(datasets):
 
 
 def test_batches_have_the_noise_and_rate_that_they_state(datasets):
-    config = replace(CONFIG, frame_rates=(30.0,), noise_range=(4.0, 4.0), rate_jitter=0.0)
+    config = replace(CONFIG, frame_rates=(30.0,), noise_range=(4.0, 4.0), native_share=0.0, rate_jitter=0.0)
     (dff, told, mask), target = UniversalBatches(datasets, config).batch(np.random.default_rng(0))
     assert dff.shape == mask.shape == target.shape[:2] == (4, 512)
     np.testing.assert_allclose(np.exp(told[:, 0] + LOG_RATE_CENTRE), 30.0, rtol=1e-3)
@@ -237,6 +260,34 @@ def test_batches_have_the_noise_and_rate_that_they_state(datasets):
     counts, weight = target[..., 0], target[..., 1]
     assert (counts == np.round(counts)).all() and counts.sum() > 0
     assert (weight[mask == 0] == 0).all() and (weight[mask == 1] > 0).all()
+
+
+def test_some_crops_keep_the_noise_that_they_have(datasets):
+    config = replace(CONFIG, frame_rates=(30.0,), noise_range=(8.0, 8.0), native_share=0.5, frames_per_step=65536)
+    (dff, _, _), _ = UniversalBatches(datasets, config).batch(np.random.default_rng(0))
+    levels = noise_levels(dff, 30.0)
+    native = levels < 2.0
+    assert 0.3 < native.mean() < 0.7 and (levels[~native] > 5.0).all()
+
+
+def test_very_little_noise_is_stated_as_little_in_training_too(datasets):
+    config = replace(CONFIG, frame_rates=(30.0,), noise_range=(5.0, 5.0), native_share=1.0, rate_jitter=0.0)
+    (_, told, _), _ = UniversalBatches(datasets, config).batch(np.random.default_rng(0))
+    levels = 100 * MEDIAN_ABS_DIFFERENCE * np.exp(told[:, 1] + LOG_NOISE_CENTRE) / np.sqrt(30.0)
+    np.testing.assert_allclose(levels, config.least_noise_level, rtol=1e-3)
+
+
+def test_rates_and_datasets_are_drawn_as_often_as_wanted(datasets):
+    config = replace(CONFIG, rate_weights=(1.0, 9.0), frames_per_step=256)
+    batches = UniversalBatches(datasets, config)
+    rates = [
+        np.exp(np.median(batches.batch(np.random.default_rng(i))[0][1][:, 0]) + LOG_RATE_CENTRE) for i in range(60)
+    ]
+    assert 0.75 < np.mean(np.array(rates) > 15.0) < 1.0
+    longer = simulate_dataset(n_neurons=2, duration_s=240, noise_level=0.5, seed=2)
+    for power, ratio in ((0.0, 1.0), (1.0, 2.0)):
+        sources = UniversalBatches([*datasets, longer], replace(CONFIG, dataset_power=power))._sources[30.0]
+        assert sum(s.share for s in sources[4:]) == pytest.approx(ratio * sum(s.share for s in sources[:4]))
 
 
 def test_short_recordings_of_a_neuron_fill_a_crop_together():
@@ -346,6 +397,8 @@ def test_settings_are_checked():
         ("steps", 0),
         ("folds", 1),
         ("folds", 4),
+        ("native_share", 2),
+        ("rate_weights", [1]),
         ("noise_range", [5, 1]),
         ("channels", []),
         ("averaging", 1.5),

@@ -1,7 +1,7 @@
 """Training batches for the universal network: ground truth at many frame rates, with noise drawn afresh.
 
-A batch has one frame rate. Datasets are drawn in proportion to the square root of their length, neurons within a
-dataset likewise. Every crop counts in inverse proportion to the neuron's mean firing rate: otherwise a few busy
+A batch has one frame rate. Datasets are drawn in proportion to a power of their length, neurons within a dataset to
+the square root. Every crop counts in inverse proportion to the neuron's mean firing rate: otherwise a few busy
 neurons decide what the network learns, and every quiet neuron is predicted too high. A crop that is longer than a
 recording goes on with another one of the same neuron.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset, Neuron
-from cascade_engine.noise import MEDIAN_ABS_DIFFERENCE
+from cascade_engine.noise import MEDIAN_ABS_DIFFERENCE, noise_level_to_sd
 from cascade_engine.resampling import Resampled, noise_to_add, resample, shot_noise_profile
 from cascade_engine.universal.architecture import UNKNOWN, conditions, indicator_family
 from cascade_engine.universal.config import UniversalConfig
@@ -79,7 +79,7 @@ class UniversalBatches:
                 share,
             )
             for dataset in datasets
-            for neuron, share in _shares(dataset)
+            for neuron, share in _shares(dataset, config)
         ]
         self._sources: dict[float, list[_Source]] = {}
         with ThreadPoolExecutor() as pool:
@@ -92,6 +92,9 @@ class UniversalBatches:
         self.frame_rates = tuple(rate for rate, sources in self._sources.items() if sources)
         if not self.frame_rates:
             raise InputError("no recording of the training datasets can be brought to one of the frame rates")
+        weights = dict(zip(self._config.frame_rates, self._config.rate_weights, strict=False))
+        shares = np.array([weights.get(rate, 1.0) for rate in self.frame_rates])
+        self._rate_shares = shares / shares.sum()
 
     def without(self, datasets: Collection[str]) -> UniversalBatches:
         """Batches in which no neuron of `datasets` (folder names) occurs; they share the recordings of this object."""
@@ -120,7 +123,7 @@ class UniversalBatches:
             Spikes per frame, and the weight of each frame.
         """
         config = self._config
-        rate = self.frame_rates[rng.integers(len(self.frame_rates))]
+        rate = self.frame_rates[rng.choice(len(self.frame_rates), p=self._rate_shares)]
         sources, n_frames = self._sources[rate], config.crop_frames(rate)
         n_crops = max(1, config.frames_per_step // n_frames)
         dff, mask = (np.zeros((n_crops, n_frames), dtype=np.float32) for _ in range(2))
@@ -130,7 +133,8 @@ class UniversalBatches:
         shares = np.array([source.share for source in sources])
         chosen = rng.choice(len(sources), size=n_crops, p=shares / shares.sum())
         for i, source in enumerate(sources[index] for index in chosen):
-            noise_level = np.exp(rng.uniform(*np.log(config.noise_range)))
+            native = rng.random() < config.native_share
+            noise_level = 0.0 if native else np.exp(rng.uniform(*np.log(config.noise_range)))
             pieces = _pieces(source, n_frames, rng)
             for number, read, here in pieces:
                 recording = source.recordings[number]
@@ -140,7 +144,8 @@ class UniversalBatches:
                 mask[i, here] = 1.0
                 target[i, here, 0], target[i, here, 1] = recording.counts[read], source.weight
             steps = np.concatenate([np.abs(np.diff(dff[i, here])) for _, _, here in pieces])
-            noise_sds[i] = np.median(steps) / MEDIAN_ABS_DIFFERENCE
+            least_sd = noise_level_to_sd(config.least_noise_level, recording.frame_rate)
+            noise_sds[i] = max(np.median(steps) / MEDIAN_ABS_DIFFERENCE, least_sd)
             offset = _OFFSET_NOISE * noise_sds[i] * rng.standard_normal() + _OFFSET_DFF * rng.standard_normal()
             dff[i] += np.float32(offset) * mask[i]
             stated_rates[i] = recording.frame_rate * np.exp(config.rate_jitter * rng.standard_normal())
@@ -165,11 +170,13 @@ def _pieces(source: _Source, n_frames: int, rng: np.random.Generator) -> list[tu
     return pieces
 
 
-def _shares(dataset: Dataset) -> list[tuple[Neuron, float]]:
+def _shares(dataset: Dataset, config: UniversalConfig) -> list[tuple[Neuron, float]]:
     """How often each neuron of a dataset is to be drawn."""
     neurons = [neuron for neuron in dataset.neurons if neuron.recordings]
     roots = np.array([np.sqrt(neuron.duration_s) for neuron in neurons])
-    of_dataset = np.sqrt(sum(neuron.duration_s for neuron in neurons))
+    of_dataset = sum(neuron.duration_s for neuron in neurons) ** config.dataset_power
+    if dataset.name in config.interneuron_datasets:
+        of_dataset *= config.interneuron_weight
     return list(zip(neurons, (of_dataset * roots / roots.sum()).tolist(), strict=True)) if neurons else []
 
 

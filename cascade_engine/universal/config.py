@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from cascade_engine.errors import InputError
 from cascade_engine.models.configuration import Configuration
 
+#: Part of the lowest noise level in training below which noise is not told apart.
+_LEAST_NOISE = 0.4
+
 
 @dataclass(frozen=True)
 class UniversalConfig(Configuration):
@@ -22,8 +25,16 @@ class UniversalConfig(Configuration):
         Those of them whose neurons are interneurons; the network is told.
     frame_rates : tuple of float
         Frame rates (Hz) to which the ground truth is brought; the model interpolates between them.
+    rate_weights : tuple of float
+        How often each of them is drawn, in proportion; empty: all alike.
     noise_range : tuple of two float
         Lowest and highest noise level (percent per sqrt(Hz)) of the training.
+    native_share : float
+        Part of the crops to which no noise is added.
+    dataset_power : float
+        Datasets are drawn in proportion to their length to this power: 0 all alike, 1 by length.
+    interneuron_weight : float
+        Factor by which datasets of interneurons are drawn more or less often.
     channels : tuple of int
         Features at each resolution, from single frames to ``2 ** (len(channels) - 1)`` frames.
     context_channels : tuple of int
@@ -32,6 +43,8 @@ class UniversalConfig(Configuration):
         Numbers that describe a neuron.
     smoothings_frames : tuple of float
         Widths (standard deviation in frames) of the Gaussians at which prediction and spikes are compared.
+    correlation_weight : float
+        Weight of the second term of the loss: how far each crop is from perfect correlation.
     rate_jitter : float
         Standard deviation of the natural logarithm by which the stated frame rate is off in training.
     steps : int
@@ -59,16 +72,21 @@ class UniversalConfig(Configuration):
     training_datasets: tuple[str, ...]
     interneuron_datasets: tuple[str, ...] = ()
     frame_rates: tuple[float, ...] = (1, 2, 3, 5, 7.5, 10, 15, 20, 30, 40, 60, 100, 200)
-    noise_range: tuple[float, ...] = (1.0, 10.0)
+    rate_weights: tuple[float, ...] = ()
+    noise_range: tuple[float, ...] = (0.5, 10.0)
+    native_share: float = 0.2
+    dataset_power: float = 0.5
+    interneuron_weight: float = 1.0
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)
     context_channels: tuple[int, ...] = (16, 32, 32)
     context_size: int = 32
     smoothings_frames: tuple[float, ...] = (0.6, 1.0, 2.0, 4.0)
+    correlation_weight: float = 1.0
     rate_jitter: float = 0.1
     steps: int = 4000
     frames_per_step: int = 16384
     crop_s: float = 60.0
-    learning_rate: float = 0.002
+    learning_rate: float = 0.0015
     warmup_steps: int = 300
     averaging: float = 0.999
     ensemble_size: int = 3
@@ -79,6 +97,12 @@ class UniversalConfig(Configuration):
     def stride(self) -> int:
         """Frames of the coarsest resolution; every input is a whole number of these."""
         return 2 ** (max(len(self.channels), len(self.context_channels) + 1) - 1)
+
+    @property
+    def least_noise_level(self) -> float:
+        """Noise levels (percent per sqrt(Hz)) below this are taken for it: so little is measured in traces that were
+        interpolated or filtered, whatever their true noise."""
+        return _LEAST_NOISE * min(self.noise_range)
 
     def crop_frames(self, frame_rate: float) -> int:
         """Frames of a training crop at `frame_rate` (Hz); few lengths, since networks are compiled for each."""
@@ -108,5 +132,11 @@ class UniversalConfig(Configuration):
             raise InputError(
                 f"{source}: folds must be 0, or from 2 to the number of networks and datasets, but it is {self.folds}"
             )
+        if self.rate_weights and (len(self.rate_weights) != len(self.frame_rates) or min(self.rate_weights) <= 0):
+            raise InputError(f"{source}: rate_weights must be one positive number for each of frame_rates")
+        if self.correlation_weight < 0:
+            raise InputError(f"{source}: correlation_weight must not be negative, but it is {self.correlation_weight}")
+        if not 0 <= self.native_share <= 1:
+            raise InputError(f"{source}: native_share must lie between 0 and 1, but it is {self.native_share}")
         if not 0 <= self.averaging < 1:
             raise InputError(f"{source}: averaging must be at least 0 and below 1, but it is {self.averaging}")

@@ -21,9 +21,6 @@ _BLOCK_FRAMES, _MARGIN = 4096, 256
 #: Frames that a session needs to be worth predicting.
 _SHORTEST = 16
 
-#: Noise levels below this part of the lowest one in training are taken for it.
-_LEAST_NOISE = 0.4
-
 #: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
 _DEFAULT_SMOOTHING_FRAMES = 1.5
 
@@ -89,7 +86,7 @@ class UniversalPredictor:
 
         Frames without a value have no prediction; all others have one, up to the ends of each session.
         """
-        levels = np.maximum(levels, _LEAST_NOISE * min(self.model.config.noise_range))
+        levels = np.maximum(levels, self.model.config.least_noise_level)
         context = open_session(self.model.read_part("context"))
         spikes = open_session(self.model.read_part("spikes"))
         stride = self.model.config.stride

@@ -138,7 +138,7 @@ def _train_network(keras, config: UniversalConfig, task: Task, batches: Universa
             warmup_target=config.learning_rate,
             warmup_steps=config.warmup_steps,
         ),
-        clipnorm=_CLIP_NORM,
+        global_clipnorm=_CLIP_NORM,
         use_ema=config.averaging > 0,
         ema_momentum=config.averaging,
     )
@@ -180,12 +180,13 @@ def spike_loss(config: UniversalConfig):
 
     Both are smoothed with several Gaussians, and compared by the Poisson deviance. Like the squared error it is
     smallest for the expected number of spikes, so that predictions can be smoothed further afterwards; unlike it, it
-    does not leave the result to the largest bursts.
+    does not leave the result to the largest bursts. A second term asks for correlation within each crop, whatever the
+    gain, so that the shape of a trace counts in neurons whose gain is hard to see.
 
     Parameters
     ----------
     config : UniversalConfig
-        Widths of the Gaussians.
+        Widths of the Gaussians, and the weight of the second term.
 
     Returns
     -------
@@ -204,6 +205,19 @@ def spike_loss(config: UniversalConfig):
         true = ops.conv(spikes, bank, padding="same")
         guess = ops.conv(ops.expand_dims(predicted, -1), bank, padding="same") + _FLOOR
         deviance = guess - true * ops.log(guess) - (true - true * ops.log(true + _FLOOR))
-        return ops.sum(ops.mean(deviance, -1, keepdims=True) * weight, axis=(1, 2))
+        total = ops.sum(ops.mean(deviance, -1, keepdims=True) * weight, axis=(1, 2))
+        if config.correlation_weight:
+            total = total + config.correlation_weight * _decorrelation(ops, true, guess, ops.sign(weight))
+        return total
 
     return loss
+
+
+def _decorrelation(ops, true, guess, present):
+    """One minus the correlation over time, averaged over the crops with spikes and over smoothings."""
+    n_frames = ops.sum(present, 1, keepdims=True) + 1e-3
+    true, guess = ((x - ops.sum(x * present, 1, keepdims=True) / n_frames) * present for x in (true, guess))
+    power = ops.sum(ops.square(true), 1)
+    correlation = ops.sum(true * guess, 1) / ops.sqrt(power * ops.sum(ops.square(guess), 1) + 1e-8)
+    with_spikes = ops.cast(power > 1e-3, "float32")
+    return ops.sum((1.0 - correlation) * with_spikes) / (ops.sum(with_spikes) + 1e-3)
