@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ CARD = ROOT / "pretrained" / "universal" / CARD_NAME
 
 #: Datasets of the protocol of ENS2 (Zhou et al. 2023), as far as they are public in this form, and its condition.
 ENS2_DATASETS, ENS2_CONDITION = [f"DS{number:02d}" for number in range(2, 22)], "60Hz_25ms_noisenative"
+
+#: Bounds of the groups of neurons that are compared by their firing rate.
+FIRING_RATES_HZ = (0.0, 0.3, 1.0, 3.0, np.inf)
 
 #: The method that is compared with all others.
 OURS = "universal"
@@ -84,6 +88,18 @@ def per_dataset(entries: list[NeuronScore]) -> None:
             np.median([getattr(entry, key) for entry in found]) for key in ("correlation", "error", "bias")
         )
         print(f"| {name} | {len(found)} | {r:.3f} | {error:.2f} | {bias:+.2f} |")
+
+
+def by_firing_rate(methods: dict[str, list[NeuronScore]], rival: str) -> None:
+    """Print medians of the universal model and a rival over the neurons that both predicted, by true firing rate."""
+    print(f"\n| firing rate | neurons | {OURS}: correlation | error | bias | {rival}: correlation | error | bias |")
+    print("|---|---|---|---|---|---|---|---|")
+    both = [{(entry.dataset, entry.cell): entry for entry in methods[name]} for name in (OURS, rival)]
+    for low, high in pairwise(FIRING_RATES_HZ):
+        cells = [cell for cell, entry in both[0].items() if cell in both[1] and low <= entry.firing_rate < high]
+        figures = [np.median([getattr(found[cell], key) for cell in cells]) for found in both for key in METRICS]
+        texts = (f"{value:+.2f}" if i % 3 == 2 else f"{value:.2f}" for i, value in enumerate(figures))
+        print(f"| {low:g}-{high:g} Hz | {len(cells)} | {' | '.join(texts)} |")
 
 
 def ens2(entries: list[NeuronScore]) -> None:
@@ -153,6 +169,7 @@ def main() -> None:
     print("\nInterneurons\n")
     compare(interneurons)
     per_dataset(principal["30Hz_50ms_noise2"][OURS])
+    by_firing_rate(principal["30Hz_50ms_noise2"], "published")
     ens2(principal[ENS2_CONDITION][OURS])
     if arguments.card:
         write_card(principal)
