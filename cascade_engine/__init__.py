@@ -1,8 +1,8 @@
 """Calibrated spike inference from calcium imaging: arrays in, arrays out.
 
 ``predict(dff, frame_rate)`` gives the expected number of spikes per frame; ``infer`` takes the same arguments and gives
-the full record, and ``infer_discrete_spikes`` the spikes that explain it best. No container format is known here: that is
-the task of ``cascade_adapters``.
+the full record, and ``infer_discrete_spikes`` the spikes that explain it best. No container format is known here: that
+is the task of ``cascade_adapters``.
 """
 
 from cascade_engine.discrete import DiscreteSpikes, infer_discrete_spikes

@@ -1,8 +1,8 @@
 """A solution that is nearly the best: decisions frame by frame, keeping the most promising histories.
 
-Spikes seen through a smoothing kernel are symbols received over a channel that smears them, and receivers of data have to
-find the sequence that comes nearest to what they got, too: whiten it, so that each frame brings evidence of its own and no
-later frame takes anything back; then go through the frames and keep a fixed number of histories.
+Spikes seen through a smoothing kernel are symbols received over a channel that smears them, and receivers of data, too,
+have to find the sequence that comes nearest to what they got: whiten it, so that each frame brings evidence of its own
+and no later frame takes anything back; then go through the frames and keep a fixed number of histories.
 
 References
 ----------
@@ -148,16 +148,13 @@ class _Histories:
 
 
 def _tables(factor: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
-    """For each few counts of the past: the number they are in, the bit from which on, what they leave in the next frame."""
+    """For each few counts of the past: the number they are in, its first bit, what they leave in the next frame."""
     width = len(factor) - 1
-    digits = (np.arange(1 << (_BITS * _LOOKED_UP))[:, np.newaxis] >> (_BITS * np.arange(_LOOKED_UP))) & (
-        (1 << _BITS) - 1
-    )
+    all_counts = np.arange(1 << (_BITS * _LOOKED_UP))[:, np.newaxis]
+    counts = (all_counts >> (_BITS * np.arange(_LOOKED_UP))) & ((1 << _BITS) - 1)
     weights = np.pad(factor[1:], (0, -width % _LOOKED_UP)).reshape(-1, _LOOKED_UP)
-    return [
-        (*np.divmod(i * _LOOKED_UP, _PER_NUMBER) * np.array([1, _BITS]), digits @ part)
-        for i, part in enumerate(weights)
-    ]
+    places = [divmod(i * _LOOKED_UP, _PER_NUMBER) for i in range(len(weights))]
+    return [(number, _BITS * at, counts @ part) for (number, at), part in zip(places, weights, strict=True)]
 
 
 def _shifted(past: list[np.ndarray], added: np.ndarray) -> list[np.ndarray]:

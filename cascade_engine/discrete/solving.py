@@ -1,4 +1,4 @@
-"""The counts of all stretches: decoded from either end, improved by exchanges, the better parts of both put together."""
+"""The counts of all stretches: decoded from both ends, improved by exchanges, the better parts of each put together."""
 
 from __future__ import annotations
 
