@@ -16,8 +16,8 @@ import numpy as np
 
 from cascade_engine.discrete.stretches import Stretches
 
-#: Histories kept, for kernels that reach no further than so many frames; for wider ones more, in proportion.
-_KEPT, _KEPT_WIDTH = 16, 12
+#: Kernels that reach further than so many frames need more histories, in proportion.
+_KEPT_WIDTH = 12
 
 #: Counts tried in each frame, upwards from what is nearly sure, where less and where more than one spike is expected.
 _TRIED_CALM, _TRIED_BUSY = 4, 7
@@ -35,7 +35,7 @@ _BITS, _LOOKED_UP, _PER_NUMBER = 3, 4, 20
 _HASH = 0x9E3779B97F4A7C15 - (1 << 64)
 
 
-def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray, n_kept: int) -> np.ndarray:
     """Spike counts of stretches, as if no kernel were cut off.
 
     Parameters
@@ -46,6 +46,8 @@ def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray) ->
         Scalar product of the whole kernel in each place with the trace.
     wanted : array of int
         Numbers of the stretches.
+    n_kept : int
+        Histories kept, for a kernel of a usual width.
 
     Returns
     -------
@@ -53,6 +55,7 @@ def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray) ->
         Counts, zero in other stretches.
     """
     nearly_sure = np.where(stretches.possible, np.maximum(np.rint(stretches.expected) - 2, 0), 0).astype(np.int64)
+    n_kept *= max(1, round(stretches.width / _KEPT_WIDTH))
     factor, floor = spectral_factor(stretches.overlaps[0], _FLOOR)
     whitened = _whitened(stretches, correlation, nearly_sure, factor)
     counts = np.zeros(len(correlation), dtype=np.int64)
@@ -61,7 +64,7 @@ def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray) ->
     highest = np.maximum.reduceat(stretches.expected, stretches.first)[wanted] if len(wanted) else np.empty(0)
     for group, n_tried in ((wanted[highest < 1], _TRIED_CALM), (wanted[highest >= 1], _TRIED_BUSY)):
         if len(group):
-            histories = _Histories(stretches, group, whitened, nearly_sure, factor, floor, n_tried)
+            histories = _Histories(stretches, group, whitened, nearly_sure, factor, floor, n_tried, n_kept)
             for step in range(int(stretches.length[group[0]])):
                 histories.extend(step)
             histories.write_best(counts)
@@ -71,11 +74,11 @@ def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray) ->
 class _Histories:
     """The most promising counts of each stretch, up to a frame that moves on."""
 
-    def __init__(self, stretches, group, whitened, nearly_sure, factor, floor, n_tried):
+    def __init__(self, stretches, group, whitened, nearly_sure, factor, floor, n_tried, n_kept):
         self._first, self._length = stretches.first[group], stretches.length[group]
         self._possible, self._whitened, self._nearly_sure = stretches.possible, whitened, nearly_sure
         width = len(factor) - 1
-        self._width, self._n_tried, self._n_kept = width, n_tried, _KEPT * max(1, round(width / _KEPT_WIDTH))
+        self._width, self._n_tried, self._n_kept = width, n_tried, n_kept
         n, tried = len(group), np.arange(n_tried)
         self._steps = -factor[0] * tried[:, np.newaxis]
         self._constants = 0.5 * (factor[0] ** 2 - floor) * tried**2

@@ -53,10 +53,6 @@ class Stretches:
         """Number of the stretch of each place."""
         return np.searchsorted(self.first, places, side="right") - 1
 
-    def places_of(self, number: int) -> slice:
-        """Places of a stretch."""
-        return slice(self.first[number], self.first[number] + self.length[number])
-
     def mirrored(self) -> Stretches:
         """The same with time running backwards."""
         turned = ("correlation", "possible", "expected", "norm", "row", "frame", "length")
