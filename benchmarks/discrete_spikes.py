@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT / "tests"))  # for the Monte-Carlo search that the t
 from monte_carlo import best_distance  # noqa: E402
 
 from cascade_engine import infer, infer_discrete_spikes, load_model, smooth_spikes, smoothing_kernel  # noqa: E402
+from cascade_engine.discrete import LEAST_SMOOTHING_S  # noqa: E402
 from cascade_engine.discrete.stretches import find_stretches  # noqa: E402
 from cascade_engine.errors import CascadeError  # noqa: E402
 from cascade_engine.evaluation import Condition, TestTrace, bring  # noqa: E402
@@ -79,9 +80,10 @@ def score_trace(trace: TestTrace, counts: np.ndarray, label: str, method: str) -
     return Row(label, method, trace.dataset, trace.cell, trace.noise_level, score) if score.n_true else None
 
 
-def universal(trace: TestTrace, condition: Condition, model: Model) -> np.ndarray:
+def universal(trace: TestTrace, condition: Condition, model: Model, least_smoothing: float) -> np.ndarray:
     """Spikes per frame by a universal model."""
-    return infer_discrete_spikes(predict(trace, condition, model), segments=trace.segments).counts()[0]
+    result = predict(trace, condition, model)
+    return infer_discrete_spikes(result, segments=trace.segments, least_smoothing=least_smoothing).counts()[0]
 
 
 def predict(trace: TestTrace, condition: Condition, model: Model) -> Inference:
@@ -102,12 +104,16 @@ def oasis(trace: TestTrace) -> Iterator[tuple[tuple[float, float], np.ndarray]]:
             yield (tau_s, float(threshold)), np.rint(spikes / threshold)
 
 
-def score_dataset(dataset: Dataset, condition: Condition, model: Model, with_oasis: bool) -> list[Row]:
+def score_dataset(dataset: Dataset, condition: Condition, model: Model, options: argparse.Namespace) -> list[Row]:
     """Scores of all neurons of a dataset; OASIS with the decay and threshold that are best on it (it is favoured)."""
     rows, tried = [], {}
     for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
-        rows.append(score_trace(trace, universal(trace, condition, model), condition.label, "universal"))
-        for setting, counts in oasis(trace) if with_oasis else ():
+        rows.append(
+            score_trace(
+                trace, universal(trace, condition, model, options.least_smoothing), condition.label, "universal"
+            )
+        )
+        for setting, counts in () if options.without_oasis else oasis(trace):
             tried.setdefault(setting, []).append(score_trace(trace, counts, condition.label, "oasis-tuned"))
     if tried:
         rows += min(tried.values(), key=lambda found: np.median([row.score.error_rate for row in found if row] or [1]))
@@ -156,9 +162,9 @@ def score(arguments: argparse.Namespace) -> None:
         dataset = load_dataset(path)
         dataset.neurons = dataset.neurons[: arguments.neurons]
         for condition in CONDITIONS:
-            rows += score_dataset(dataset, condition, unseen[0], not arguments.without_oasis)
+            rows += score_dataset(dataset, condition, unseen[0], arguments)
         print(f"{name} is done", flush=True)
-        if not arguments.model and arguments.neurons is None:
+        if not arguments.model and arguments.neurons is None and arguments.least_smoothing == LEAST_SMOOTHING_S:
             for method in {row.method for row in rows}:
                 write(TABLES / f"{method}.csv", [row for row in rows if row.method == method])
     summarize(rows)
@@ -237,8 +243,8 @@ def speed(arguments: argparse.Namespace) -> None:
     weights = smoothing_kernel(rate, smoothing)
     active = find_stretches(traces, weights, [slice(0, traces.shape[1])]).possible.sum() / traces.size
     print(
-        f"100 neurons x 27,000 frames, {spikes.n_spikes.mean() / 27_000 * rate:.2f} spikes/s, {active:.1%} of frames can "
-        f"hold one: {min(times):.2f} s with 2 threads"
+        f"100 neurons x 27,000 frames, {spikes.n_spikes.mean() / 27_000 * rate:.2f} spikes/s, {active:.1%} of frames "
+        f"can hold one: {min(times):.2f} s with 2 threads"
     )
 
 
@@ -302,6 +308,7 @@ def main() -> None:
     which.add_argument("--model", help="for a trial: a model, whatever it has seen")
     command.add_argument("--neurons", type=int, help="for a trial: so many neurons of each dataset")
     command.add_argument("--without-oasis", action="store_true")
+    command.add_argument("--least-smoothing", type=float, default=LEAST_SMOOTHING_S, help="in s [default: %(default)g]")
     command = commands.add_parser("search")
     command.set_defaults(run=search)
     command.add_argument("--restarts", type=int, default=500)
