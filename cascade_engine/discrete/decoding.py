@@ -16,8 +16,8 @@ import numpy as np
 
 from cascade_engine.discrete.stretches import Stretches
 
-#: Kernels that reach further than so many frames need more histories, in proportion.
-_KEPT_WIDTH = 12
+#: Kernels that reach further than so many frames need more histories, in proportion, but no more than so many times.
+_KEPT_WIDTH, _KEPT_MOST = 12, 3
 
 #: Counts tried in each frame, upwards from what is nearly sure, where less and where more than one spike is expected.
 _TRIED_CALM, _TRIED_BUSY = 4, 7
@@ -55,7 +55,7 @@ def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray, n_
         Counts, zero in other stretches.
     """
     nearly_sure = np.where(stretches.possible, np.maximum(np.rint(stretches.expected) - 2, 0), 0).astype(np.int64)
-    n_kept *= max(1, round(stretches.width / _KEPT_WIDTH))
+    n_kept *= int(np.clip(round(stretches.width / _KEPT_WIDTH), 1, _KEPT_MOST))
     factor, floor = spectral_factor(stretches.overlaps[0], _FLOOR)
     whitened = _whitened(stretches, correlation, nearly_sure, factor)
     counts = np.zeros(len(correlation), dtype=np.int64)

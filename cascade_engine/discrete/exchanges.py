@@ -48,7 +48,6 @@ class Exchanges:
         self._width = stretches.width
         self._padded = np.pad(stretches.overlaps, ((0, 0), (1, 1)))
         self._possible = np.flatnonzero(stretches.possible)
-        self._stretch = stretches.stretch_of(self._possible)
         self._cut = np.append(0, np.cumsum(stretches.row > 0))
         self.counts = np.zeros_like(counts)
         self.correlation = stretches.correlation.copy()
@@ -56,16 +55,22 @@ class Exchanges:
 
     def run(self, wanted: np.ndarray | None = None) -> None:
         """Make exchanges, in the wanted stretches or in all, until none improves."""
-        todo = np.zeros((len(_KINDS), len(self._s.first)), dtype=bool)
-        todo[:, slice(None) if wanted is None else wanted] = True
-        while todo.any():
-            kind = int(np.argmax(todo.any(axis=1)))
+        todo = np.zeros((len(_KINDS), len(self.counts)), dtype=bool)
+        stretch = self._s.stretch_of(self._possible)
+        todo[:, self._possible[slice(None) if wanted is None else np.isin(stretch, wanted)]] = True
+        reach = np.arange(-3 * self._width - _REACH, 3 * self._width + _REACH + 1)
+        while (left := todo.any(axis=1)).any():
+            kind = int(np.argmax(left))
             gains, removed, added = self._improving(*_KINDS[kind], todo[kind])
             todo[kind] = False
             made = self._apart(gains, removed, added)
             removed, added = removed[made], added[made]
-            self._change(removed[removed >= 0], added[added >= 0])
-            todo[:, self._s.stretch_of(np.maximum(removed.max(axis=1), added.max(axis=1)))] = True
+            removed, added = removed[removed >= 0], added[added >= 0]
+            self._change(removed, added)
+            # what else may improve now: whatever looks at correlations that have changed
+            around = np.concatenate([removed, added])[:, np.newaxis] + reach
+            todo[:, np.clip(around, 0, todo.shape[1] - 1)] = True
+            todo &= self._s.possible
 
     def take_better(self, other: Exchanges) -> None:
         """Take over from another solution whatever is better there; differences that cannot touch are judged apart."""
@@ -89,7 +94,7 @@ class Exchanges:
             np.add.at(self.correlation, around, sign * self._s.overlaps[self._s.row[places]])
 
     def _improving(self, n_out: int, n_in: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Exchanges in the wanted stretches that improve, the best for each group of neighbouring spikes.
+        """Exchanges in wanted places that improve, the best for each group of neighbouring spikes.
 
         Returns
         -------
@@ -98,12 +103,11 @@ class Exchanges:
         removed, added : array, shapes (n_exchanges, n_out), (n_exchanges, n_in), int
             Places; -1 for none.
         """
-        places = self._possible[wanted[self._stretch]]
-        spikes = places[self.counts[places] > 0]
+        spikes = self._possible[self.counts[self._possible] > 0]
         spikes = np.repeat(spikes, np.minimum(self.counts[spikes], n_out))
         groups = np.stack([spikes[i : len(spikes) - n_out + 1 + i] for i in range(n_out)], axis=1)
-        groups = groups[groups[:, -1] - groups[:, 0] <= self._width]
-        found = [self._additions(places)] if n_in == 1 else []
+        groups = groups[wanted[groups].any(axis=1) & (groups[:, -1] - groups[:, 0] <= self._width)]
+        found = [self._additions(np.flatnonzero(wanted))] if n_in == 1 else []
         reach = self._width if n_in == 1 else _REACH
         middle = (groups[:, 0] + groups[:, -1]) // 2
         is_plain = self._cut[middle + reach + 1] == self._cut[middle - reach]
