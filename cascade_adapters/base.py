@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -116,6 +116,43 @@ class Traces:
 
 
 @dataclass
+class Spikes:
+    """Discrete spikes of a recording, by ROI and time: one entry per spike in each array.
+
+    Attributes
+    ----------
+    roi : array, shape (n_spikes,), int64
+        Row of the ROI in the container.
+    frame : array, shape (n_spikes,), int64
+        Frame of the spike, from 0.
+    time_s : array, shape (n_spikes,), float64
+        Time in s: the frame divided by the frame rate, unless the container has times of its own.
+    confidence : array, shape (n_spikes,), float64
+        As in `cascade_engine.DiscreteSpikes`.
+    """
+
+    roi: np.ndarray
+    frame: np.ndarray
+    time_s: np.ndarray
+    confidence: np.ndarray
+
+    #: Names of the columns of `table`.
+    COLUMNS: ClassVar[tuple[str, ...]] = ("roi", "frame", "time_s", "confidence")
+
+    @property
+    def table(self) -> np.ndarray:
+        """Everything in one array, shape (n_spikes, 4), float64."""
+        return np.stack([getattr(self, name) for name in self.COLUMNS], axis=1).astype(np.float64)
+
+    @classmethod
+    def from_table(cls, table: np.ndarray) -> Spikes:
+        """Spikes from their `table`; `ValueError` if it is none."""
+        table = np.asarray(table, dtype=np.float64).reshape(-1, len(cls.COLUMNS))
+        roi, frame, time_s, confidence = table.T.copy()
+        return cls(roi.astype(np.int64), frame.astype(np.int64), time_s, confidence)
+
+
+@dataclass
 class Results:
     """What is written back into a container.
 
@@ -129,12 +166,15 @@ class Results:
         Noise levels in percent per sqrt(Hz).
     provenance : dict
         How it came about, ready for JSON.
+    spikes : Spikes or None
+        Discrete spikes, where they were asked for; ``provenance["discrete_spikes"]`` says how they came about.
     """
 
     spike_prob: np.ndarray
     dff: np.ndarray
     noise_levels: np.ndarray
     provenance: dict[str, Any]
+    spikes: Spikes | None = None
 
 
 @dataclass
@@ -215,6 +255,25 @@ class Container(ABC):
         With `replace_spikes` the container's own deconvolved traces give way to ours, after a backup; without it, those
         that an earlier run had replaced are put back.
         """
+
+    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+        """Write discrete spikes to results that are there, all or nothing; returns the names written.
+
+        Parameters
+        ----------
+        results : Results
+            As `load_results` gives them.
+        spikes : Spikes
+            To replace any that are there.
+        record : dict
+            How they came about, ready for JSON.
+        """
+        provenance = {**results.provenance, "discrete_spikes": record}
+        return self.write(replace(results, spikes=spikes, provenance=provenance), self.has_replaced_spikes())
+
+    def has_replaced_spikes(self) -> bool:
+        """Whether our rates are now in the place of the container's own deconvolved traces."""
+        return False
 
     @abstractmethod
     def restore(self) -> list[str]:

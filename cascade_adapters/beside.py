@@ -59,7 +59,7 @@ class FilesBeside:
                 raise InputError(f"{path} is where results would go, but it {what}: rename it")
 
     def write(self, files: Mapping[str, Callable[[BinaryIO], None]], provenance: dict[str, Any]) -> list[str]:
-        """Write files and the record, replacing earlier ones of ours, all or nothing.
+        """Write files and the record in the place of all earlier ones of ours, all or nothing.
 
         Parameters
         ----------
@@ -74,12 +74,16 @@ class FilesBeside:
             Names written.
         """
         self.check_free(files)
+        earlier = (self.record() or {}).get("files", {})
         with change_folder(self._folder, self._source.name) as transaction:
             digests = {}
             for name, save in files.items():
                 with transaction.writing(name) as file:
                     save(file)
                 digests[name] = sha256(transaction.staged(name))
+            for name in set(earlier) - set(files):
+                if self._is_unchanged(name, earlier[name]):
+                    transaction.remove(name)
             content = {**provenance, "source": self._source.name, "files": digests}
             with transaction.writing(self._record) as file:
                 file.write(json.dumps(content, indent=1, allow_nan=False).encode())
@@ -93,14 +97,17 @@ class FilesBeside:
         done = []
         with change_folder(self._folder, self._source.name) as transaction:
             for name, digest in record["files"].items():
-                path = self._folder / name
-                if path.is_file() and sha256(path) == digest:
+                if self._is_unchanged(name, digest):
                     transaction.remove(name)
                     done.append(f"removed {name}")
-                elif path.exists():
+                elif (self._folder / name).exists():
                     done.append(f"left {name}, which was changed since")
             transaction.remove(self._record)
         return [*done, f"removed {self._record}"]
+
+    def _is_unchanged(self, name: str, digest: str) -> bool:
+        path = self._folder / name
+        return path.is_file() and sha256(path) == digest
 
 
 def source_of(record: Path) -> str | None:

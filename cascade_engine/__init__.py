@@ -1,9 +1,11 @@
 """Calibrated spike inference from calcium imaging: arrays in, arrays out.
 
 ``predict(dff, frame_rate)`` gives the expected number of spikes per frame; ``infer`` takes the same arguments and gives
-the full record. No container format is known here: that is the task of ``cascade_adapters``.
+the full record, and ``infer_discrete_spikes`` the spikes that explain it best. No container format is known here: that
+is the task of ``cascade_adapters``.
 """
 
+from cascade_engine.discrete import DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, ModelError
 from cascade_engine.inference import Inference, infer, predict
 from cascade_engine.kernels import single_spike_amplitude, smooth_spikes, smoothing_kernel
@@ -19,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CascadeError",
     "CascadeWarning",
+    "DiscreteSpikes",
     "Inference",
     "InputError",
     "Model",
@@ -30,6 +33,7 @@ __all__ = [
     "count_spikes_in_bins",
     "import_published",
     "infer",
+    "infer_discrete_spikes",
     "list_models",
     "load_model",
     "noise_levels",

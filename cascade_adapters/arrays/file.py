@@ -22,18 +22,18 @@ from cascade_adapters.arrays.choosing import (
 from cascade_adapters.arrays.fall import fluorescence_of, read_fall
 from cascade_adapters.arrays.formats import FORMATS
 from cascade_adapters.arrays.variables import Contents, Variable, load_numbers
-from cascade_adapters.base import Container, Reading, Results, Selection, Traces
+from cascade_adapters.base import Container, Reading, Results, Selection, Spikes, Traces
 from cascade_adapters.beside import FilesBeside, source_of
 from cascade_adapters.transaction import finish_interrupted
 from cascade_adapters.units import why_not_dff, why_not_raw
 from cascade_engine.errors import InputError
 from cascade_engine.files import sha256
 
-_ARRAYS = ("spike_prob", "dff", "noise_levels")
+_ARRAYS, _DISCRETE = ("spike_prob", "dff", "noise_levels"), "spikes"
 
 _PART_OF_SUITE2P = re.compile(
     r"(F|Fneu|F_chan2|Fneu_chan2|spks|spks_suite2p|iscell|redcell|stat|ops|db|settings|reg_outputs|detect_outputs"
-    r"|cascade(_chan2)?_(spike_prob|dff|noise_levels))\.npy"
+    r"|cascade(_chan2)?_(spike_prob|dff|noise_levels))\.npy|cascade(_chan2)?_spikes\.npz"
 )
 
 
@@ -42,7 +42,8 @@ class ArrayFile(Container):
 
     Results lie beside it, in its format and orientation: for ``traces.npy`` in ``traces_cascade_spike_prob.npy``,
     ``traces_cascade_dff.npy`` and ``traces_cascade_noise_levels.npy``, text likewise; for ``traces.npz`` and ``.mat``
-    all together in ``traces_cascade.npz`` or ``.mat``. The record is ``traces_cascade.npy.json``. If the file holds
+    all together in ``traces_cascade.npz`` or ``.mat``. Discrete spikes are an array ``spikes`` with one row per spike:
+    ROI and frame, both from 0, time in s, confidence. The record is ``traces_cascade.npy.json``. If the file holds
     several matrices, the name of the variable follows that of the file: ``traces_soma_cascade.mat``.
 
     Parameters
@@ -127,15 +128,17 @@ class ArrayFile(Container):
         layout = self._contents().layout
         try:
             orientation = Orientation(ORIENTATIONS.index(record["orientation"]) == 0, (), "")
-            arrays = self._format.load(self.path.parent, self._stem(), self.path.suffix, _ARRAYS, layout)
+            names = (*_ARRAYS, _DISCRETE) if "discrete_spikes" in record else _ARRAYS
+            arrays = self._format.load(self.path.parent, self._stem(), self.path.suffix, names, layout)
             spike_prob, dff = (orientation.to_rois(arrays[name]) for name in ("spike_prob", "dff"))
             levels, n_frames = arrays["noise_levels"].ravel(), record["recording"]["n_frames"]
             good = spike_prob.shape == dff.shape == (len(levels), n_frames)
+            spikes = Spikes.from_table(arrays[_DISCRETE]) if _DISCRETE in arrays else None
         except Exception:  # damaged files can fail in any way
             good = False
         if not good:
             raise InputError(f"the results beside {self.path} cannot be read: run again with --existing overwrite")
-        return Results(spike_prob, dff, levels, record)
+        return Results(spike_prob, dff, levels, record, spikes)
 
     def check_replaceable(self) -> None:
         """There is never anything to replace."""
@@ -149,6 +152,8 @@ class ArrayFile(Container):
         provenance = {**results.provenance, "variable": self._variable().name, "orientation": orientation.name}
         arrays = {name: np.asarray(getattr(results, name), dtype=np.float32) for name in _ARRAYS}
         arrays |= {name: orientation.to_file(arrays[name]) for name in ("spike_prob", "dff")}
+        if results.spikes is not None:
+            arrays[_DISCRETE] = results.spikes.table
         facts = {
             "frame_rate": float(provenance["recording"]["frame_rate_hz"]),
             "provenance": json.dumps(provenance, allow_nan=False),
@@ -231,4 +236,6 @@ class ArrayFile(Container):
 
 def _source_of_result(path: Path) -> str | None:
     """Name of the file that a file of ours was made from; None for any other file."""
-    return source_of(path.with_name(re.sub(r"(_spike_prob|_dff|_noise_levels)?(\.\w+)$", r"\2.json", path.name)))
+    return source_of(
+        path.with_name(re.sub(r"(_spike_prob|_dff|_noise_levels|_spikes)?(\.\w+)$", r"\2.json", path.name))
+    )

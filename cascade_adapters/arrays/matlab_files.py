@@ -57,7 +57,8 @@ def load_mat_results(
 ) -> dict[str, np.ndarray]:
     """What `mat_files` has written."""
     contents = read_mat(folder / f"{stem}{suffix}")
-    return {variable.name: variable.load() for variable in contents.variables if variable.name in names}
+    found = [variable for variable in contents.variables if variable.name in names]
+    return {one.name: np.empty(0) if one.problem == "empty" else one.load() for one in found}
 
 
 def _variables_v73(path: Path) -> Iterator[Variable]:
@@ -119,7 +120,11 @@ def _save_v73(file: BinaryIO, content: Mapping[str, Any]) -> None:
                 item.attrs["MATLAB_class"], item.attrs["MATLAB_int_decode"] = np.bytes_("char"), np.int32(2)
                 continue
             value = np.asarray(value)
-            item = target.create_dataset(name, data=value.reshape(len(value) if value.ndim else 1, -1).T)
+            if value.size:
+                item = target.create_dataset(name, data=value.reshape(len(value) if value.ndim else 1, -1).T)
+            else:
+                item = target.create_dataset(name, data=np.array(value.shape, dtype=np.uint64))
+                item.attrs["MATLAB_empty"] = np.uint8(1)
             item.attrs["MATLAB_class"] = np.bytes_("single" if value.dtype == np.float32 else "double")
     text = b"MATLAB 7.3 MAT-file, written by cascade-spikes, HDF5 schema 1.00 ."
     file.seek(0)

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ import numpy as np
 
 from cascade_adapters.arrays.text_margins import Layout, Row, number_in, take_margins
 from cascade_adapters.arrays.variables import Contents, Variable
+from cascade_adapters.base import Spikes
 from cascade_engine.errors import InputError
 
 #: Delimiters in the order in which they are looked for; where there is none, white space.
@@ -50,7 +52,7 @@ def read_text(path: Path) -> Contents:
 def text_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: Layout):
     """One text file per array, with the names and times of the input; see `cascade_adapters.arrays.formats.Format`."""
     return {
-        f"{stem}_{name}{suffix}": partial(_save, array=array, layout=layout if array.ndim == 2 else layout.bare())
+        f"{stem}_{name}{suffix}": partial(_save, array=array, layout=_layout_of(name, layout))
         for name, array in arrays.items()
     }
 
@@ -62,12 +64,19 @@ def load_text_results(
     loaded = {}
     for name in names:
         path = folder / f"{stem}_{name}{suffix}"
-        rows = _rows(_decode(path)[0], layout, path)
-        if name != "noise_levels":
-            rows = rows[len(layout.header) :]
-            rows = [(line, cells[1:] if layout.leading else cells) for line, cells in rows]
-        loaded[name] = _numbers(rows, layout, path).astype(np.float32)
+        own = _layout_of(name, layout)
+        rows = _rows(_decode(path)[0], own, path)[len(own.header) :]
+        rows = [(line, cells[1:] if own.leading else cells) for line, cells in rows]
+        values = _numbers(rows, own, path) if rows else np.empty((0, len(Spikes.COLUMNS)))
+        loaded[name] = values if name == "spikes" else values.astype(np.float32)
     return loaded
+
+
+def _layout_of(name: str, layout: Layout) -> Layout:
+    """How an array of results is written: traces as in the input, the rest without its names and times."""
+    if name == "spikes":
+        return replace(layout.bare(), header=[list(Spikes.COLUMNS)])
+    return layout.bare() if name == "noise_levels" else layout
 
 
 def _decode(path: Path) -> tuple[str, str]:
@@ -157,11 +166,11 @@ def _save(file: BinaryIO, array: np.ndarray, layout: Layout) -> None:
     cells_writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     cells_writer.writerows(layout.header)
     leading_writer = csv.writer(text, delimiter=delimiter, lineterminator=delimiter)
+    number = "%.9g" if array.dtype == np.float32 else "%.15g"  # nine digits give a float32 back exactly
     for row, values in enumerate(array if array.ndim == 2 else array[:, np.newaxis]):
         if layout.leading:
             leading_writer.writerow([layout.leading[row]])
-        # nine digits give a float32 back exactly
-        numbers = delimiter.join(["%.9g"] * len(values)) % tuple(values.tolist())
+        numbers = delimiter.join([number] * len(values)) % tuple(values.tolist())
         numbers = numbers.replace("nan", "NaN")
         text.write((numbers.replace(".", ",") if layout.decimal_comma else numbers) + "\n")
     text.flush()

@@ -128,6 +128,12 @@ class CaimanFile(Container):
         written = [f"{_GROUP}/{name}" for name in arrays]
         return written if spikes is None else [*written, _SPIKES, _BACKUP]
 
+    def has_replaced_spikes(self) -> bool:
+        """Whether ``estimates/S`` holds our rates; see `Container.has_replaced_spikes`."""
+        with opened(self.path) as fields:
+            record = stored_results.read_record(self._kept(fields), self._where) or {}
+            return _is_ours(fields.get("estimates", "S"), record)
+
     def restore(self) -> list[str]:
         """Remove ``estimates/cascade`` and put ``estimates/S`` back; see `Container.restore`.
 

@@ -101,6 +101,10 @@ class CaimanObject(Container):
         setattr(self._estimates, GROUP, {**texts, **arrays, **left})
         return [_WHERE] if spikes is None else [_WHERE, "estimates.S"]
 
+    def has_replaced_spikes(self) -> bool:
+        """Whether S holds our rates; see `Container.has_replaced_spikes`."""
+        return self._spikes_are_ours()
+
     def restore(self) -> list[str]:
         """Remove ``estimates.cascade`` and put S back; see `Container.restore`."""
         if self.results() is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.base import Results
+from cascade_adapters.base import Results, Spikes
 from cascade_engine.errors import InputError
 
 #: Name of the group, or attribute, in the estimates.
@@ -27,13 +27,17 @@ UNDO = "undo"
 
 ARRAYS = ("spike_prob", "dff", "noise_levels")
 
+#: Where discrete spikes are, if there are any.
+_SPIKES = "spikes"
+
 _RECORD = "provenance"
 
 _MISSING = -np.inf
 
 _DESCRIPTION = (
     "spike_prob: expected spikes per frame (times the frame rate: Hz); dff: dF/F as a fraction; noise_levels: percent "
-    "per sqrt(Hz); one row per component as of the run, missing values are -inf; provenance: JSON as bytes"
+    "per sqrt(Hz); one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: "
+    "component, frame, time in s, confidence; provenance: JSON as bytes"
 )
 
 
@@ -55,6 +59,8 @@ def to_fields(results: Results) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     arrays = {name: np.array(getattr(results, name), dtype=np.float32) for name in ARRAYS}
     for array in arrays.values():
         array[np.isnan(array)] = _MISSING
+    if results.spikes is not None:
+        arrays[_SPIKES] = results.spikes.table
     text = json.dumps(results.provenance, allow_nan=False)
     arrays[_RECORD] = np.frombuffer(text.encode(), dtype=np.uint8).copy()
     texts = {"description": _DESCRIPTION}
@@ -118,7 +124,16 @@ def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
             )
         arrays[name] = np.array(found[:], dtype=np.float32)
         arrays[name][np.isneginf(arrays[name])] = np.nan
-    return Results(**arrays, provenance=record)
+    return Results(**arrays, provenance=record, spikes=_spikes(kept, where))
+
+
+def _spikes(kept: Mapping[str, Any], where: str) -> Spikes | None:
+    if _SPIKES not in kept:
+        return None
+    try:
+        return Spikes.from_table(kept[_SPIKES][:])
+    except (TypeError, ValueError):
+        raise InputError(f"the {_SPIKES} in {where} cannot be read: run 'cascade spikes' again") from None
 
 
 def refuse_other_shape(results: Results, shape: tuple[int, int], where: str) -> None:

@@ -13,6 +13,7 @@ import cascade_engine
 _COMMANDS = {
     "inspect": ("inspect", "Say what a path holds and what 'run' would do with it."),
     "run": ("run", "Infer spikes in every recording below the given paths."),
+    "spikes": ("spikes", "Turn the results of 'run' into discrete spikes, where the noise is low."),
     "restore": ("restore", "Remove everything that 'run' has written, exactly."),
     "convert": ("convert", "Write a recording to a file of another kind: NWB, suite2p, .npz, .mat, CSV."),
     "models": ("models", "List, show, import and verify models."),

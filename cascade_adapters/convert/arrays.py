@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cascade_adapters.base import Spikes
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_engine.errors import InputError
@@ -20,6 +21,7 @@ CONTENT = {
     "source_dff": "ROIs x frames: dF/F of the source, where it is another one",
     "spike_prob": "ROIs x frames: expected spikes per frame; multiply by frame_rate for Hz; NaN: no prediction",
     "noise_levels": "per ROI: noise level of dff in percent per sqrt(Hz)",
+    "spikes": "one row per discrete spike: ROI and frame, both from 0, time in s, confidence",
     "is_cell": "per ROI: 1 if it is taken for a cell",
     "cell_probability": "per ROI: how likely it is taken for a cell",
     "frame_rate": "frames per second of each ROI, Hz",
@@ -90,6 +92,7 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, np.ndarray]:
     else:
         found |= {"spike_prob": results.spike_prob, "dff": results.dff, "noise_levels": results.noise_levels}
         found["provenance"] = json.dumps(results.provenance)
+        found["spikes"] = None if results.spikes is None else results.spikes.table
     if plane.rois is not None:
         numbers = np.repeat(np.arange(len(plane.rois.pixels)), [len(pixels) for pixels in plane.rois.pixels])
         found["image_shape"] = plane.rois.image_shape
@@ -113,6 +116,8 @@ def _write_tables(arrays: dict[str, np.ndarray], folder: Path) -> None:
     for name, array in arrays.items():
         if name == "provenance":
             (folder / "provenance.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
+        elif name == "spikes":
+            _write_table(folder / "spikes.csv", dict(zip(Spikes.COLUMNS, array.T, strict=True)))
         elif name in ("is_cell", "cell_probability", "noise_levels"):
             rois[name] = array.astype(int) if array.dtype == bool else array
         elif array.ndim < 2 and name != "pixel_weights":

@@ -12,7 +12,7 @@ from cascade_engine import __version__
 #: What every record says, wherever it lies; the rest concerns the container it was in.
 _COMMON = (
     "format", "what", "created", "software", "model", "parameters", "recording", "input", "rois", "warnings",
-    "converted",
+    "discrete_spikes", "converted",
 )  # fmt: skip
 
 

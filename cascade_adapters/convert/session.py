@@ -52,6 +52,7 @@ class Plane:
             "neuropil": self.raw is not None and self.raw.neuropil is not None,
             "dF/F": self.results is not None or self.dff is not None,
             "spike probability": self.results is not None,
+            "discrete spikes": self.results is not None and self.results.spikes is not None,
             "masks": self.rois is not None,
             "which ROIs are cells": self.traces.is_cell is not None,
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,10 +52,12 @@ class Editor:
         _write_series(self.root, names.spikes, results.spike_prob, addition, ours.SPIKES_DESCRIPTION, "Hz", rate)
         _write_series(self.root, names.dff, results.dff, addition, ours.DFF_DESCRIPTION, "n.a.", 1.0)
         _write_noise_levels(self.root, names.noise_levels, addition)
+        if results.spikes is not None:
+            _write_units(self.root, names.units, addition)
 
     def remove(self, names: Names) -> None:
         """Remove results, and what was made to hold them and holds nothing else."""
-        for path in (names.spikes, names.dff, names.noise_levels):
+        for path in names.all:
             if path in self.root:
                 del self.root[path]
         for path in ours.emptied_by_removing(self.root, names):
@@ -221,15 +223,44 @@ def _write_region(parent: h5py.Group, name: str, addition: Addition, description
 
 
 def _write_noise_levels(root: h5py.File, path: str, addition: Addition) -> None:
-    table_of_rois = root[addition.table]
+    table = _typed(root.create_group(path), "DynamicTable", root[addition.table])
+    _write_table(table, addition, ("roi", "noise_level"), ours.NOISE_DESCRIPTION)
     levels = np.asarray(addition.results.noise_levels, dtype=np.float32)
-    table = _typed(root.create_group(path), "DynamicTable", table_of_rois)
-    table.attrs["description"] = ours.NOISE_DESCRIPTION
-    table.attrs.create("colnames", ["roi", "noise_level"], dtype=_text_type())
-    _typed(table.create_dataset("id", data=np.arange(len(levels))), "ElementIdentifiers", table_of_rois)
+    _write_column(table, "noise_level", levels, addition, ours.NOISE_COLUMN_DESCRIPTION)
+
+
+def _write_units(root: h5py.File, path: str, addition: Addition) -> None:
+    spikes = addition.results.spikes
+    table = _typed(root.create_group(path), "Units")
+    _write_table(table, addition, ("roi", "spike_times", "frame", "confidence"), ours.UNITS_DESCRIPTION)
+    for name, values, description in (
+        ("spike_times", addition.spike_times_s, ours.SPIKE_TIMES_DESCRIPTION),
+        ("frame", spikes.frame, ours.FRAME_DESCRIPTION),
+        ("confidence", spikes.confidence.astype(np.float32), ours.CONFIDENCE_DESCRIPTION),
+    ):
+        column = _write_column(table, name, values, addition, description)
+        index = table.create_dataset(f"{name}_index", data=addition.spikes_until)
+        _typed(index, "VectorIndex", root[addition.table]).attrs.update(
+            description=f"Index for VectorData '{name}'", target=column.ref
+        )
+    table["spike_times"].attrs["resolution"] = 1.0 / float(addition.timing.frame_rate)
+
+
+def _write_table(table: h5py.Group, addition: Addition, columns: Sequence[str], description: str) -> None:
+    """What every table with a row per ROI has: names of its columns, numbers of its rows, and the ROIs."""
+    table.attrs["description"] = description
+    table.attrs.create("colnames", columns, dtype=_text_type())
+    rows = table.create_dataset("id", data=np.arange(len(addition.rows)))
+    _typed(rows, "ElementIdentifiers", table.file[addition.table])
     _write_region(table, "roi", addition, ours.ROI_COLUMN_DESCRIPTION)
-    column = _typed(table.create_dataset("noise_level", data=levels), "VectorData", table_of_rois)
-    column.attrs["description"] = ours.NOISE_COLUMN_DESCRIPTION
+
+
+def _write_column(
+    table: h5py.Group, name: str, values: np.ndarray, addition: Addition, description: str
+) -> h5py.Dataset:
+    column = _typed(table.create_dataset(name, data=values), "VectorData", table.file[addition.table])
+    column.attrs["description"] = description
+    return column
 
 
 def _typed(thing: Any, type_name: str, like: h5py.Group | None = None) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
 from cascade_adapters.nwb import hdf5_file, zarr_store
 from cascade_adapters.nwb.files import nwb_files, output_of, results_in, set_newest, state_of
 from cascade_adapters.nwb.notes import read_notes
@@ -138,7 +138,18 @@ class NwbRecording(Container):
                     names = choose_names(editor.root, addition.series)
                     editor.remove(names)
                     editor.add(addition.with_record(names, copy_of, stamp_ns), names)
-        return [target.name, names.spikes, names.dff, names.noise_levels]
+        return [target.name, *(names.all if results.spikes is not None else names.all[:3])]
+
+    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+        """Write discrete spikes into the file that holds the results; see `Container.add_spikes`."""
+        address = self._address_of_source()
+        if address is not None:
+            raise InputError(f"{self.path} holds results of a file that lies elsewhere: pass its address, {address}")
+        place = self._place_of_results()
+        self._in_place = place is not None and place[0] == self.path
+        if self._in_place and is_zarr(self.path):
+            raise InputError(f"{self.path} holds results itself, and a Zarr store is never changed in place")
+        return super().add_spikes(results, spikes, record)
 
     def restore(self) -> list[str]:
         """Remove the new file, or take back what was written into the file itself; see `Container.restore`.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from cascade_adapters.base import Selection
+from cascade_adapters.base import Container, Results, Selection, Spikes
 from cascade_adapters.batch import process_all
 from cascade_adapters.nwb import hdf5_file
 from cascade_adapters.nwb.opening import OpenNwb, explained, one_line, open_nwb_in
@@ -137,6 +137,10 @@ class RemoteRecording(NwbRecording):
     def identity(self) -> tuple:
         """Kind, address and series."""
         return (self.kind, self._address, self._name())
+
+    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+        """Write discrete spikes into the file with the results; see `Container.add_spikes`."""
+        return Container.add_spikes(self, results, spikes, record)
 
     def restore(self) -> list[str]:
         """Remove the file with the results; see `Container.restore`."""

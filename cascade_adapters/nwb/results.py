@@ -1,7 +1,8 @@
 """What is written into an NWB file, and how it is found again; alike for HDF5 and Zarr.
 
-``processing/ophys`` gets ``CascadeSpikes`` (expected spikes per frame), ``CascadeDfOverF``, and a table of noise levels
-per recording. Provenance is the JSON text in the comments of each series; it also tells that a series is ours.
+``processing/ophys`` gets ``CascadeSpikes`` (expected spikes per frame), ``CascadeDfOverF``, and per recording a table
+of noise levels and, where they were asked for, one of discrete spikes. Provenance is the JSON text in the comments of
+each series; it also tells that a series is ours.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade_adapters.base import Results
+from cascade_adapters.base import Results, Spikes
 from cascade_adapters.nwb.timing import Timing
 from cascade_engine.errors import InputError
 
@@ -28,6 +29,7 @@ MODULE_DESCRIPTION = "optical physiology: results of cascade-spikes"
 SPIKES = "CascadeSpikes"
 DFF = "CascadeDfOverF"
 NOISE = "CascadeNoiseLevels"
+UNITS = "CascadeUnits"
 
 SPIKES_DESCRIPTION = (
     "Spikes inferred by CASCADE networks (cascade-spikes): expected spikes per frame; times conversion, in Hz. NaN "
@@ -38,7 +40,17 @@ DFF_DESCRIPTION = (
 )
 NOISE_DESCRIPTION = "Noise level of dF/F per ROI (cascade-spikes): median absolute frame-to-frame change, per rate."
 NOISE_COLUMN_DESCRIPTION = "Noise level in percent per sqrt(Hz); NaN where there is none."
-ROI_COLUMN_DESCRIPTION = "The ROI that has this noise level."
+ROI_COLUMN_DESCRIPTION = "The ROI that the row is about."
+UNITS_DESCRIPTION = (
+    "Discrete spikes of each ROI (cascade-spikes): those whose smoothing kernels add up to what is nearest to the "
+    "expected spikes. Single ones can be trusted at low noise only, up to about 2 percent per sqrt(Hz)."
+)
+SPIKE_TIMES_DESCRIPTION = "Times of spikes in s, on the clock of the file."
+FRAME_DESCRIPTION = "Frame of the series in which each spike is, from 0."
+CONFIDENCE_DESCRIPTION = (
+    "By how much the fit is worse without each spike: 1 for one that stands alone and fits exactly, near 0 for one "
+    "that might as well be left out."
+)
 REGION_DESCRIPTION = "ROIs of this series"
 
 #: Frames and ROIs of a chunk: 512 KB, so that both one ROI's trace and one moment are read fast.
@@ -73,6 +85,19 @@ class Addition:
     timing: Timing
 
     @property
+    def spike_times_s(self) -> np.ndarray:
+        """Times of discrete spikes on the clock of the file, shape (n_spikes,)."""
+        frame, timing = self.results.spikes.frame, self.timing
+        if timing.timestamps is not None:
+            return timing.timestamps[frame].astype(float)
+        return timing.starting_time + frame / timing.frame_rate
+
+    @property
+    def spikes_until(self) -> np.ndarray:
+        """Number of spikes of each ROI and those before it, shape (n_rois,): the index of a ragged column."""
+        return np.cumsum(np.bincount(self.results.spikes.roi, minlength=len(self.rows))).astype(np.uint64)
+
+    @property
     def comments(self) -> str:
         """Provenance as JSON."""
         return json.dumps(self.results.provenance, allow_nan=False)
@@ -94,6 +119,7 @@ class Addition:
             "series": self.series,
             "dff": names.dff,
             "noise_levels": names.noise_levels,
+            "units": None if self.results.spikes is None else names.units,
             "copy_of": copy_of,
             "stamp_ns": stamp_ns,
         }
@@ -111,11 +137,19 @@ class Names:
         The two series.
     noise_levels : str
         The table of noise levels.
+    units : str or None
+        The table of discrete spikes.
     """
 
     spikes: str
     dff: str
     noise_levels: str
+    units: str | None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every path."""
+        return tuple(path for path in (self.spikes, self.dff, self.noise_levels, self.units) if path is not None)
 
 
 @dataclass(frozen=True)
@@ -169,7 +203,7 @@ def find_results(root: h5py.File | zarr.Group) -> list[Found]:
         for name in sorted(group):
             provenance = _provenance(group[name].attrs.get("comments"))
             if provenance is not None:
-                paths = {key: provenance["nwb"][key] for key in ("dff", "noise_levels")}
+                paths = {key: provenance["nwb"].get(key) for key in ("dff", "noise_levels", "units")}
                 found.append(Found(Names(f"{_at(container)}/{name}", **paths), provenance))
     return found
 
@@ -204,9 +238,17 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Resul
     names = found.names
     try:
         spike_prob, dff = (np.ascontiguousarray(root[f"{path}/data"][:].T) for path in (names.spikes, names.dff))
-        return Results(spike_prob, dff, root[f"{names.noise_levels}/noise_level"][:], found.provenance)
+        levels = root[f"{names.noise_levels}/noise_level"][:]
+        spikes = None if names.units is None else _load_spikes(root[names.units])
     except KeyError:
         raise InputError(f"{name} lacks a part of its results: remove the rest with 'cascade restore'") from None
+    return Results(spike_prob, dff, levels, found.provenance, spikes)
+
+
+def _load_spikes(units: h5py.Group | zarr.Group) -> Spikes:
+    n_spikes = np.diff(units["spike_times_index"][:].astype(np.int64), prepend=0)
+    columns = (units[column][:] for column in ("frame", "spike_times", "confidence"))
+    return Spikes(np.repeat(np.arange(len(n_spikes)), n_spikes), *columns)
 
 
 def choose_names(root: h5py.File | zarr.Group, series: str) -> Names:
@@ -224,16 +266,17 @@ def choose_names(root: h5py.File | zarr.Group, series: str) -> Names:
     Names
         Where nothing is yet, or earlier results from the same series.
     """
-    earlier = results_of(root, series)
+    earlier, last = results_of(root, series), series.rpartition("/")[2]
+    units = next(path for name in _numbered(last) if (path := f"{_at(UNITS)}_{name}") not in root)
     if earlier is not None:
-        return earlier.names
+        return earlier.names if earlier.names.units is not None else replace(earlier.names, units=units)
     spikes, dff = (
         next(path for path in _numbered(_at(name)) if path not in root or _all_ours(root[path]))
         for name in (SPIKES, DFF)
     )
-    for name in _numbered(series.rpartition("/")[2]):
-        names = Names(f"{spikes}/{name}", f"{dff}/{name}", f"{_at(NOISE)}_{name}")
-        if not any(path in root for path in (names.spikes, names.dff, names.noise_levels)):
+    for name in _numbered(last):
+        names = Names(f"{spikes}/{name}", f"{dff}/{name}", f"{_at(NOISE)}_{name}", f"{_at(UNITS)}_{name}")
+        if not any(path in root for path in names.all):
             return names
     raise AssertionError("numbers do not end")
 

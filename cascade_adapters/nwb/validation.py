@@ -40,7 +40,7 @@ def check_valid(path: Path, names: Names | None) -> None:
                     io.read()
     except Exception as error:  # validation meets whatever is in the file
         raise InputError(f"{path} was not written: pynwb cannot validate it ({one_line(error)})") from error
-    ours = () if names is None else (names.spikes, names.dff, names.noise_levels)
+    ours = () if names is None else names.all
     faults = [str(error) for error in errors if any(path.strip("/") in str(error.location) for path in ours)]
     if faults:
         raise InputError(f"{path} was not written: pynwb finds fault with it ({one_line(faults[0])})")

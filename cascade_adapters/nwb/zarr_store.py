@@ -45,7 +45,7 @@ class Editor:
         """Remove results, and what was made to hold them and holds nothing else."""
         import zarr
 
-        for path in (names.noise_levels, names.dff, names.spikes):
+        for path in reversed(names.all):
             if path in self.root:
                 del self.root[path]
         for path in ours.emptied_by_removing(self.root, names):
@@ -185,3 +185,27 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     column = VectorData("noise_level", ours.NOISE_COLUMN_DESCRIPTION, data=levels)
     name = names.noise_levels.rpartition("/")[2]
     module.add(DynamicTable(name, ours.NOISE_DESCRIPTION, columns=[region, column], id=list(range(len(levels)))))
+    if results.spikes is not None:
+        module.add(_units(addition, names, table))
+
+
+def _units(addition: Addition, names: Names, table: Any) -> Any:
+    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
+    from pynwb.misc import Units
+
+    columns = [DynamicTableRegion("roi", addition.rows, ours.ROI_COLUMN_DESCRIPTION, table=table)]
+    for name, values, description in (
+        ("spike_times", addition.spike_times_s, ours.SPIKE_TIMES_DESCRIPTION),
+        ("frame", addition.results.spikes.frame, ours.FRAME_DESCRIPTION),
+        ("confidence", addition.results.spikes.confidence.astype(np.float32), ours.CONFIDENCE_DESCRIPTION),
+    ):
+        column = VectorData(name, description, data=values)
+        columns += [VectorIndex(f"{name}_index", addition.spikes_until, target=column), column]
+    return Units(
+        name=names.units.rpartition("/")[2],
+        description=ours.UNITS_DESCRIPTION,
+        id=list(range(len(addition.rows))),
+        columns=columns,
+        colnames=["roi", "spike_times", "frame", "confidence"],
+        resolution=1.0 / float(addition.timing.frame_rate),
+    )

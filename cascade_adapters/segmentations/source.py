@@ -11,21 +11,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cascade_adapters.arrays.numpy_files import load_npz_results, npz_files
-from cascade_adapters.base import Container, Reading, Results, Selection, Traces
+from cascade_adapters.base import Container, Reading, Results, Selection, Spikes, Traces
 from cascade_adapters.beside import FilesBeside
 from cascade_adapters.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
 from cascade_engine.errors import InputError
 from cascade_engine.files import sha256
 from cascade_engine.noise import as_frame_rate
 
-_ARRAYS = ("spike_prob", "dff", "noise_levels")
+_ARRAYS, _DISCRETE = ("spike_prob", "dff", "noise_levels"), "spikes"
 
 
 class SegmentationSource(Container):
     """Results of a segmentation that nothing can be written into.
 
     Beside ``name.mat`` lie ``name_cascade.npz`` (``spike_prob`` and ``dff``, ROIs x frames, ``noise_levels``,
-    ``frame_rate`` in Hz, ``provenance`` as JSON) and ``name_cascade.npz.json``, the record.
+    ``frame_rate`` in Hz, ``provenance`` as JSON, and discrete ``spikes``, where there are any, as of `ArrayFile`) and
+    ``name_cascade.npz.json``, the record.
     """
 
     searched_for = False
@@ -67,12 +68,14 @@ class SegmentationSource(Container):
         if record is None:
             return None
         try:
-            arrays = load_npz_results(self.path.parent, self._npz, ".npz", _ARRAYS, None)
+            names = (*_ARRAYS, _DISCRETE) if "discrete_spikes" in record else _ARRAYS
+            arrays = load_npz_results(self.path.parent, self._npz, ".npz", names, None)
+            spikes = Spikes.from_table(arrays.pop(_DISCRETE)) if _DISCRETE in arrays else None
         except Exception:  # a damaged file can fail in any way
             raise InputError(
                 f"the results beside {self.path} cannot be read: run again with --existing overwrite"
             ) from None
-        return Results(**arrays, provenance=record)
+        return Results(**arrays, provenance=record, spikes=spikes)
 
     def check_replaceable(self) -> None:
         """Nothing of the source is ever replaced."""
@@ -83,6 +86,8 @@ class SegmentationSource(Container):
         if replace_spikes:
             self.check_replaceable()
         arrays = {name: np.asarray(getattr(results, name), dtype=np.float32) for name in _ARRAYS}
+        if results.spikes is not None:
+            arrays[_DISCRETE] = results.spikes.table
         facts = {
             "frame_rate": float(results.provenance["recording"]["frame_rate_hz"]),
             "provenance": json.dumps(results.provenance, allow_nan=False),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
 from cascade_adapters.safe_pickle import load_records
 from cascade_adapters.suite2p.settings import read_image_shape, read_settings
 from cascade_adapters.transaction import Transaction, change_folder, finish_interrupted
@@ -25,8 +25,8 @@ class Suite2pPlane(Container):
     """A folder ``planeN`` with ``F.npy`` and ``Fneu.npy``.
 
     Results lie beside them: ``cascade_spike_prob.npy``, ``cascade_dff.npy`` (both all ROIs x frames, float32, in
-    suite2p's order), ``cascade_noise_levels.npy`` and ``cascade.json``; for the second channel each name starts with
-    ``cascade_chan2``.
+    suite2p's order), ``cascade_noise_levels.npy`` and ``cascade.json``; discrete spikes in ``cascade_spikes.npz``
+    (``roi``, ``frame``, ``time_s``, ``confidence``). For the second channel each name starts with ``cascade_chan2``.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ class Suite2pPlane(Container):
         prefix = f"cascade{suffix}"
         self._record = f"{prefix}.json"
         self._arrays = {name: f"{prefix}_{name}.npy" for name in ("spike_prob", "dff", "noise_levels")}
+        self._discrete = f"{prefix}_spikes.npz"
 
     @property
     def identity(self) -> tuple:
@@ -137,7 +138,8 @@ class Suite2pPlane(Container):
             raise InputError(
                 f"{self.path}: the cascade files do not fit {self._f}: run again with --existing overwrite"
             )
-        return Results(spike_prob, dff, levels, provenance)
+        spikes = self._load_spikes() if (self.path / self._discrete).is_file() else None
+        return Results(spike_prob, dff, levels, provenance, spikes)
 
     def rois(self) -> Rois | None:
         """Where the ROIs lie, from ``stat.npy``; see `Container.rois`."""
@@ -187,6 +189,12 @@ class Suite2pPlane(Container):
             for name, file_name in self._arrays.items():
                 _save(transaction, file_name, arrays[name])
             written = list(self._arrays.values())
+            if results.spikes is None:
+                transaction.remove(self._discrete)
+            else:
+                with transaction.writing(self._discrete) as file:
+                    np.savez(file, **vars(results.spikes))
+                written.append(self._discrete)
             if replace_spikes:
                 if not self._spikes_are_ours(earlier):
                     transaction.copy(_SPIKES, _SPIKES_BACKUP)
@@ -209,7 +217,8 @@ class Suite2pPlane(Container):
         """Remove our files and put suite2p's ``spks.npy`` back; see `Container.restore`."""
         earlier = self.results() or {}
         done = []
-        ours = [name for name in (*self._arrays.values(), self._record) if (self.path / name).is_file()]
+        names = (*self._arrays.values(), self._discrete, self._record)
+        ours = [name for name in names if (self.path / name).is_file()]
         if not ours:
             return []
         with change_folder(self.path) as transaction:
@@ -226,9 +235,21 @@ class Suite2pPlane(Container):
                 done.append(f"removed {name}")
         return done
 
+    def has_replaced_spikes(self) -> bool:
+        """Whether ``spks.npy`` holds our rates; see `Container.has_replaced_spikes`."""
+        return self._spikes_are_ours(self.results() or {})
+
     def _spikes_are_ours(self, earlier: dict[str, Any]) -> bool:
         path = self.path / _SPIKES
         return "spks" in earlier and path.is_file() and sha256(path) == earlier["spks"]
+
+    def _load_spikes(self) -> Spikes:
+        path = self.path / self._discrete
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return Spikes.from_table(np.stack([archive[name] for name in Spikes.COLUMNS], axis=1))
+        except Exception:  # a damaged archive can fail in any way
+            raise InputError(f"{path} cannot be read: remove it, or run 'cascade spikes' again") from None
 
     def _load(self, name: str, n_dimensions: int = 2) -> np.ndarray:
         path = self.path / name
