@@ -1,13 +1,11 @@
 """Discrete spikes: how right they are, how near the best, how fast.
 
-    python benchmarks/discrete_spikes.py score --work FOLDER   # each dataset by a model that has not seen it, and OASIS
+    python benchmarks/discrete_spikes.py score                 # each dataset unseen by the networks, and OASIS
     python benchmarks/discrete_spikes.py search                # against 500 restarts of a Monte-Carlo search
     python benchmarks/discrete_spikes.py speed [PATH]          # 100 neurons x 27,000 frames
     python benchmarks/discrete_spikes.py timing                # do times between frames come nearer to the true ones?
 
-need CASCADE_GROUND_TRUTH, and OASIS suite2p. FOLDER is that of `leave_one_out.py`: the models of its folds are taken.
-Scores of every neuron go to ``results/discrete_spikes/``. With --model NAME in the place of --work the model predicts
-what it has seen in training: this is good for a trial, or for choosing a setting, and nothing is written. PATH is a
+need CASCADE_GROUND_TRUTH, and OASIS suite2p. Scores of every neuron go to ``results/discrete_spikes/``. PATH is a
 recording with results of 'cascade run', whose ROIs are repeated; without it the ground truth is taken, which fires and
 bursts more than most.
 """
@@ -149,22 +147,15 @@ def summarize(rows: Sequence[Row]) -> None:
 
 
 def score(arguments: argparse.Namespace) -> None:
-    """Score every dataset, predicted by the model of the fold that leaves it out."""
-    datasets = principal_datasets(arguments.datasets or ENS2_DATASETS)
-    models = [load_model(arguments.model)] if arguments.model else []
-    models += [load_model(path) for path in sorted(arguments.work.glob("universal_fold*"))] if arguments.work else []
-    rows: list[Row] = []
-    for name, path in datasets.items():
-        unseen = [model for model in models if arguments.model or name not in model.config.training_datasets]
-        if not unseen:
-            print(f"{name}: no model has not seen it", flush=True)
-            continue
+    """Score every dataset, predicted by the networks that have not seen it."""
+    model, rows = load_model(), []
+    for name, path in principal_datasets(arguments.datasets or ENS2_DATASETS).items():
         dataset = load_dataset(path)
         dataset.neurons = dataset.neurons[: arguments.neurons]
         for condition in CONDITIONS:
-            rows += score_dataset(dataset, condition, unseen[0], arguments)
+            rows += score_dataset(dataset, condition, model.without([name]), arguments)
         print(f"{name} is done", flush=True)
-        if not arguments.model and arguments.neurons is None and arguments.least_smoothing == LEAST_SMOOTHING_S:
+        if not (arguments.datasets or arguments.neurons) and arguments.least_smoothing == LEAST_SMOOTHING_S:
             for method in {row.method for row in rows}:
                 write(TABLES / f"{method}.csv", [row for row in rows if row.method == method])
     summarize(rows)
@@ -303,9 +294,6 @@ def main() -> None:
     command = commands.add_parser("score")
     command.set_defaults(run=score)
     command.add_argument("datasets", nargs="*", metavar="DS", help="only these, such as DS09")
-    which = command.add_mutually_exclusive_group(required=True)
-    which.add_argument("--work", type=Path, help="folder with the models of the folds")
-    which.add_argument("--model", help="for a trial: a model, whatever it has seen")
     command.add_argument("--neurons", type=int, help="for a trial: so many neurons of each dataset")
     command.add_argument("--without-oasis", action="store_true")
     command.add_argument("--least-smoothing", type=float, default=LEAST_SMOOTHING_S, help="in s [default: %(default)g]")
