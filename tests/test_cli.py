@@ -134,12 +134,23 @@ def test_options_reach_the_record(tmp_path, run):
         "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0},
         "population": None,
+        "indicator": None,
         "noise_level": 2.0,
         "threshold": False,
         "only_cells": True,
     }
     # without a threshold the networks' own negative values stay
     assert np.nanmin(np.load(plane.folder / "cascade_spike_prob.npy")) < 0
+
+
+def test_what_is_known_of_the_neurons_reaches_the_model(tmp_path, cascade):
+    plane = make_plane(tmp_path / "plane0")
+    status, _, err = cascade("run", tmp_path, "--population", "interneurons", "--indicator", "GCaMP6s")
+    assert (status, err) == (0, "")
+    record = json.loads((plane.folder / "cascade.json").read_text())
+    assert record["parameters"]["population"] == "interneurons" and record["parameters"]["indicator"] == "GCaMP6s"
+    status, _, err = cascade("run", tmp_path, "--indicator", "Fluo-4", "--existing", "overwrite")
+    assert status == 1 and "the model does not know the indicator 'Fluo-4'" in err
 
 
 def test_json_reports(tmp_path, run, cascade):

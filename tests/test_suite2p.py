@@ -466,6 +466,7 @@ def test_the_record(plane, run, random_model):
         "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0},
         "population": None,
+        "indicator": None,
         "noise_level": None,
         "threshold": 1,
         "only_cells": False,
