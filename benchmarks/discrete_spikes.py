@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from cascade_engine.discrete import LEAST_SMOOTHING_S  # noqa: E402
 from cascade_engine.discrete.stretches import find_stretches  # noqa: E402
 from cascade_engine.errors import CascadeError  # noqa: E402
 from cascade_engine.evaluation import Condition, TestTrace, bring  # noqa: E402
-from cascade_engine.evaluation.spike_trains import SpikeTrainScore, score_spikes  # noqa: E402
+from cascade_engine.evaluation.spike_trains import ERROR_RATE_TOLERANCE_S, SpikeTrainScore, n_matched, score_spikes  # noqa: E402
 from cascade_engine.files import replacing  # noqa: E402
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset  # noqa: E402
 from cascade_engine.ground_truth.records import Dataset  # noqa: E402
@@ -51,7 +52,7 @@ ENS2 = {"error_rate": (0.459, 0.437), "victor_purpura": (0.70, 0.53)}
 ENS2_DATASETS = [f"DS{number:02d}" for number in range(2, 22)]
 
 #: dF/F (fraction) of one spike that are tried for OASIS.
-THRESHOLDS = np.geomspace(0.01, 3.0, 20)
+THRESHOLDS = np.geomspace(0.01, 3.0, 16)
 
 #: s of silence between recordings of a neuron, so that no spike of one is matched with one of another.
 _BETWEEN_S = 10.0
@@ -69,12 +70,16 @@ class Row:
     score: SpikeTrainScore
 
 
-def score_trace(trace: TestTrace, counts: np.ndarray, label: str, method: str) -> Row | None:
-    """Score spikes per frame over the frames that count; None without a true spike."""
+def spike_times(trace: TestTrace, counts: np.ndarray) -> np.ndarray:
+    """Times (s) of spikes per frame, of the frames that count."""
     session = np.repeat(np.arange(len(trace.segments)), trace.segments)
     time_s = np.arange(len(trace.spikes)) / trace.frame_rate + session * _BETWEEN_S
-    true, found = (np.repeat(time_s, np.where(trace.scored, each, 0).astype(int)) for each in (trace.spikes, counts))
-    score = score_spikes(true, found)
+    return np.repeat(time_s, np.where(trace.scored, counts, 0).astype(int))
+
+
+def score_trace(trace: TestTrace, counts: np.ndarray, label: str, method: str) -> Row | None:
+    """Score spikes per frame over the frames that count; None without a true spike."""
+    score = score_spikes(spike_times(trace, trace.spikes), spike_times(trace, counts))
     return Row(label, method, trace.dataset, trace.cell, trace.noise_level, score) if score.n_true else None
 
 
@@ -90,32 +95,39 @@ def predict(trace: TestTrace, condition: Condition, model: Model) -> Inference:
     return infer(trace.dff, trace.frame_rate, model, segments=trace.segments, check_units=False, **given)
 
 
-def oasis(trace: TestTrace) -> Iterator[tuple[tuple[float, float], np.ndarray]]:
-    """Spikes per frame by OASIS as suite2p runs it, for each decay and each height of a spike."""
+def oasis(trace: TestTrace, settings: Sequence[tuple[float, float]]) -> Iterator[np.ndarray]:
+    """Spikes per frame by OASIS as suite2p runs it, for each decay (s) and height of a spike (dF/F)."""
     dcnv, cpu = suite2p_deconvolution()
     rate = trace.frame_rate
     parts = np.split(trace.dff.astype(np.float32), np.cumsum(trace.segments)[:-1], axis=1)
     parts = [dcnv.preprocess(part, "maximin", 60.0, 10.0, rate, device=cpu) for part in parts]
-    for tau_s in TAUS_S:
+    for tau_s, same in groupby(settings, key=lambda setting: setting[0]):
         spikes = np.concatenate([dcnv.oasis(F=part, batch_size=1, tau=tau_s, fs=rate)[0] for part in parts])
-        for threshold in THRESHOLDS:
-            yield (tau_s, float(threshold)), np.rint(spikes / threshold)
+        for _, threshold in same:
+            yield np.rint(spikes / threshold)
 
 
 def score_dataset(dataset: Dataset, condition: Condition, model: Model, options: argparse.Namespace) -> list[Row]:
     """Scores of all neurons of a dataset; OASIS with the decay and threshold that are best on it (it is favoured)."""
-    rows, tried = [], {}
-    for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
-        rows.append(
-            score_trace(
-                trace, universal(trace, condition, model, options.least_smoothing), condition.label, "universal"
-            )
-        )
-        for setting, counts in () if options.without_oasis else oasis(trace):
-            tried.setdefault(setting, []).append(score_trace(trace, counts, condition.label, "oasis-tuned"))
-    if tried:
-        rows += min(tried.values(), key=lambda found: np.median([row.score.error_rate for row in found if row] or [1]))
+    traces = [trace for trace in (bring(neuron, condition) for neuron in dataset.neurons) if trace is not None]
+    rows = [
+        score_trace(trace, universal(trace, condition, model, options.least_smoothing), condition.label, "universal")
+        for trace in traces
+    ]
+    if not options.without_oasis and traces:
+        settings = list(product(TAUS_S[::2], THRESHOLDS.tolist()))
+        rates = np.array([[error_rate(trace, counts) for counts in oasis(trace, settings)] for trace in traces])
+        best = settings[int(np.argmin(np.nanmedian(rates, axis=0)))]
+        rows += [score_trace(trace, *oasis(trace, [best]), condition.label, "oasis-tuned") for trace in traces]
     return [row for row in rows if row is not None]
+
+
+def error_rate(trace: TestTrace, counts: np.ndarray) -> float:
+    """As in `SpikeTrainScore`; NaN without a true spike."""
+    true, found = spike_times(trace, trace.spikes), spike_times(trace, counts)
+    if not len(true):
+        return np.nan
+    return 1 - 2 * n_matched(true, found, ERROR_RATE_TOLERANCE_S) / (len(true) + len(found))
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -4,9 +4,10 @@
 
 needs CASCADE_GROUND_TRUTH. Every dataset is predicted by networks that have not seen it, at 30 Hz and several noise
 levels; expected and true spikes are counted in bins. The spread that an interval is made of is fitted by maximum
-likelihood on the datasets of the other folds, then it is counted how often the 80 % interval holds the truth. Quiet
-bins, where less than half a spike is expected, are apart: there no interval is smaller than 0 to 0, which holds the
-truth more often than 80 %. With --card the spread that fits all datasets goes into the card of the shipped model.
+likelihood on the datasets of the other folds, for principal cells and interneurons apart, then it is counted how often
+the 80 % interval holds the truth. Quiet bins, where less than half a spike is expected, are apart: there no interval is
+smaller than 0 to 0, which holds the truth more often than 80 %. With --card the spread that fits all datasets goes into
+the card of the shipped model.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_d
 from cascade_engine.ground_truth.folds import deal_out
 from cascade_engine.models.store import CARD_NAME
 from cascade_engine.uncertainty import count_interval
+from cascade_engine.universal.architecture import POPULATIONS
 
 TABLE = Path(__file__).resolve().parent / "results" / "uncertainty.csv"
 FRAME_RATE, NOISE_LEVELS, BINS_S, COVERAGE = 30.0, (2.0, 4.0, 8.0), (0.5, 1.0, 5.0), 0.8
@@ -86,11 +88,14 @@ def main() -> None:
             counts[name] = count(model.without(fold), load_dataset(available[name]))
             print(f"{name} is predicted", flush=True)
 
+    groups = {
+        POPULATIONS[0]: [name for name in counts if name not in config.interneuron_datasets],
+        POPULATIONS[1]: [name for name in counts if name in config.interneuron_datasets],
+    }
     rows = []
-    for fold in folds:
-        others = [found for name, found in counts.items() if name not in fold]
-        spread = [fit(others, level) for level in NOISE_LEVELS]
-        for name in fold:
+    for fold, names in ((fold, names) for fold in folds for names in groups.values()):
+        spread = [fit([counts[name] for name in names if name not in fold], level) for level in NOISE_LEVELS]
+        for name in (name for name in names if name in fold):
             for (level, bin_s), pairs in counts[name].items():
                 for expected, true in pairs:
                     low, high = count_interval(expected, level, spread, COVERAGE)
@@ -102,24 +107,27 @@ def main() -> None:
         lines = [["dataset", "noise_level", "bin_s", "bins", "inside", "active_bins", "active_inside"], *rows]
         text = "\n".join(",".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in line) for line in lines)
         file.write((text + "\n").encode())
-    report(rows, config.interneuron_datasets)
+    report(rows, groups)
 
     if arguments.card:
         path = model.folder / CARD_NAME
         card = yaml.safe_load(path.read_text("utf-8"))
-        card["uncertainty"] = [fit(list(counts.values()), level) for level in NOISE_LEVELS]
+        card["uncertainty"] = {
+            population: [fit([counts[name] for name in names], level) for level in NOISE_LEVELS]
+            for population, names in groups.items()
+        }
         with replacing(path) as file:
             file.write(yaml.safe_dump(card, sort_keys=False, width=120).encode())
         print(f"in the card: {card['uncertainty']}")
 
 
-def report(rows: list[tuple], interneurons: tuple[str, ...]) -> None:
+def report(rows: list[tuple], groups: dict[str, list[str]]) -> None:
     """Print in how many bins the interval holds the truth: means over neurons, then over datasets."""
     print("| neurons | noise level | bin | datasets | all bins | active bins |\n|---|---|---|---|---|---|")
-    for label, wanted in (("principal", False), ("interneurons", True)):
+    for label, members in groups.items():
         for level in NOISE_LEVELS:
             for bin_s in BINS_S:
-                chosen = [row for row in rows if (row[0] in interneurons) == wanted and row[1:3] == (level, bin_s)]
+                chosen = [row for row in rows if row[0] in members and row[1:3] == (level, bin_s)]
                 names = {row[0] for row in chosen}
                 if names:
                     means = [

@@ -43,6 +43,8 @@ class Inference:
         Width (s) of the kernel with which the spikes are smoothed.
     kernel : str
         Its form.
+    population : str or None
+        What the neurons were taken for; None for a model that cannot be told.
     notes : list of str
         Per neuron: why it has no prediction, or an empty string.
     warnings : list of str
@@ -56,6 +58,7 @@ class Inference:
     model: Model
     smoothing: float
     kernel: str
+    population: str | None
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
 
@@ -198,7 +201,16 @@ def infer(
     doubtful += doubts(model.config, frame_rate, levels, usable, model.noise_levels)
     doubtful += losses(dff, parts, predictor.shortest, usable)
     return Inference(
-        spike_prob, frame_rate, levels, network_levels, model, predictor.smoothing, predictor.kernel, notes, doubtful
+        spike_prob=spike_prob,
+        frame_rate=frame_rate,
+        noise_levels=levels,
+        network_noise_levels=network_levels,
+        model=model,
+        smoothing=predictor.smoothing,
+        kernel=predictor.kernel,
+        population=predictor.population,
+        notes=notes,
+        warnings=doubtful,
     )
 
 

@@ -23,7 +23,7 @@ def result():
     dff = np.array([recording.dff for recording in simulate_dataset(2, 61, noise_level=2.0).recordings])
     dff[1, 100:110] = np.nan
     found = infer(dff, 30.0)
-    return replace(found, model=replace(found.model, card={**found.model.card, "uncertainty": SPREAD}))
+    return replace(found, model=replace(found.model, card={**found.model.card, "uncertainty": {"principal": SPREAD}}))
 
 
 @pytest.mark.parametrize("noise_level", [1.0, 2.0, 5.0, 20.0])
@@ -36,7 +36,7 @@ def test_intervals_hold_counts_that_are_drawn_as_they_assume(noise_level):
     true = rng.negative_binomial(expected * part / (1 - part), part)
     low, high = count_interval(expected, noise_level, SPREAD, 0.8)
     inside = np.mean((low <= true) & (true <= high))
-    assert 0.79 < inside < 0.88  # whole numbers: a little more than asked for
+    assert 0.77 < inside < 0.83
     wider = count_interval(expected, noise_level, SPREAD, 0.95)
     assert (wider[0] <= low).all() and (wider[1] >= high).all() and wider[1].mean() > high.mean()
 

@@ -49,6 +49,8 @@ class UniversalPredictor:
         Frames that a session needs.
     smoothing, kernel
         What the output is smoothed with.
+    population : str
+        What the neurons are taken for.
     """
 
     shortest = _SHORTEST
