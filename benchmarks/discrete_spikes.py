@@ -31,7 +31,6 @@ sys.path.insert(0, str(ROOT / "tests"))  # for the Monte-Carlo search that the t
 from monte_carlo import best_distance  # noqa: E402
 
 from cascade_engine import infer, infer_discrete_spikes, load_model, smooth_spikes, smoothing_kernel  # noqa: E402
-from cascade_engine.discrete import LEAST_SMOOTHING_S  # noqa: E402
 from cascade_engine.discrete.stretches import find_stretches  # noqa: E402
 from cascade_engine.errors import CascadeError  # noqa: E402
 from cascade_engine.evaluation import Condition, TestTrace, bring  # noqa: E402
@@ -83,10 +82,10 @@ def score_trace(trace: TestTrace, counts: np.ndarray, label: str, method: str) -
     return Row(label, method, trace.dataset, trace.cell, trace.noise_level, score) if score.n_true else None
 
 
-def universal(trace: TestTrace, condition: Condition, model: Model, least_smoothing: float) -> np.ndarray:
+def universal(trace: TestTrace, condition: Condition, model: Model) -> np.ndarray:
     """Spikes per frame by a universal model."""
     result = predict(trace, condition, model)
-    return infer_discrete_spikes(result, segments=trace.segments, least_smoothing=least_smoothing).counts()[0]
+    return infer_discrete_spikes(result, segments=trace.segments).counts()[0]
 
 
 def predict(trace: TestTrace, condition: Condition, model: Model) -> Inference:
@@ -110,10 +109,7 @@ def oasis(trace: TestTrace, settings: Sequence[tuple[float, float]]) -> Iterator
 def score_dataset(dataset: Dataset, condition: Condition, model: Model, options: argparse.Namespace) -> list[Row]:
     """Scores of all neurons of a dataset; OASIS with the decay and threshold that are best on it (it is favoured)."""
     traces = [trace for trace in (bring(neuron, condition) for neuron in dataset.neurons) if trace is not None]
-    rows = [
-        score_trace(trace, universal(trace, condition, model, options.least_smoothing), condition.label, "universal")
-        for trace in traces
-    ]
+    rows = [score_trace(trace, universal(trace, condition, model), condition.label, "universal") for trace in traces]
     if not options.without_oasis and traces:
         settings = list(product(TAUS_S[::2], THRESHOLDS.tolist()))
         rates = np.array([[error_rate(trace, counts) for counts in oasis(trace, settings)] for trace in traces])
@@ -167,7 +163,7 @@ def score(arguments: argparse.Namespace) -> None:
         for condition in CONDITIONS:
             rows += score_dataset(dataset, condition, model.without([name]), arguments)
         print(f"{name} is done", flush=True)
-        if not (arguments.datasets or arguments.neurons) and arguments.least_smoothing == LEAST_SMOOTHING_S:
+        if not (arguments.datasets or arguments.neurons):
             for method in {row.method for row in rows}:
                 write(TABLES / f"{method}.csv", [row for row in rows if row.method == method])
     summarize(rows)
@@ -198,7 +194,7 @@ def search(arguments: argparse.Namespace) -> None:
         half, excess = len(weights) // 2, []
         for trace, spike_prob in predictions(condition, 3):
             spike_prob, rate = spike_prob[: trace.segments[0]].astype(float), condition.frame_rate
-            spikes = infer_discrete_spikes(spike_prob[np.newaxis], rate, condition.smoothing, least_smoothing=0)
+            spikes = infer_discrete_spikes(spike_prob[np.newaxis], rate, condition.smoothing)
             counts = spikes.counts()[0]
             stretches = find_stretches(spike_prob[np.newaxis], weights, [slice(0, len(spike_prob))])
             for number in rng.permutation(len(stretches.first))[:6]:
@@ -308,7 +304,6 @@ def main() -> None:
     command.add_argument("datasets", nargs="*", metavar="DS", help="only these, such as DS09")
     command.add_argument("--neurons", type=int, help="for a trial: so many neurons of each dataset")
     command.add_argument("--without-oasis", action="store_true")
-    command.add_argument("--least-smoothing", type=float, default=LEAST_SMOOTHING_S, help="in s [default: %(default)g]")
     command = commands.add_parser("search")
     command.set_defaults(run=search)
     command.add_argument("--restarts", type=int, default=500)

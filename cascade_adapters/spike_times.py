@@ -10,7 +10,7 @@ import numpy as np
 
 from cascade_adapters.base import Container, Results, Spikes
 from cascade_engine import __version__
-from cascade_engine.discrete import LEAST_SMOOTHING_S, TRUSTED_NOISE_LEVEL, DiscreteSpikes, infer_discrete_spikes
+from cascade_engine.discrete import TRUSTED_NOISE_LEVEL, DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import InputError
 
 
@@ -51,17 +51,13 @@ class SpikeReport:
     written: list[str] = field(default_factory=list)
 
 
-def add_spikes(
-    container: Container, least_smoothing: float = LEAST_SMOOTHING_S, n_threads: int | None = None
-) -> SpikeReport:
+def add_spikes(container: Container, n_threads: int | None = None) -> SpikeReport:
     """Find the most likely spikes behind the results of 'cascade run', and write them beside these.
 
     Parameters
     ----------
     container : Container
         A recording with results.
-    least_smoothing : float
-        In s, as for `cascade_engine.infer_discrete_spikes`.
     n_threads : int, optional
         Threads.
 
@@ -90,7 +86,6 @@ def add_spikes(
         smoothing,
         kernel,
         segments=segments,
-        least_smoothing=least_smoothing,
         n_threads=n_threads,
     )
     warning = trust_warning(results.noise_levels, results.spike_prob)

@@ -55,7 +55,7 @@ def count_spikes_in_bins(
     result : Inference
         What `infer` has given, with a model whose card says how far its counts are off.
     bin_s : float
-        Length of a bin in s, rounded to whole frames; 0.5 to 10.
+        Length of a bin in s, rounded to whole frames; 0.5 to 2, for which the intervals were measured to hold.
     coverage : float
         Probability that the interval is to hold the true number.
     segments : sequence of int, optional
@@ -83,8 +83,8 @@ def count_spikes_in_bins(
     >>> counts.expected.shape
     (1, 60)
     """
-    if not 0.5 <= bin_s <= 10:
-        raise InputError(f"bin_s must be between 0.5 and 10 s, but it is {bin_s}")
+    if not 0.5 <= bin_s <= 2:
+        raise InputError(f"bin_s must be between 0.5 and 2 s, but it is {bin_s}")
     if not 0 < coverage < 1:
         raise InputError(f"coverage must be a probability between 0 and 1, but it is {coverage}")
     spread = result.model.card.get("uncertainty", {}).get(result.population)

@@ -114,19 +114,8 @@ def test_a_burst_of_50_spikes_in_a_second():
 def test_smoothing_below_a_frame_rounds():
     trace = np.array([0.0, 0.4, 0.5, 0.6, 1.4, 1.6, 7.2, np.nan, 0.9])
     for smoothing in (0.0, 0.001):
-        found = counts_of(trace, RATE, smoothing, least_smoothing=0)
+        found = counts_of(trace, RATE, smoothing)
         np.testing.assert_array_equal(found, [0, 0, 0, 1, 1, 2, 7, 0, 1])
-
-
-def test_what_is_smoothed_too_little_is_smoothed_on():
-    true = np.zeros(200, dtype=int)
-    true[[50, 120]] = 1
-    spread = smooth_spikes(true, 60.0, 0.025)
-    found = discretised(spread, 60.0, 0.025)
-    assert found.smoothing == 0.05
-    np.testing.assert_array_equal(found.counts()[0], true)
-    assert discretised(spread, 60.0, 0.025, "causal").smoothing == 0.025
-    assert discretised(spread, 60.0, 0.025, least_smoothing=0).smoothing == 0.025
 
 
 @pytest.mark.parametrize("value, expected", [(0.2, 0), (1.0, 1), (2.2, 2)])

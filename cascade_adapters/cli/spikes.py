@@ -14,17 +14,9 @@ from cascade_adapters.cli.selecting import PathOrAddress, selection_options
 @click.command("spikes")
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @selection_options
-@click.option(
-    "--least-smoothing",
-    type=click.FloatRange(0),
-    default=0.05,
-    show_default=True,
-    metavar="S",
-    help="Smooth Gaussian traces on to this width first, so that fewer spikes are missed; 0: leave them.",
-)
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads [default: all processors].")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(paths, channel, series, key, orientation, raw, least_smoothing, threads, as_json) -> None:
+def command(paths, channel, series, key, orientation, raw, threads, as_json) -> None:
     """Turn the results of 'cascade run' at or below PATHS into discrete spikes, and write these beside them.
 
     Single spikes can be trusted at low noise only; where the noise is too high this says so. 'cascade restore' removes
@@ -40,7 +32,7 @@ def command(paths, channel, series, key, orientation, raw, least_smoothing, thre
     reports = [SpikeReport(failure.path, failure.kind, "failed", failure.message) for failure in failures]
     for container in containers:
         try:
-            report = add_spikes(container, least_smoothing, threads)
+            report = add_spikes(container, threads)
         except CascadeError as error:
             report = SpikeReport(str(container.path), container.kind, "failed", str(error))
         reports.append(report)

@@ -12,13 +12,10 @@ from cascade_engine.discrete.solving import solve
 from cascade_engine.discrete.stretches import find_stretches
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference
-from cascade_engine.kernels import smooth_spikes, smoothing_kernel
+from cascade_engine.kernels import smoothing_kernel
 from cascade_engine.noise import as_frame_rate
 from cascade_engine.segments import segment_slices
 from cascade_engine.sessions import available_processors
-
-#: Width (s) that Gaussian traces are smoothed to at least: at 60 Hz this finds more spikes than the default 25 ms.
-LEAST_SMOOTHING_S = 0.05
 
 #: Noise level (percent per sqrt(Hz)) above which single spikes are not to be trusted, by the method's authors.
 TRUSTED_NOISE_LEVEL = 2.0
@@ -81,7 +78,6 @@ def infer_discrete_spikes(
     kernel: str = "gaussian",
     *,
     segments: Sequence[int] | None = None,
-    least_smoothing: float = LEAST_SMOOTHING_S,
     n_threads: int | None = None,
 ) -> DiscreteSpikes:
     """Find the spike counts per frame whose sum of kernels is nearest to a trace of expected spikes.
@@ -105,9 +101,6 @@ def infer_discrete_spikes(
         Its form.
     segments : sequence of int, optional
         Frames of each concatenated session; no kernel reaches across a seam.
-    least_smoothing : float
-        Traces smoothed by a Gaussian less wide than this (s) are smoothed on to this width first: where a spike's time
-        is uncertain, its expectation is spread over frames that are each far from one spike. 0: leave them.
     n_threads : int, optional
         Threads to use. Default: all processors that this process may use.
 
@@ -146,18 +139,12 @@ def infer_discrete_spikes(
     if frame_rate is None or smoothing is None:
         raise InputError("frame_rate (Hz) and smoothing (s) are needed with an array: those it was inferred with")
     spike_prob, frame_rate, smoothing = _as_spike_prob(spike_prob), as_frame_rate(frame_rate), float(smoothing)
-    smoothing_kernel(frame_rate, smoothing, kernel)  # refuses what is impossible
-    if not (np.isfinite(least_smoothing) and least_smoothing >= 0):
-        raise InputError(f"least_smoothing must be a width in s, zero or more, but it is {least_smoothing!r}")
+    weights = smoothing_kernel(frame_rate, smoothing, kernel)
     n_neurons, n_frames = spike_prob.shape
     parts = segment_slices(n_frames, segments)
-    more = np.sqrt(max(least_smoothing**2 - smoothing**2, 0.0)) if kernel == "gaussian" else 0.0
-    smoothing = max(smoothing, least_smoothing) if more else smoothing
-    weights = smoothing_kernel(frame_rate, smoothing, kernel)
 
     def work(block: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        traces = block if not more else _smoothed_on(block, frame_rate, more, parts)
-        return _spikes_of(traces, weights, parts)
+        return _spikes_of(block, weights, parts)
 
     rows = max(1, _BLOCK_FRAMES // max(n_frames, 1))
     blocks = [spike_prob[first : first + rows] for first in range(0, n_neurons, rows)]
@@ -190,16 +177,6 @@ def _as_spike_prob(spike_prob: np.ndarray) -> np.ndarray:
     if np.isinf(spike_prob).any():
         raise InputError("spike_prob holds infinite values: missing ones must be NaN")
     return spike_prob
-
-
-def _smoothed_on(traces: np.ndarray, frame_rate: float, smoothing: float, parts: Sequence[slice]) -> np.ndarray:
-    """Traces smoothed further; missing frames count as zero and stay missing."""
-    missing = np.isnan(traces)
-    values, smoothed = np.where(missing, 0.0, traces), np.empty(traces.shape)
-    for part in parts:
-        smoothed[:, part] = smooth_spikes(values[:, part], frame_rate, smoothing)
-    smoothed[missing] = np.nan
-    return smoothed
 
 
 def _spikes_of(traces: np.ndarray, weights: np.ndarray, parts: Sequence[slice]) -> list[tuple[np.ndarray, np.ndarray]]:
