@@ -151,7 +151,7 @@ def plot(scores: Scores, path: Path) -> None:
         )
         axis.grid(alpha=0.3)
     axes[0].set_yticks(range(len(names)), ["-".join(name.split("-")[:4]) for name in names], fontsize=8)
-    axes[0].legend(loc="lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods))
     figure.suptitle("Each dataset predicted by networks that have not seen it (30 Hz, 50 ms; medians over neurons)")
     figure.savefig(path, dpi=120)
     print(f"picture: {path}")
