@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade_engine.errors import InputError
+from cascade_engine.errors import InputError, ModelError
 from cascade_engine.kernels import smooth_spikes, smoothing_kernel
 from cascade_engine.models.store import Model
 from cascade_engine.noise import noise_level_to_sd
 from cascade_engine.sessions import open_session, work_through
-from cascade_engine.universal.architecture import INDICATOR_FAMILIES, POPULATIONS, UNKNOWN, conditions, indicator_family
+from cascade_engine.universal.architecture import (
+    INDICATOR_FAMILIES,
+    N_CONDITIONS,
+    POPULATIONS,
+    UNKNOWN,
+    conditions,
+    indicator_family,
+)
 
 #: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
 #: network can see, so that blocks join without a seam. Both are multiples of every stride.
@@ -91,6 +98,10 @@ class UniversalPredictor:
         levels = np.maximum(levels, self.model.config.least_noise_level)
         context = open_session(self.model.read_part("context"))
         spikes = open_session(self.model.read_part("spikes"))
+        if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in spikes.get_inputs()):
+            raise ModelError(
+                f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
+            )
         stride = self.model.config.stride
         spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
         long_enough = [part for part in parts if part.stop - part.start >= _SHORTEST]
