@@ -117,7 +117,7 @@ def test_the_margin_exceeds_what_the_default_network_sees(tmp_path):
 
 def test_a_model_of_another_version_is_refused_in_one_line(model, monkeypatch):
     monkeypatch.setattr(cascade_engine.universal.prediction, "N_CONDITIONS", 3)
-    with pytest.raises(ModelError, match="small was trained by another version of this package: train it again"):
+    with pytest.raises(ModelError, match="small was trained by another version of cascade-spikes: train it again"):
         infer(noise(1, 300), 30.0, model)
 
 
