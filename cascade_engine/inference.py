@@ -45,6 +45,8 @@ class Inference:
         Its form.
     population : str or None
         What the neurons were taken for; None for a model that cannot be told.
+    indicator : str or None
+        Calcium indicator that the model was told.
     notes : list of str
         Per neuron: why it has no prediction, or an empty string.
     warnings : list of str
@@ -59,6 +61,7 @@ class Inference:
     smoothing: float
     kernel: str
     population: str | None
+    indicator: str | None
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
 
@@ -128,7 +131,8 @@ def infer(
     population : {"principal", "interneurons"}, optional
         What the neurons are, for the universal model. Default: principal cells.
     indicator : str, optional
-        Calcium indicator (``"GCaMP6s"``, ``"OGB-1"``, ...), for the universal model. Default: it sees for itself.
+        Calcium indicator (``"GCaMP6s"``, ``"OGB-1"``, ...), for the universal model: it knows better then what spikes
+        look like; how many there are it judges without. Default, and ``"unknown"``: it is not told.
     noise_level : float or array of shape (n_neurons,), optional
         Noise level in percent per sqrt(Hz) that the networks are to assume. Default: measured.
     segments : sequence of int, optional
@@ -209,6 +213,7 @@ def infer(
         smoothing=predictor.smoothing,
         kernel=predictor.kernel,
         population=predictor.population,
+        indicator=predictor.indicator,
         notes=notes,
         warnings=doubtful,
     )

@@ -40,7 +40,7 @@ class WindowedPredictor:
         Frames that one output needs.
     smoothing, kernel
         What the output is smoothed with.
-    population : None
+    population, indicator : None
         They cannot be told.
     """
 
@@ -62,7 +62,7 @@ class WindowedPredictor:
         for name, told in (("a population", population), ("an indicator", indicator)):
             if told is not None:
                 raise InputError(f"model {model.name} cannot be told {name}: leave it out, or choose another model")
-        self.model, self.population = model, None
+        self.model, self.population, self.indicator = model, None, None
         self.smoothing, self.kernel = config.smoothing, config.kernel
         self.shortest = config.windowsize
 

@@ -21,6 +21,7 @@ from cascade_engine.universal.architecture import LOG_NOISE_CENTRE, LOG_RATE_CEN
 from cascade_engine.universal.batches import UniversalBatches
 from cascade_engine.universal.config import UniversalConfig
 from cascade_engine.universal.names import published_settings
+from cascade_engine.universal.simulated import simulated_datasets
 from cascade_engine.universal.trainer import train_universal
 
 CONFIG = UniversalConfig(
@@ -59,13 +60,18 @@ def networks():
 
 @pytest.fixture(scope="module")
 def model(networks, tmp_path_factory):
+    return made_of(networks, CONFIG, tmp_path_factory.mktemp("universal") / "small")
+
+
+def made_of(networks, config, folder):
+    """A model of Keras networks."""
     from cascade_engine.universal.graph import build_context_graph, build_spikes_graph
     from cascade_engine.universal.network import read_weights
 
     weights = [read_weights(network) for network in networks]
-    parts = {"context": build_context_graph(CONFIG, weights), "spikes": build_spikes_graph(CONFIG, weights)}
+    parts = {"context": build_context_graph(config, weights), "spikes": build_spikes_graph(config, weights)}
     entries = [({"part": part}, f"{part}.onnx", content) for part, content in parts.items()]
-    return write_model(tmp_path_factory.mktemp("universal") / "small", CONFIG, entries, {"kind": "universal"})
+    return write_model(folder, config, entries, {"kind": "universal"})
 
 
 def noise(n_neurons: int, n_frames: int, sd: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -173,6 +179,20 @@ def test_the_indicator_may_be_told(model):
         np.testing.assert_array_equal(infer(dff, 30.0, model, indicator=alias).spike_prob, fast)
     with pytest.raises(InputError, match="does not know the indicator 'Fluo-4': leave it out, or name one of OGB-1"):
         infer(dff, 30.0, model, indicator="Fluo-4")
+    untold_by_name = infer(dff, 30.0, model, indicator="unknown")
+    np.testing.assert_array_equal(untold_by_name.spike_prob, untold)
+    assert untold_by_name.indicator is None
+
+
+def test_the_indicator_changes_the_shape_and_not_the_number_of_spikes(model):
+    dff = noise(3, 600)
+    dff[0, 100:110] = np.nan
+    untold, told = (infer(dff, 30.0, model, indicator=name, segments=[400, 200]) for name in (None, "GCaMP6s"))
+    assert told.indicator == "GCaMP6s"
+    difference = np.nanmax(np.abs(told.spike_prob - untold.spike_prob), axis=1)
+    assert (difference > 1e-4).all()
+    # smoothing moves a little over the ends of a session
+    np.testing.assert_allclose(np.nansum(told.spike_prob, 1), np.nansum(untold.spike_prob, 1), rtol=0.01)
 
 
 def test_the_network_is_told_the_indicator_of_half_the_crops():
@@ -210,6 +230,20 @@ def test_the_published_architecture_has_one_smoothing(random_model):
         infer(dff, 30.0, random_model, indicator="GCaMP6f")
 
 
+def test_networks_trained_on_simulations_have_half_a_say_in_the_number_of_spikes(networks, tmp_path):
+    alone = replace(CONFIG, ensemble_size=1)
+    recorded, simulated = (made_of([network], alone, tmp_path / str(i)) for i, network in enumerate(networks))
+    both = made_of(networks, replace(alone, simulated_networks=1), tmp_path / "both")
+    dff = noise(3, 600)
+    shape, other, found = (infer(dff, 30.0, model).spike_prob for model in (recorded, simulated, both))
+    gain = found / shape
+    np.testing.assert_allclose(gain, gain[:, :1] * np.ones(600), rtol=1e-4)
+    counts = [spike_prob.sum(axis=1) for spike_prob in (shape, other)]
+    assert np.abs(np.log(counts[0] / counts[1])).min() > 0.1
+    # smoothing moves a little over the ends
+    np.testing.assert_allclose(found.sum(axis=1), np.sqrt(counts[0] * counts[1]), rtol=0.02)
+
+
 @pytest.mark.parametrize(
     ("name", "smoothing", "kernel", "population"),
     [
@@ -240,6 +274,8 @@ def test_a_published_name_is_answered_with_its_settings(model, monkeypatch):
     found = infer(dff, 30.0, stand_in)
     expected = infer(dff, 30.0, model, smoothing=0.1, kernel="causal").spike_prob
     np.testing.assert_array_equal(found.spike_prob, expected)
+    assert infer(dff, 30.0, load_model("GC8m_EXC_30Hz_smoothing50ms")).indicator == "GCaMP8m"
+    assert infer(dff, 30.0, load_model("GC8m_EXC_30Hz_smoothing50ms"), indicator="GCaMP6f").indicator == "GCaMP6f"
     assert "Global_EXC_30Hz_smoothing100ms_causalkernel is not installed" in found.warnings[0]
     assert load_model("auto").folder == model.folder
 
@@ -315,6 +351,24 @@ def test_quiet_neurons_count_as_much_as_busy_ones(datasets):
         assert source.weight == pytest.approx(30.0 / (rate + 0.2), rel=0.05)
 
 
+def test_simulated_neurons_span_wide_ranges():
+    datasets, interneurons = simulated_datasets(12, 2, seed=1)
+    again, _ = simulated_datasets(12, 2, seed=1)
+    np.testing.assert_array_equal(datasets[5].recordings[1].dff, again[5].recordings[1].dff)
+    assert interneurons == ["simulated-3", "simulated-7", "simulated-11"]
+    neurons = [neuron for dataset in datasets for neuron in dataset.neurons]
+    assert {neuron.dataset for neuron in neurons} == {dataset.name for dataset in datasets}
+    brightness = [np.percentile(recording.dff, 99.9) for dataset in datasets for recording in dataset.recordings]
+    assert max(brightness) > 10 * min(brightness)
+    rates = {
+        fast: np.mean(
+            [neuron.n_spikes / neuron.duration_s for neuron in neurons if (neuron.dataset in interneurons) == fast]
+        )
+        for fast in (False, True)
+    }
+    assert rates[True] > 1.5 * rates[False] > 0.2
+
+
 def test_the_loss_is_smallest_for_the_expected_spikes():
     keras = pytest.importorskip("keras")
     from cascade_engine.universal.trainer import spike_loss
@@ -332,13 +386,15 @@ def test_the_loss_is_smallest_for_the_expected_spikes():
 
 SCRIPT = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from test_universal import CONFIG
 import cascade_engine.universal.trainer as trainer
 from cascade_engine.ground_truth import simulate_dataset
 trainer._CHECKPOINT_SECONDS = 0.0
 data = [simulate_dataset(n_neurons=4, duration_s=60, noise_level=0.5, seed=1)]
-trainer.train_universal(CONFIG, data, Path(sys.argv[1]), progress=False)
+config = replace(CONFIG, simulated_networks=1, simulated_datasets=2)
+trainer.train_universal(config, data, Path(sys.argv[1]), progress=False)
 """
 
 
@@ -365,7 +421,8 @@ def test_training_killed_and_resumed_ends_as_if_it_had_not_been(tmp_path):
         infer(dff, 30.0, resumed).spike_prob, infer(dff, 30.0, whole).spike_prob, rtol=1e-4, atol=1e-6
     )
     log = (whole.folder / "training_log.csv").read_text().splitlines()
-    assert log[0] == "network,epoch,windows,loss,seconds" and len(log) == 3
+    assert log[0] == "network,epoch,windows,loss,seconds" and len(log) == 4
+    assert whole.card["training"]["left_out"] == [[], []]
 
 
 def test_each_network_is_trained_without_its_fold(tmp_path):
@@ -402,6 +459,7 @@ def test_settings_are_checked():
     for key, value in (
         ("steps", 0),
         ("folds", 1),
+        ("simulated_networks", -1),
         ("folds", 4),
         ("native_share", 2),
         ("rate_weights", [1]),

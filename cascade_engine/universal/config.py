@@ -60,12 +60,16 @@ class UniversalConfig(Configuration):
     averaging : float
         Momentum of the moving average over weights that is kept at the end.
     ensemble_size : int
-        Networks.
+        Networks that are trained on ground truth.
     folds : int
         Parts into which the datasets are dealt. Network k is trained without part ``k % folds``, so that every dataset
         has networks that have not seen it, by which the model can be judged. 0: every network sees everything.
+    simulated_networks : int
+        Further networks, trained on simulated neurons alone. They have a say in how many spikes a neuron fired.
+    simulated_datasets : int
+        Simulated datasets, of a dozen neurons each, for these.
     seed : int
-        Seed of weights, batches and noise.
+        Seed of weights, batches, simulation and noise.
     """
 
     model_name: str
@@ -91,6 +95,8 @@ class UniversalConfig(Configuration):
     averaging: float = 0.999
     ensemble_size: int = 3
     folds: int = 0
+    simulated_networks: int = 0
+    simulated_datasets: int = 40
     seed: int = 0
 
     @property
@@ -134,6 +140,8 @@ class UniversalConfig(Configuration):
             )
         if self.rate_weights and (len(self.rate_weights) != len(self.frame_rates) or min(self.rate_weights) <= 0):
             raise InputError(f"{source}: rate_weights must be one positive number for each of frame_rates")
+        if self.simulated_networks < 0 or self.simulated_datasets < 1:
+            raise InputError(f"{source}: simulated_networks must be at least 0, and simulated_datasets at least 1")
         if self.correlation_weight < 0:
             raise InputError(f"{source}: correlation_weight must not be negative, but it is {self.correlation_weight}")
         if not 0 <= self.native_share <= 1:

@@ -93,7 +93,7 @@ def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, n
     bytes
         ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, N_CONDITIONS), ``mask`` (batch, frames) and
         ``context`` (batch, members, context_size); outputs ``members`` (batch, members, frames) and ``spike_prob``
-        (batch, frames), their mean.
+        (batch, frames), the mean of those that were trained on ground truth.
     """
     outputs = []
     graph = _Graph()
@@ -118,7 +118,10 @@ def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, n
         x = graph.add("Softplus", [part.convolution(x, "spikes", 1)])
         outputs.append(graph.add("Mul", [x, seen]))
     graph.add("Concat", outputs, "members", axis=1)
-    graph.add("ReduceMean", ["members"], "spike_prob", axes=[1], keepdims=0)
+    recorded = graph.add(
+        "Slice", ["members", graph.integers(0), graph.integers(config.ensemble_size), graph.integers(1)]
+    )
+    graph.add("ReduceMean", [recorded], "spike_prob", axes=[1], keepdims=0)
     return graph.write(
         {
             "dff": ["batch", "frames"],

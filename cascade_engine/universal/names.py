@@ -7,18 +7,18 @@ from typing import Any
 
 from cascade_engine.errors import ModelError
 
-#: Names of the published families, and the population that they were trained on.
+#: Names of the published families, the population that they were trained on, and its indicator where there is one.
 _FAMILIES = {
-    r"Global_EXC": "principal",
-    r"Global_INH": "interneurons",
-    r"GC8[smf]?_EXC": "principal",
-    r"Interneurons_GC8\+?": "interneurons",
-    r"Spinal_cord_excitatory": "principal",
-    r"Spinal_cord_inhibitory": "interneurons",
-    r"OGB_zf_pDp": "principal",
-    r"Zebrafish": "principal",
-    r"GCaMP6f_mouse": "principal",
-    r"Cascade_Universal": "principal",
+    r"Global_EXC": ("principal", None),
+    r"Global_INH": ("interneurons", None),
+    r"GC8[smf]?_EXC": ("principal", "GCaMP8m"),
+    r"Interneurons_GC8\+?": ("interneurons", None),
+    r"Spinal_cord_excitatory": ("principal", "GCaMP6s"),
+    r"Spinal_cord_inhibitory": ("interneurons", "GCaMP6s"),
+    r"OGB_zf_pDp": ("principal", "OGB-1"),
+    r"Zebrafish": ("principal", None),
+    r"GCaMP6f_mouse": ("principal", "GCaMP6f"),
+    r"Cascade_Universal": ("principal", None),
 }
 
 _SETTINGS = re.compile(
@@ -40,8 +40,8 @@ def published_settings(name: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``asked_for`` (the name), ``population``, ``kernel`` and, if the name has it, ``smoothing`` (s); None if it is
-        not the name of a published model.
+        ``asked_for`` (the name), ``population``, ``kernel`` and, if the name has them, ``indicator`` and ``smoothing``
+        (s); None if it is not the name of a published model.
 
     Raises
     ------
@@ -58,11 +58,13 @@ def published_settings(name: str) -> dict[str, Any] | None:
             f"{name} needs few frames after the one that it predicts; the universal model looks at seconds on either "
             "side and cannot stand for it: import the published model with 'cascade models import'"
         )
-    for family, population in _FAMILIES.items():
+    for family, (population, indicator) in _FAMILIES.items():
         match = re.fullmatch(f"{family}{_SETTINGS.pattern}", name)
         if match:
             settings = {"asked_for": name, "population": population}
             settings["kernel"] = "causal" if match["causal"] else "gaussian"
+            if indicator:
+                settings["indicator"] = indicator
             if match["smoothing"]:
                 settings["smoothing"] = int(match["smoothing"]) / 1000
             return settings

@@ -28,6 +28,12 @@ _BLOCK_FRAMES, _MARGIN = 4096, 256
 #: Frames that a session needs to be worth predicting.
 _SHORTEST = 16
 
+#: Expected spikes in a trace below which their number is taken for this.
+_FEWEST = 1e-6
+
+#: Name of an indicator that the networks are not told.
+_NOT_TOLD = "unknown"
+
 #: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
 _DEFAULT_SMOOTHING_FRAMES = 1.5
 
@@ -48,7 +54,8 @@ class UniversalPredictor:
     population : {"principal", "interneurons"} or None
         What the neurons are. Default: principal.
     indicator : str or None
-        Name of the calcium indicator, one of `INDICATOR_FAMILIES`. Default: not known.
+        Name of the calcium indicator, one of `INDICATOR_FAMILIES`, or "unknown". Default: what the name of the model
+        says, else unknown.
 
     Attributes
     ----------
@@ -58,6 +65,8 @@ class UniversalPredictor:
         What the output is smoothed with.
     population : str
         What the neurons are taken for.
+    indicator : str or None
+        What the networks are told; None if unknown.
     """
 
     shortest = _SHORTEST
@@ -76,7 +85,9 @@ class UniversalPredictor:
         self.population = population or preset.get("population", POPULATIONS[0])
         if self.population not in POPULATIONS:
             raise InputError(f"population must be one of {', '.join(POPULATIONS)}, but it is {self.population!r}")
-        self._family = UNKNOWN if indicator is None else _known_family(indicator)
+        indicator = indicator or preset.get("indicator", _NOT_TOLD)
+        self.indicator = None if indicator == _NOT_TOLD else indicator
+        self._family = UNKNOWN if self.indicator is None else _known_family(self.indicator)
         if smoothing is None:
             smoothing = preset.get("smoothing", _DEFAULT_SMOOTHING_FRAMES / frame_rate)
         self.smoothing, self.kernel = float(smoothing), kernel or preset.get("kernel", "gaussian")
@@ -108,24 +119,44 @@ class UniversalPredictor:
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
         total = sum(part.stop - part.start for part in long_enough) * len(jobs)
 
-        def run(job: _Job) -> int:
-            trace = dff[job.row].astype(np.float32)
-            noise_sd = noise_level_to_sd(levels[job.row : job.row + 1], frame_rate)
-            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0], self._family)
-            pieces = [_padded(trace[part], stride) for part in job.parts]
+        def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
+            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0], family)
+            pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.parts]
             whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
             inputs = {"conditions": told, "dff": whole, "mask": mask}
             described = {"conditions": told, "context": context.run(["context"], inputs)[0]}
-            for part, (values, present) in zip(job.parts, pieces, strict=True):
-                expected = _expected_spikes(spikes, values, present, described, self.model.members)
-                expected = expected[: part.stop - part.start]
-                smoothed = smooth_spikes(expected, frame_rate, self.smoothing, self.kernel)
-                smoothed[np.isnan(trace[part])] = np.nan
+            return [_expected_spikes(spikes, *piece, described) for piece in pieces]
+
+        def run(job: _Job) -> int:
+            noise_sd = noise_level_to_sd(levels[job.row : job.row + 1], frame_rate)
+            untold = expected(job, noise_sd, UNKNOWN)
+            told = untold if self._family == UNKNOWN else expected(job, noise_sd, self._family)
+            sessions = self._combine(told, untold)
+            for part, session in zip(job.parts, sessions, strict=True):
+                smoothed = smooth_spikes(session[: part.stop - part.start], frame_rate, self.smoothing, self.kernel)
+                smoothed[np.isnan(dff[job.row, part])] = np.nan
                 spike_prob[job.row, part] = smoothed
             return sum(part.stop - part.start for part in job.parts)
 
         work_through(jobs, run, total, n_threads, progress)
         return spike_prob, levels
+
+    def _combine(self, told: list[np.ndarray], untold: list[np.ndarray]) -> list[np.ndarray]:
+        """One trace per session from those of all networks, each (networks, frames).
+
+        The shape is that of the networks that were trained on ground truth and told all that is known. How many spikes
+        there are these judge better without the indicator; networks that were trained on simulated neurons have an
+        equal say.
+        """
+        config = self.model.config
+        recorded = list(range(config.ensemble_size) if self.model.members is None else self.model.members)
+        sessions = [session[recorded].mean(axis=0) for session in told]
+        n_spikes = sum(session.sum(axis=1, dtype=np.float64) for session in untold)
+        counts = [n_spikes[recorded].mean()]
+        if config.simulated_networks:
+            counts.append(n_spikes[config.ensemble_size :].mean())
+        gain = np.exp(np.mean(np.log(np.maximum(counts, _FEWEST)))) / max(sum(map(np.sum, sessions)), _FEWEST)
+        return [np.float32(gain) * session for session in sessions]
 
     def edge_frames(self, parts: Sequence[slice]) -> np.ndarray:
         """Frames of sessions that are too short."""
@@ -159,19 +190,14 @@ def _padded(trace: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
     return values, mask
 
 
-def _expected_spikes(
-    spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray], members: tuple[int, ...] | None
-) -> np.ndarray:
-    """Expected spikes per frame of one session, not smoothed: the mean of all networks, or of some."""
+def _expected_spikes(spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray]) -> np.ndarray:
+    """Expected spikes per frame of one session by each network, shape (networks, frames), not smoothed."""
     n_frames = values.shape[1]
-    output = np.empty(n_frames, dtype=np.float32)
+    blocks = []
     for start in range(0, n_frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, n_frames)
         seen = slice(max(start - _MARGIN, 0), min(stop + _MARGIN, n_frames))
         inputs = {"dff": values[:, seen], "mask": mask[:, seen], **described}
-        if members is None:
-            block = spikes.run(["spike_prob"], inputs)[0][0]
-        else:
-            block = spikes.run(["members"], inputs)[0][0, list(members)].mean(axis=0)
-        output[start:stop] = block[start - seen.start : stop - seen.start]
-    return output
+        block = spikes.run(["members"], inputs)[0][0]
+        blocks.append(block[:, start - seen.start : stop - seen.start])
+    return np.concatenate(blocks, axis=1)

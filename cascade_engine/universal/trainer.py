@@ -7,6 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -24,10 +25,14 @@ from cascade_engine.universal.batches import UniversalBatches
 from cascade_engine.universal.config import UniversalConfig
 from cascade_engine.universal.graph import build_context_graph, build_spikes_graph
 from cascade_engine.universal.network import build_network, read_weights
+from cascade_engine.universal.simulated import simulated_datasets
 
 _CHECKPOINT_SECONDS = 60.0
 _LOG_STEPS = 100
 _CLIP_NORM = 1.0
+
+#: Neurons of each simulated dataset.
+_SIMULATED_NEURONS = 12
 
 #: Keeps the logarithm of the loss finite, in expected spikes per frame.
 _FLOOR = 1e-4
@@ -71,17 +76,25 @@ def train_universal(
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another place")
     workplace = Workplace.open(folder.with_name(f"{folder.name}.training"), config, datasets)
-    tasks = [Task(f"member_{member}", (config.seed, member), config.steps) for member in range(config.ensemble_size)]
-    unseen = _left_out(config)
+    n_networks = config.ensemble_size + config.simulated_networks
+    keys = ["member" if number < config.ensemble_size else "simulated" for number in range(n_networks)]
+    tasks = [Task(f"{key}_{number}", (config.seed, number), config.steps) for number, key in enumerate(keys)]
     members = {task.key: workplace.finished(task) for task in tasks}
-    batches = UniversalBatches(datasets, config) if None in members.values() else None
+    unseen, recorded, simulated = _left_out(config), None, None
     with tqdm(total=config.steps * len(tasks), disable=not progress, unit="step", smoothing=0.02) as bar:
         for number, task in enumerate(tasks):
             bar.set_description(f"network {number + 1} of {len(tasks)}")
             bar.n = number * config.steps
-            if members[task.key] is None:
-                members[task.key] = _train_network(keras, config, task, batches.without(unseen[number]), workplace, bar)
-                workplace.finish(task, members[task.key])
+            if members[task.key] is not None:
+                continue
+            if number < config.ensemble_size:
+                recorded = recorded or UniversalBatches(datasets, config)
+                batches = recorded.without(unseen[number])
+            else:
+                recorded = None  # the memory is needed
+                batches = simulated = simulated or _simulated_batches(config)
+            members[task.key] = _train_network(keras, config, task, batches, workplace, bar)
+            workplace.finish(task, members[task.key])
 
     weights = list(members.values())
     details = {
@@ -123,6 +136,11 @@ def _left_out(config: UniversalConfig) -> list[list[str]]:
         return [[] for _ in range(config.ensemble_size)]
     folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
     return [folds[member % config.folds] for member in range(config.ensemble_size)]
+
+
+def _simulated_batches(config: UniversalConfig) -> UniversalBatches:
+    datasets, interneurons = simulated_datasets(config.simulated_datasets, _SIMULATED_NEURONS, config.seed)
+    return UniversalBatches(datasets, replace(config, interneuron_datasets=tuple(interneurons)))
 
 
 def _train_network(keras, config: UniversalConfig, task: Task, batches: UniversalBatches, workplace: Workplace, bar):
