@@ -88,6 +88,8 @@ class Traces:
         ROIs that the pipeline or the user takes for cells.
     cell_probability : array of float, shape (n_rois,), or None
         How likely the pipeline takes each to be one, from 0 to 1.
+    indicator : str or None
+        Calcium indicator, as the container names it.
     remarks : list of str
         What was found to be doubtful.
     """
@@ -103,6 +105,7 @@ class Traces:
     segments: list[int] | None = None
     is_cell: np.ndarray | None = None
     cell_probability: np.ndarray | None = None
+    indicator: str | None = None
     remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self):

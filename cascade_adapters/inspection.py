@@ -33,9 +33,9 @@ def inspect_container(
     Returns
     -------
     dict
-        Path, kind, size, frame rate and its source, neuropil coefficient, sessions, noise levels (percent per sqrt(Hz):
-        10th, 50th and 90th percentile over ROIs), model, what to expect of it at this noise level, state of earlier
-        results, warnings.
+        Path, kind, size, frame rate and its source, indicator, neuropil coefficient, sessions, noise levels (percent
+        per sqrt(Hz): 10th, 50th and 90th percentile over ROIs), model, what to expect of it at this noise level, state
+        of earlier results, warnings.
 
     Raises
     ------
@@ -64,6 +64,7 @@ def inspect_container(
         "minutes": n_frames / traces.frame_rate / 60.0,
         "frame_rate_hz": traces.frame_rate,
         "frame_rate_source": traces.frame_rate_source,
+        "indicator": traces.indicator,
         "traces": traces.source,
         "has_dff": traces.dff is not None,
         "has_neuropil": traces.neuropil is not None,

@@ -46,7 +46,8 @@ class Options:
     population : {"principal", "interneurons"} or None
         What the neurons are, for the universal model.
     indicator : str or None
-        The calcium indicator, for the universal model.
+        The calcium indicator, for the universal model; default: what the container says, if the model knows it;
+        "unknown": it is not told.
     noise_level : float or None
         Noise level (percent per sqrt(Hz)) by which to choose networks, instead of each ROI's own.
     threshold : {0, 1, False}

@@ -18,6 +18,7 @@ from cascade_engine.evaluation.expectation import expected_figures
 from cascade_engine.inference import Inference, infer
 from cascade_engine.models.store import Model, load_model
 from cascade_engine.noise import noise_levels
+from cascade_engine.universal.architecture import UNKNOWN, indicator_family
 
 #: Values of raw fluorescence that are turned into dF/F at a time.
 _BLOCK_VALUES = 16_000_000
@@ -81,7 +82,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         smoothing=options.smoothing,
         kernel=options.kernel,
         population=options.population,
-        indicator=options.indicator,
+        indicator=_indicator(options, traces, model),
         noise_level=options.noise_level,
         segments=traces.segments,
         threshold=options.threshold,
@@ -90,6 +91,7 @@ def process(container: Container, options: Options, dry_run: bool = False) -> Re
         progress=options.progress,
     )
     notes = _notes(ready, inference)
+    report.indicator = inference.indicator
     report.noise_level = _median(inference.noise_levels)
     report.expected = _expected(model, report, inference.smoothing)
     report.warnings += inference.warnings
@@ -194,6 +196,13 @@ def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.n
     if traces.is_cell is None:
         raise InputError(f"{container.path} does not say which ROIs are cells: leave out --only-cells")
     return traces.is_cell
+
+
+def _indicator(options: Options, traces: Traces, model: Model) -> str | None:
+    """What the model is told: the user's word, else that of the model's name, else that of the container."""
+    if options.indicator is not None or not model.is_universal or (model.preset or {}).get("indicator"):
+        return options.indicator
+    return traces.indicator if indicator_family(traces.indicator or "") != UNKNOWN else None
 
 
 def _notes(ready: ReadyTraces, inference: Inference) -> list[str]:

@@ -72,7 +72,7 @@ def describe_run(
             "neuropil_subtracted": traces.neuropil is not None,
             "baseline": None if traces.dff is not None else asdict(options.baseline),
             "population": options.population,
-            "indicator": options.indicator,
+            "indicator": inference.indicator,
             "noise_level": options.noise_level,
             "threshold": options.threshold,
             "only_cells": options.only_cells,

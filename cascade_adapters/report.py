@@ -22,6 +22,8 @@ class Report:
         Why it failed or was skipped.
     model : str
         Name of the model.
+    indicator : str or None
+        Calcium indicator that the model was told.
     traces : str
         Which of its traces were used.
     n_rois, n_frames : int
@@ -47,6 +49,7 @@ class Report:
     status: str = "done"
     message: str = ""
     model: str = ""
+    indicator: str | None = None
     traces: str = ""
     n_rois: int = 0
     n_frames: int = 0

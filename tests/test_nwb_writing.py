@@ -19,6 +19,7 @@ from test_nwb_reading import OPHYS, SERIES, TABLE
 from cascade_adapters.base import Reading, Results, Selection
 from cascade_adapters.batch import process_all
 from cascade_adapters.cli import main
+from cascade_adapters.cli.text import describe_report
 from cascade_adapters.nwb import NwbRecording
 from cascade_adapters.nwb.opening import open_nwb
 from cascade_adapters.nwb.traces import load_series
@@ -177,6 +178,26 @@ def test_a_new_file_beside_the_old_one(path, random_model):
     assert results.provenance["model"]["name"] == "random"
     assert results.provenance["parameters"]["traces"] == SERIES
     assert results.provenance["nwb"]["series"] == SERIES
+
+
+def test_the_model_is_told_the_indicator_of_the_imaging_plane(path):
+    told = {}
+    for indicator in (None, "unknown", "GCaMP6s"):
+        (report,) = process_all(NwbRecording.find(path), Options(indicator=indicator, existing="overwrite"))
+        assert (f"told that it is {report.indicator}" in describe_report(report)) == (indicator != "unknown")
+        results = NwbRecording(path).load_results()
+        told[indicator] = results.provenance["parameters"]["indicator"]
+    assert told == {None: "GCaMP6f", "unknown": None, "GCaMP6s": "GCaMP6s"}
+
+
+def test_an_indicator_that_the_model_does_not_know_is_not_told(tmp_path):
+    session = Session()
+    session.imaging_plane().fields["indicator"] = "Fluo-4"
+    session.series(session.table(), raw_traces())
+    recording = NwbRecording(session.save(tmp_path / "a.nwb"))
+    assert recording.read().indicator == "Fluo-4"
+    process_all([recording], Options())
+    assert recording.load_results().provenance["parameters"]["indicator"] is None
 
 
 def test_long_recordings_are_in_chunks_for_both_ways_of_reading(tmp_path):

@@ -55,6 +55,8 @@ def _describe(facts: dict) -> str:
         f"  frame rate {facts['frame_rate_hz']:g} Hz ({facts['frame_rate_source']})",
         f"  {'dF/F' if facts['has_dff'] else 'raw fluorescence'} from {facts['traces']}",
     ]
+    if facts["indicator"]:
+        lines.append(f"  indicator {facts['indicator']}")
     if not facts["has_dff"]:
         has_neuropil, coefficient = facts["has_neuropil"], facts["neuropil_coefficient"]
         lines.append(f"  neuropil coefficient {coefficient:g}" if has_neuropil else "  no neuropil traces")

@@ -30,7 +30,9 @@ from cascade_adapters.cli.selecting import PathOrAddress, reading_options, selec
 @click.option(
     "--population", type=click.Choice(["principal", "interneurons"]), help="What the neurons are [default: principal]."
 )
-@click.option("--indicator", metavar="NAME", help="Calcium indicator, e.g. GCaMP6s [default: not told].")
+@click.option(
+    "--indicator", metavar="NAME", help="Calcium indicator, e.g. GCaMP6s, or 'unknown' [default: the container's]."
+)
 @click.option("--noise-level", type=float, metavar="NU", help="Choose networks by this, not by each ROI's own noise.")
 @click.option(
     "--threshold",

@@ -17,11 +17,12 @@ def describe_report(report: Report) -> str:
     if report.status in ("failed", "skipped"):
         where = "" if report.path in report.message else f"{report.path}: "
         return f"{report.status}: {where}{report.message}"
+    told = f", told that it is {report.indicator}" if report.indicator else ""
     lines = [
         f"{report.path}: {report.status}",
         f"  {report.kind}, {report.n_rois} ROIs x {report.n_frames} frames at {report.frame_rate:g} Hz, "
         f"{report.n_frames / report.frame_rate / 60:.1f} min",
-        f"  from {report.traces}, with model {report.model}",
+        f"  from {report.traces}, with model {report.model}{told}",
     ]
     if report.noise_level is not None:
         lines.append(

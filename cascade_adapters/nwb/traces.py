@@ -65,6 +65,7 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         "segments": timing.segments or notes.frames_per_session,
         "is_cell": is_cell,
         "cell_probability": cell_probability,
+        "indicator": getattr(series.rois.table.imaging_plane, "indicator", None),
         "remarks": remarks,
     }
     if path == recording.dff or reading.dff == "container":
