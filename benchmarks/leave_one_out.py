@@ -47,6 +47,7 @@ NOISE_LEVELS = (2.0, 4.0, 8.0)
 
 AT_30HZ = [Condition(30.0, 0.05, level) for level in (*NOISE_LEVELS, None)]
 AT_7HZ = [Condition(7.5, 0.2, level) for level in (*NOISE_LEVELS, None)]
+ENS2 = Condition(60.0, 0.025, None)  # its protocol
 CONDITIONS = [
     *AT_30HZ,
     *AT_7HZ,
@@ -54,7 +55,7 @@ CONDITIONS = [
     Condition(30.0, 0.05, 2.0, "causal"),
     Condition(3.0, 0.5, 2.0),
     Condition(100.0, 0.02, 4.0),
-    Condition(60.0, 0.025, None),  # the protocol of ENS2
+    ENS2,
     *(Condition(30.0, 0.025, level) for level in NOISE_LEVELS),
     *(Condition(30.0, 0.2, level) for level in NOISE_LEVELS),
 ]
@@ -173,7 +174,7 @@ def main() -> None:
                 lambda _, held_out: model.without(held_out),
                 datasets,
                 folds,
-                CONDITIONS if method == "universal" else [*AT_30HZ, *AT_7HZ],
+                CONDITIONS if method == "universal" else [*AT_30HZ, *AT_7HZ, ENS2],
                 TABLES,
                 method,
                 arguments.fold,

@@ -33,6 +33,16 @@ ENS2_DATASETS, ENS2_CONDITION = [f"DS{number:02d}" for number in range(2, 22)], 
 #: Bounds of the groups of neurons that are compared by their firing rate.
 FIRING_RATES_HZ = (0.0, 0.3, 1.0, 3.0, np.inf)
 
+#: Conditions that are drawn, at noise level 2, 4 and 8; and name and marker of each method.
+PLOTTED = ("30Hz_50ms", "7.5Hz_200ms")
+MARKERS = {
+    "universal": ("universal", "C0o"),
+    "universal-told": ("universal, told the indicator", "k|"),
+    "published": ("published architecture", "C1s"),
+    "oasis-tuned": ("OASIS, tuned (30 Hz)", "C2^"),
+    "oasis": ("OASIS (30 Hz)", "C3v"),
+}
+
 #: The method that is compared with all others.
 OURS = "universal"
 
@@ -102,14 +112,14 @@ def by_firing_rate(methods: dict[str, list[NeuronScore]], rival: str) -> None:
         print(f"| {low:g}-{high:g} Hz | {len(cells)} | {' | '.join(texts)} |")
 
 
-def ens2(entries: list[NeuronScore]) -> None:
-    """Print the figures of ENS2's protocol: over neurons, not over datasets."""
+def ens2(method: str, entries: list[NeuronScore]) -> None:
+    """Print the figures of a method in ENS2's protocol: over neurons, not over datasets."""
     chosen = [entry for entry in entries if entry.dataset.split("-")[0] in ENS2_DATASETS]
     if not chosen:
         return
     r, error, bias = (np.array([getattr(entry, key) for entry in chosen]) for key in METRICS)
     print(
-        f"\nENS2's protocol (60 Hz, 25 ms, noise as it is), {len(chosen)} neurons: median r {np.median(r):.3f}, mean r "
+        f"\nENS2's protocol (60 Hz, 25 ms, noise as it is), {len(chosen)} neurons, {method}: median r {np.median(r):.3f}, mean r "
         f"{np.mean(r):.3f}, median error {np.median(error):.2f}, median bias {np.median(bias):+.2f}"
     )
 
@@ -127,32 +137,32 @@ def write_card(scores: Scores) -> None:
 
 
 def plot(scores: Scores, path: Path) -> None:
-    """Draw the correlation of every dataset, at each noise level, for each method."""
+    """Draw the correlation of every dataset at each frame rate and noise level, for each method."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    conditions = [f"30Hz_50ms_noise{level}" for level in ("2", "4", "8")]
-    methods = [name for name in ("universal", "published", "oasis-tuned", "oasis") if name in scores[conditions[0]]]
-    figure, axes = plt.subplots(1, len(conditions), figsize=(11, 5.5), sharey=True, layout="constrained")
-    names = sorted({entry.dataset for entry in scores[conditions[0]][OURS]}, reverse=True)
-    for axis, condition in zip(axes, conditions, strict=True):
-        for method, marker in zip(methods, "os^v", strict=False):
-            medians = {
-                name: np.median([entry.correlation for entry in scores[condition][method] if entry.dataset == name])
-                for name in names
-                if any(entry.dataset == name for entry in scores[condition][method])
-            }
-            rows = [names.index(name) for name in medians]
-            axis.plot(list(medians.values()), rows, marker, label=method, alpha=0.8)
-        axis.set(
-            title=f"noise level {condition.split('noise')[1]}", xlabel="correlation with the true spikes", xlim=(0, 1)
-        )
-        axis.grid(alpha=0.3)
-    axes[0].set_yticks(range(len(names)), ["-".join(name.split("-")[:4]) for name in names], fontsize=8)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods))
-    figure.suptitle("Each dataset predicted by networks that have not seen it (30 Hz, 50 ms; medians over neurons)")
+    figure, axes = plt.subplots(len(PLOTTED), 3, figsize=(11, 10), sharex=True, sharey=True, layout="constrained")
+    names = sorted({entry.dataset for entry in scores[f"{PLOTTED[0]}_noise2"][OURS]}, reverse=True)
+    for condition, row in zip(PLOTTED, axes, strict=True):
+        for axis, level in zip(row, (2, 4, 8), strict=True):
+            found = scores[f"{condition}_noise{level}"]
+            for method, (label, marker) in MARKERS.items():
+                values = defaultdict(list)
+                for entry in found.get(method, []):
+                    values[entry.dataset].append(entry.correlation)
+                rows = [names.index(name) for name in values]
+                axis.plot([np.median(r) for r in values.values()], rows, marker, label=label, alpha=0.8, markersize=7)
+            axis.set(
+                title=f"{condition.replace('Hz_', ' Hz, ').replace('ms', ' ms')}, noise level {level}", xlim=(0, 1)
+            )
+            axis.grid(alpha=0.3)
+        row[0].set_yticks(range(len(names)), ["-".join(name.split("-")[:4]) for name in names], fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("correlation with the true spikes")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(MARKERS))
+    figure.suptitle("Each dataset predicted by networks that have not seen it (medians over neurons)")
     figure.savefig(path, dpi=120)
     print(f"picture: {path}")
 
@@ -170,7 +180,8 @@ def main() -> None:
     compare(interneurons)
     per_dataset(principal["30Hz_50ms_noise2"][OURS])
     by_firing_rate(principal["30Hz_50ms_noise2"], "published")
-    ens2(principal[ENS2_CONDITION][OURS])
+    for method in (OURS, "universal-told"):
+        ens2(method, principal[ENS2_CONDITION][method])
     if arguments.card:
         write_card(principal)
     if arguments.plot:
