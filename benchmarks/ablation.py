@@ -2,7 +2,7 @@
 
     python benchmarks/ablation.py --work FOLDER [VARIANT ...]
 
-needs CASCADE_GROUND_TRUTH. Each variant is a configuration that differs from the one before it; one network of each is
+needs CASCADE_GROUND_TRUTH. Each variant differs in one choice from the one that it is based on; one network of each is
 trained without ten datasets and tested on them (10 min on 2 cores; interrupt it at any time, the same command goes on).
 Scores of all neurons go to ``results/ablation/``; the table is printed.
 """
@@ -10,14 +10,18 @@ Scores of all neurons go to ``results/ablation/``; the table is printed.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from disturbed import disturbed
 
 from cascade_engine.evaluation import Condition, read_scores, summarize
 from cascade_engine.evaluation.leave_out import leave_out
-from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_dataset
 from cascade_engine.models.store import load_model
 from cascade_engine.universal.config import UniversalConfig
+from cascade_engine.universal.simulated import simulated_datasets
 from cascade_engine.universal.trainer import train_universal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,26 +33,59 @@ CONDITIONS = [
     Condition(60.0, 0.025, None),
 ]
 
-#: Each with what it changes, on top of those before it.
+
+@dataclass(frozen=True)
+class Variant:
+    """A training that differs from another: in its configuration, or in what is put beside the ground truth."""
+
+    based_on: str = ""
+    changes: Mapping[str, object] = field(default_factory=dict)
+    more_data: Callable[[list[Dataset]], list[Dataset]] = lambda datasets: []
+    recorded: bool = True
+
+
+#: The first four each go on from the one before; the others differ from the last of them.
 VARIANTS = {
-    "first": {
-        "native_share": 0.0,
-        "noise_range": (1.0, 10.0),
-        "rate_weights": (),
-        "learning_rate": 0.002,
-        "dataset_power": 0.5,
-        "interneuron_weight": 1.0,
-        "correlation_weight": 0.0,
-    },
-    "low-noise": {
-        "native_share": 0.2,
-        "noise_range": (0.5, 10.0),
-        "rate_weights": (0.4, 0.5, 0.6, 0.7, 1, 1, 1.3, 1.3, 2, 1.3, 2, 1.3, 0.7),
-        "learning_rate": 0.0015,
-    },
-    "equal-datasets": {"dataset_power": 0.0, "interneuron_weight": 0.4},
-    "correlation": {"correlation_weight": 1.0},
+    "first": Variant(
+        changes={
+            "native_share": 0.0,
+            "noise_range": (1.0, 10.0),
+            "rate_weights": (),
+            "learning_rate": 0.002,
+            "dataset_power": 0.5,
+            "interneuron_weight": 1.0,
+            "correlation_weight": 0.0,
+        }
+    ),
+    "low-noise": Variant(
+        "first",
+        {
+            "native_share": 0.2,
+            "noise_range": (0.5, 10.0),
+            "rate_weights": (0.4, 0.5, 0.6, 0.7, 1, 1, 1.3, 1.3, 2, 1.3, 2, 1.3, 0.7),
+            "learning_rate": 0.0015,
+        },
+    ),
+    "equal-datasets": Variant("low-noise", {"dataset_power": 0.0, "interneuron_weight": 0.4}),
+    "correlation": Variant("equal-datasets", {"correlation_weight": 1.0}),
+    "again": Variant("correlation", {"seed": 1}),
+    "longer": Variant("correlation", {"steps": 10000}),
+    "two-networks": Variant("correlation", {"ensemble_size": 2}),
+    "simulated-counts": Variant("correlation", {"simulated_networks": 1}),
+    "simulated-too": Variant("correlation", more_data=lambda _: simulated_datasets(10, 12, seed=1)[0]),
+    "simulated-only": Variant("correlation", more_data=lambda _: simulated_datasets(40, 12, seed=1)[0], recorded=False),
+    "disturbed-too": Variant("correlation", more_data=lambda datasets: disturbed(datasets, seed=1)),
+    "30-Hz": Variant("correlation", {"frame_rates": (30,), "rate_weights": ()}),
+    "30-Hz-50-ms": Variant("30-Hz", {"smoothings_frames": (1.5,)}),
+    "7.5-Hz": Variant("correlation", {"frame_rates": (7.5,), "rate_weights": ()}),
+    "7.5-Hz-200-ms": Variant("7.5-Hz", {"smoothings_frames": (1.5,)}),
 }
+
+
+def changes_of(name: str) -> dict[str, object]:
+    """All that a variant changes, with what those that it is based on change."""
+    variant = VARIANTS[name]
+    return {**(changes_of(variant.based_on) if variant.based_on else {}), **variant.changes}
 
 
 def main() -> None:
@@ -68,26 +105,27 @@ def main() -> None:
     datasets = {name: load_dataset(available[name]) for name in names}
     interneurons = tuple(name for name in config.interneuron_datasets if name in trained)
     config = replace(config, training_datasets=trained, interneuron_datasets=interneurons, steps=5000)
-    config = replace(config, folds=0, ensemble_size=1)
+    config = replace(config, folds=0, ensemble_size=1, simulated_networks=0)
 
     print("| variant | condition | correlation | error | bias | absolute bias |\n|---|---|---|---|---|---|")
-    for variant, changes in VARIANTS.items():
-        config = replace(config, model_name=variant, **changes)
-        if arguments.variants and variant not in arguments.variants:
-            continue
+    for name in arguments.variants or VARIANTS:
+        variant, settings = VARIANTS[name], replace(config, model_name=name, **changes_of(name))
 
-        def trained_model(*_, config=config):
-            folder = arguments.work / config.model_name
+        def trained_model(*_, variant=variant, settings=settings):
+            folder = arguments.work / settings.model_name
             if folder.exists():
                 return load_model(folder)
-            return train_universal(config, [datasets[name] for name in trained], folder)
+            recorded = [datasets[dataset] for dataset in trained]
+            more = variant.more_data(recorded)
+            return train_universal(settings, [*recorded, *more] if variant.recorded else more, folder)
 
-        leave_out(trained_model, datasets, [tested], CONDITIONS, TABLES, variant, say=lambda _: None)
-        scores = read_scores(TABLES / f"{variant}_fold0.csv")
-        for condition in CONDITIONS:
+        conditions = [condition for condition in CONDITIONS if not settings.doubt_about_rate(condition.frame_rate)]
+        leave_out(trained_model, datasets, [tested], conditions, TABLES, name, say=lambda _: None)
+        scores = read_scores(TABLES / f"{name}_fold0.csv")
+        for condition in conditions:
             s = summarize([entry for entry in scores if entry.condition == condition.label])
             print(
-                f"| {variant} | {condition.label} | {s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} "
+                f"| {name} | {condition.label} | {s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} "
                 f"| {s.absolute_bias:.2f} |"
             )
 
