@@ -70,6 +70,7 @@ VARIANTS = {
     "correlation": Variant("equal-datasets", {"correlation_weight": 1.0}),
     "again": Variant("correlation", {"seed": 1}),
     "longer": Variant("correlation", {"steps": 10000}),
+    "no-averaging": Variant("correlation", {"averaging": 0.0}),
     "two-networks": Variant("correlation", {"ensemble_size": 2}),
     "simulated-counts": Variant("correlation", {"simulated_networks": 1}),
     "simulated-too": Variant("correlation", more_data=lambda _: simulated_datasets(10, 12, seed=1)[0]),

@@ -118,9 +118,10 @@ def ens2(method: str, entries: list[NeuronScore]) -> None:
     if not chosen:
         return
     r, error, bias = (np.array([getattr(entry, key) for entry in chosen]) for key in METRICS)
+    print(f"\nENS2's protocol (60 Hz, 25 ms, noise as it is), {len(chosen)} neurons, {method}:")
     print(
-        f"\nENS2's protocol (60 Hz, 25 ms, noise as it is), {len(chosen)} neurons, {method}: median r {np.median(r):.3f}, mean r "
-        f"{np.mean(r):.3f}, median error {np.median(error):.2f}, median bias {np.median(bias):+.2f}"
+        f"median r {np.median(r):.3f}, mean r {np.mean(r):.3f}, median error {np.median(error):.2f}, "
+        f"median bias {np.median(bias):+.2f}"
     )
 
 

@@ -59,13 +59,14 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     remarks += timing.remarks
     notes = read_notes(series.comments, values.shape[1])
     is_cell, cell_probability = cell_columns(series.rois.table, roi_rows(series), remarks)
+    indicator = getattr(series.rois.table.imaging_plane, "indicator", None)
     common = {
         "frame_rate": timing.frame_rate,
         "frame_rate_source": timing.source,
         "segments": timing.segments or notes.frames_per_session,
         "is_cell": is_cell,
         "cell_probability": cell_probability,
-        "indicator": getattr(series.rois.table.imaging_plane, "indicator", None),
+        "indicator": indicator if isinstance(indicator, str) else None,
         "remarks": remarks,
     }
     if path == recording.dff or reading.dff == "container":
