@@ -8,7 +8,7 @@ universal        the model that comes with the package: each of its networks was
                  and predicts these
 universal-told   the same, told the indicator of each dataset where it is one that it knows
 published        the published architecture and recipe, one network per noise level, at 30 and 7.5 Hz; trained here for
-                 each fold, some 10 min on 2 cores
+                 each fold, some 8 min on one core
 published-5      the same as an ensemble of 5, on the first fold, at 30 Hz
 imported         models as published (folder --peer-models), on datasets that they were not trained on
 oasis            as suite2p runs it, tau 0.7 s
