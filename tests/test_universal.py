@@ -47,11 +47,12 @@ def datasets():
 @pytest.fixture(scope="module")
 def networks():
     """Two Keras networks with random weights, all different from what they start with."""
-    pytest.importorskip("keras")
+    keras = pytest.importorskip("keras")
     from cascade_engine.universal.network import build_network
 
     made = []
     for seed in range(2):
+        keras.utils.set_random_seed(seed)
         network, rng = build_network(CONFIG), np.random.default_rng(seed)
         network.set_weights([w + 0.1 * rng.standard_normal(w.shape).astype("f4") for w in network.get_weights()])
         made.append(network)
@@ -60,15 +61,16 @@ def networks():
 
 @pytest.fixture(scope="module")
 def model(networks, tmp_path_factory):
-    return made_of(networks, CONFIG, tmp_path_factory.mktemp("universal") / "small")
-
-
-def made_of(networks, config, folder):
-    """A model of Keras networks."""
-    from cascade_engine.universal.graph import build_context_graph, build_spikes_graph
     from cascade_engine.universal.network import read_weights
 
     weights = [read_weights(network) for network in networks]
+    return made_of(weights, CONFIG, tmp_path_factory.mktemp("universal") / "small")
+
+
+def made_of(weights, config, folder):
+    """A model of networks with these weights."""
+    from cascade_engine.universal.graph import build_context_graph, build_spikes_graph
+
     parts = {"context": build_context_graph(config, weights), "spikes": build_spikes_graph(config, weights)}
     entries = [({"part": part}, f"{part}.onnx", content) for part, content in parts.items()]
     return write_model(folder, config, entries, {"kind": "universal"})
@@ -231,9 +233,13 @@ def test_the_published_architecture_has_one_smoothing(random_model):
 
 
 def test_networks_trained_on_simulations_have_half_a_say_in_the_number_of_spikes(networks, tmp_path):
+    from cascade_engine.universal.network import read_weights
+
     alone = replace(CONFIG, ensemble_size=1)
-    recorded, simulated = (made_of([network], alone, tmp_path / str(i)) for i, network in enumerate(networks))
-    both = made_of(networks, replace(alone, simulated_networks=1), tmp_path / "both")
+    weights = [read_weights(network) for network in networks]
+    weights[1]["spikes/bias"] = weights[1]["spikes/bias"] + 2.0  # so that it sees more spikes
+    recorded, simulated = (made_of([one], alone, tmp_path / str(i)) for i, one in enumerate(weights))
+    both = made_of(weights, replace(alone, simulated_networks=1), tmp_path / "both")
     dff = noise(3, 600)
     shape, other, found = (infer(dff, 30.0, model).spike_prob for model in (recorded, simulated, both))
     gain = found / shape
