@@ -44,6 +44,8 @@ from typing import Any
 
 import numpy as np
 from damage import damage, hostile, save_hostile
+from folder_contents import hdf5_content
+from killed_processes import told
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # their builders of files
@@ -55,7 +57,6 @@ import segmentation_files  # noqa: E402
 import sessions  # noqa: E402
 import suite2p_folders  # noqa: E402
 from conftest import random_network  # noqa: E402
-from kills import hdf5_content, told  # noqa: E402
 from scipy.io import savemat  # noqa: E402
 
 from cascade_adapters.cli import main as cascade  # noqa: E402
