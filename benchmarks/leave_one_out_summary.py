@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from ablation import TESTED
 
 from cascade_engine import load_model
 from cascade_engine.evaluation import NeuronScore, card_entries, read_scores, summarize
@@ -89,15 +90,29 @@ def _order(condition: str) -> tuple:
     return (float(rate), smoothing, *rest)
 
 
-def per_dataset(entries: list[NeuronScore]) -> None:
-    """Print the medians of one method for each dataset, in Markdown."""
-    print("\n| dataset | neurons | correlation | error | bias |\n|---|---|---|---|---|")
-    for name in sorted({entry.dataset for entry in entries}):
-        found = [entry for entry in entries if entry.dataset == name]
-        r, error, bias = (
-            np.median([getattr(entry, key) for entry in found]) for key in ("correlation", "error", "bias")
-        )
-        print(f"| {name} | {len(found)} | {r:.3f} | {error:.2f} | {bias:+.2f} |")
+def per_dataset(methods: dict[str, list[NeuronScore]], condition: str) -> None:
+    """Print the median correlation of every method on each dataset, and error and bias of ours, in Markdown."""
+    shown = [method for method in MARKERS if method in methods]
+    print(f"\n| {condition} | {' | '.join(shown)} | error | bias |\n|---|{'---|' * len(shown)}---|---|")
+    for name in sorted({entry.dataset for entry in methods[OURS]}):
+        figures = [f"{_median(methods[method], name, 'correlation'):.3f}" for method in shown]
+        figures += [f"{_median(methods[OURS], name, key):+.2f}" for key in ("error", "bias")]
+        print(f"| {name} | {' | '.join(figures)} |")
+
+
+def _median(entries: list[NeuronScore], dataset: str, key: str) -> float:
+    return float(np.median([getattr(entry, key) for entry in entries if entry.dataset == dataset]))
+
+
+def on_some(scores: Scores, title: str, datasets: set[str], methods: tuple[str, ...]) -> None:
+    """Print a table, in Markdown, of some methods on some datasets, under the conditions that are drawn."""
+    print(f"\n{title}\n\n| condition | method | datasets | neurons | correlation | error | bias | absolute bias |")
+    print("|---|---|---|---|---|---|---|---|")
+    for condition in (f"{each}_noise{level}" for each in PLOTTED for level in (2, 4, 8)):
+        for method in methods:
+            found = [entry for entry in scores[condition][method] if entry.dataset in datasets]
+            if found:
+                print(_line(condition, method, found))
 
 
 def by_firing_rate(methods: dict[str, list[NeuronScore]], rival: str) -> None:
@@ -179,7 +194,12 @@ def main() -> None:
     compare(principal)
     print("\nInterneurons\n")
     compare(interneurons)
-    per_dataset(principal["30Hz_50ms_noise2"][OURS])
+    for condition in (f"{each}_noise{level}" for each in PLOTTED for level in (2, 4, 8)):
+        per_dataset(principal[condition], condition)
+    first_fold = {entry.dataset for entry in principal["30Hz_50ms_noise2"]["published-5"]}
+    on_some(principal, "The ensemble of 5", first_fold, (OURS, "published", "published-5"))
+    others = {e.dataset for e in principal["30Hz_50ms_noise2"][OURS] if not e.dataset.startswith(TESTED)}
+    on_some(principal, "Datasets by which no setting was chosen", others, (OURS, "universal-told", "published"))
     by_firing_rate(principal["30Hz_50ms_noise2"], "published")
     for method in (OURS, "universal-told"):
         ens2(method, principal[ENS2_CONDITION][method])
