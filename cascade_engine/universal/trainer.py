@@ -76,24 +76,22 @@ def train_universal(
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another place")
     workplace = Workplace.open(folder.with_name(f"{folder.name}.training"), config, datasets)
-    n_networks = config.ensemble_size + config.simulated_networks
-    keys = ["member" if number < config.ensemble_size else "simulated" for number in range(n_networks)]
-    tasks = [Task(f"{key}_{number}", (config.seed, number), config.steps) for number, key in enumerate(keys)]
+    kinds = ["member"] * config.ensemble_size + ["simulated"] * config.simulated_networks
+    tasks = [Task(f"{kind}_{number}", (config.seed, number), config.steps) for number, kind in enumerate(kinds)]
     members = {task.key: workplace.finished(task) for task in tasks}
-    unseen, recorded, simulated = _left_out(config), None, None
+    unseen, batches, made_for = _left_out(config), None, ""
     with tqdm(total=config.steps * len(tasks), disable=not progress, unit="step", smoothing=0.02) as bar:
-        for number, task in enumerate(tasks):
+        for number, (kind, task) in enumerate(zip(kinds, tasks, strict=True)):
             bar.set_description(f"network {number + 1} of {len(tasks)}")
             bar.n = number * config.steps
             if members[task.key] is not None:
                 continue
-            if number < config.ensemble_size:
-                recorded = recorded or UniversalBatches(datasets, config)
-                batches = recorded.without(unseen[number])
-            else:
-                recorded = None  # the memory is needed
-                batches = simulated = simulated or _simulated_batches(config)
-            members[task.key] = _train_network(keras, config, task, batches, workplace, bar)
+            if kind != made_for:
+                batches = None  # gives its memory back first
+                batches = UniversalBatches(datasets, config) if kind == "member" else _simulated_batches(config)
+                made_for = kind
+            hidden = unseen[number] if kind == "member" else []
+            members[task.key] = _train_network(keras, config, task, batches.without(hidden), workplace, bar)
             workplace.finish(task, members[task.key])
 
     weights = list(members.values())
