@@ -5,18 +5,17 @@ the full record, and ``infer_discrete_spikes`` the spikes that explain it best. 
 is the task of ``cascade_adapters``.
 """
 
+from cascade_engine._version import __version__
+from cascade_engine.counts import SpikeCounts, count_spikes_in_bins
 from cascade_engine.discrete import DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, ModelError
 from cascade_engine.inference import Inference, infer, predict
-from cascade_engine.kernels import single_spike_amplitude, smooth_spikes, smoothing_kernel
 from cascade_engine.metrics import Score, score
-from cascade_engine.models.config import ModelConfig
-from cascade_engine.models.published import import_published
-from cascade_engine.models.store import Model, list_models, load_model
-from cascade_engine.noise import noise_levels
-from cascade_engine.uncertainty import SpikeCounts, count_spikes_in_bins
-
-__version__ = "0.1.0"
+from cascade_engine.networks.store import Model, list_models, load_model
+from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.networks.windowed.published import import_published
+from cascade_engine.signal.kernels import single_spike_amplitude, smooth_spikes, smoothing_kernel
+from cascade_engine.signal.noise import noise_levels
 
 __all__ = [
     "CascadeError",

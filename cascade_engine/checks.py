@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cascade_engine.errors import InputError
-from cascade_engine.models.config import ModelConfig
-from cascade_engine.universal.config import UniversalConfig
+from cascade_engine.networks.universal.config import UniversalConfig
+from cascade_engine.networks.windowed.config import ModelConfig
 
 #: dF/F (fraction) beyond which a trace is taken for a division by an F0 near zero.
 ABSURD_DFF = 1e3

@@ -12,13 +12,13 @@ import numpy as np
 from cascade_engine.checks import check_units as refuse_other_units
 from cascade_engine.checks import doubts, losses, unusable_reasons
 from cascade_engine.errors import CascadeWarning, InputError
-from cascade_engine.kernels import single_spike_amplitude
-from cascade_engine.models.store import DEFAULT_MODEL, Model, load_model
-from cascade_engine.noise import as_frame_rate, as_traces, noise_levels
-from cascade_engine.segments import segment_slices
-from cascade_engine.sessions import available_processors
-from cascade_engine.universal.prediction import UniversalPredictor
-from cascade_engine.windowed import WindowedPredictor
+from cascade_engine.networks.store import DEFAULT_MODEL, Model, load_model
+from cascade_engine.networks.universal.predictor import UniversalPredictor
+from cascade_engine.networks.windowed.predictor import WindowedPredictor
+from cascade_engine.parallel import available_processors
+from cascade_engine.signal.kernels import single_spike_amplitude
+from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
+from cascade_engine.signal.segments import segment_slices
 
 Predictor = WindowedPredictor | UniversalPredictor
 

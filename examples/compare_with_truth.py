@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from cascade_engine import score, smooth_spikes
+from cascade_engine.ground_truth.resampling import count_spikes
 from cascade_engine.plotting import plot_traces
-from cascade_engine.resampling import count_spikes
 
 SHOWN_S = 100.0
 N_SHOWN = 5

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from cascade_engine.models.config import ModelConfig
-from cascade_engine.models.network import NetworkWeights
-from cascade_engine.models.store import Model, write_windowed_model
+from cascade_engine.networks.store import Model, write_windowed_model
+from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.networks.windowed.weights import NetworkWeights
+from tests.builders.models import random_network
 
 #: Recordings and published models used by some tests; CASCADE_TEST_DATA names another folder.
 SHARED = Path(os.environ.get("CASCADE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
@@ -34,19 +34,6 @@ def own_folders(tmp_path_factory, monkeypatch):
     """Keep the user's own models and ground truth out of the tests."""
     monkeypatch.setenv("CASCADE_MODELS", str(tmp_path_factory.mktemp("models")))
     monkeypatch.delenv("CASCADE_GROUND_TRUTH", raising=False)
-
-
-def random_network(seed: int, config: ModelConfig) -> NetworkWeights:
-    """A network with random weights, scaled so that its output neither vanishes nor explodes."""
-    rng = np.random.default_rng(seed)
-    lengths = (*config.filter_sizes, 1, config.flattened_positions)
-    channels = (1, *config.filter_numbers, config.dense_expansion, 1)
-    kernels, biases = [], []
-    for i, length in enumerate(lengths):
-        shape = (length, channels[i], channels[i + 1])
-        kernels.append((rng.standard_normal(shape) * np.sqrt(2 / (length * channels[i]))).astype(np.float32))
-        biases.append((0.1 * rng.standard_normal(channels[i + 1])).astype(np.float32))
-    return NetworkWeights(tuple(kernels), tuple(biases))
 
 
 @pytest.fixture(scope="session")

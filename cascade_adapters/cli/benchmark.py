@@ -33,7 +33,7 @@ def command(model, datasets, frame_rate, smoothing, kernel, noise_levels, ground
     Without DATASETS: what its card says. With DATASETS (DS29 ...): measured now, on ground truth, by those networks of
     the model that were trained without the dataset; if there are none, it is refused.
     """
-    from cascade_engine.models.store import load_model
+    from cascade_engine.networks.store import load_model
 
     found = load_model(model)
     if datasets:

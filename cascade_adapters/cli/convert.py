@@ -56,7 +56,7 @@ def command(source, target, kind, session_start_time, metadata_file, settings, f
     OUT.npz, OUT.mat        the same as arrays
     OUT                     a folder like suite2p's; with --to csv, a folder of tables
     """
-    from cascade_adapters.base import Reading, Selection
+    from cascade_adapters.containers.base import Reading, Selection
     from cascade_adapters.convert import convert, read_metadata
     from cascade_engine.errors import CascadeError
 

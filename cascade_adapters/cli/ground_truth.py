@@ -94,7 +94,7 @@ def _summary(neurons: list[Neuron]) -> str:
     """Minutes, spikes, frame rates (Hz) and median noise level, as columns."""
     import numpy as np
 
-    from cascade_engine.noise import noise_levels
+    from cascade_engine.signal.noise import noise_levels
 
     recordings = [recording for neuron in neurons for recording in neuron.recordings]
     if not recordings:
@@ -158,7 +158,7 @@ def simulate_command(
     import numpy as np
 
     from cascade_engine.errors import InputError
-    from cascade_engine.files import replacing
+    from cascade_engine.file_formats.atomic import replacing
     from cascade_engine.ground_truth import simulate_dataset
 
     if folder.exists():

@@ -19,11 +19,11 @@ from cascade_adapters.cli.selecting import PathOrAddress, reading_options, selec
 def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units, channel, series, key, orientation,
             raw, as_json) -> None:  # fmt: skip
     """Say what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Nothing is written."""
-    from cascade_adapters.base import Reading, Selection
-    from cascade_adapters.inspection import inspect_container
-    from cascade_adapters.registry import find_all
+    from cascade_adapters.containers.base import Reading, Selection
+    from cascade_adapters.containers.registry import find_all
+    from cascade_adapters.running.inspection import inspect_container
     from cascade_engine.errors import CascadeError
-    from cascade_engine.models.store import AUTOMATIC, load_model
+    from cascade_engine.networks.store import AUTOMATIC, load_model
 
     chosen = load_model(model or AUTOMATIC)
     reading = Reading(frame_rate, neuropil_coefficient, dff, arbitrary_units)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cascade_engine.models.store import Model
+    from cascade_engine.networks.store import Model
 
 
 @click.group("models")
@@ -20,7 +20,7 @@ def command() -> None:
 def list_command() -> None:
     """List the models that can be named."""
     from cascade_engine.errors import CascadeError
-    from cascade_engine.models.store import list_models, load_model
+    from cascade_engine.networks.store import list_models, load_model
 
     for name, folder in list_models().items():
         try:
@@ -44,7 +44,7 @@ def _describe(model: Model) -> str:
 @click.argument("model")
 def show_command(model: str) -> None:
     """Print the card of MODEL (a name or a folder)."""
-    from cascade_engine.models.store import CARD_NAME, load_model
+    from cascade_engine.networks.store import CARD_NAME, load_model
 
     found = load_model(model)
     click.echo(f"# {found.folder}")
@@ -56,7 +56,7 @@ def show_command(model: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to create [default: among your models].")
 def import_command(folder: Path, output: Path | None) -> None:
     """Import a model published for the original toolbox (.h5, .keras or .pth files in FOLDER)."""
-    from cascade_engine.models.published import import_published
+    from cascade_engine.networks.windowed.published import import_published
 
     model = import_published(folder, output)
     click.echo(f"imported {model.name}: {len(model.noise_levels)} noise levels, in {model.folder}")
@@ -66,7 +66,7 @@ def import_command(folder: Path, output: Path | None) -> None:
 @click.argument("models", nargs=-1)
 def verify_command(models: tuple[str, ...]) -> None:
     """Check the weights of MODELS (default: all) against their cards."""
-    from cascade_engine.models.store import list_models, load_model
+    from cascade_engine.networks.store import list_models, load_model
 
     for name in models or list_models():
         load_model(name).verify()

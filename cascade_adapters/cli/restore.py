@@ -12,8 +12,8 @@ import click
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(paths) -> None:
     """Remove everything that 'cascade run' has written at or below PATHS; what it replaced is put back exactly."""
-    from cascade_adapters.base import Selection
-    from cascade_adapters.registry import find_all
+    from cascade_adapters.containers.base import Selection
+    from cascade_adapters.containers.registry import find_all
     from cascade_engine.errors import CascadeError
 
     containers, failures = find_all(paths, Selection(channel=None))

@@ -70,14 +70,14 @@ def command(paths, model, frame_rate, neuropil_coefficient, dff, arbitrary_units
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
-    from cascade_adapters.base import Selection
-    from cascade_adapters.batch import process_all
     from cascade_adapters.cli.text import describe_report
-    from cascade_adapters.dff import Baseline
-    from cascade_adapters.options import Options
-    from cascade_adapters.registry import find_all
-    from cascade_engine.models.store import AUTOMATIC, load_model
-    from cascade_engine.noise import as_frame_rate
+    from cascade_adapters.containers.base import Selection
+    from cascade_adapters.containers.registry import find_all
+    from cascade_adapters.running.batch import process_all
+    from cascade_adapters.running.options import Options
+    from cascade_engine.networks.store import AUTOMATIC, load_model
+    from cascade_engine.signal.dff import Baseline
+    from cascade_engine.signal.noise import as_frame_rate
 
     options = Options(
         model=model or AUTOMATIC,

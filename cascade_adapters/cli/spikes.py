@@ -22,9 +22,9 @@ def command(paths, channel, series, key, orientation, raw, threads, as_json) -> 
     Single spikes can be trusted at low noise only; where the noise is too high this says so. 'cascade restore' removes
     them together with the results, a new 'cascade run' replaces both.
     """
-    from cascade_adapters.base import Selection
-    from cascade_adapters.registry import find_all
-    from cascade_adapters.spike_times import SpikeReport, add_spikes
+    from cascade_adapters.containers.base import Selection
+    from cascade_adapters.containers.registry import find_all
+    from cascade_adapters.running.discrete import SpikeReport, add_spikes
     from cascade_engine.errors import CascadeError
 
     selection = Selection(channel, series, key=key, orientation=orientation, raw=raw)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cascade_adapters.report import Report
+    from cascade_adapters.running.report import Report
 
 #: ROIs named per reason before the rest is only counted.
 _NAMED_ROIS = 8

@@ -21,13 +21,13 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     """
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
-    from cascade_engine.models.config import ModelConfig
-    from cascade_engine.models.configuration import read_yaml
-    from cascade_engine.models.onnx_reader import read_networks
-    from cascade_engine.models.store import load_model, user_models
-    from cascade_engine.training import train
-    from cascade_engine.universal.config import UniversalConfig
-    from cascade_engine.universal.trainer import train_universal
+    from cascade_engine.networks.configuration import read_yaml
+    from cascade_engine.networks.store import load_model, user_models
+    from cascade_engine.networks.universal.config import UniversalConfig
+    from cascade_engine.networks.universal.trainer import train_universal
+    from cascade_engine.networks.windowed.config import ModelConfig
+    from cascade_engine.networks.windowed.reader import read_networks
+    from cascade_engine.networks.windowed.trainer import train
 
     content = read_yaml(config)
     universal = isinstance(content, dict) and content.get("kind") == "universal"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.base import Spikes
+from cascade_adapters.containers.base import Spikes
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_engine.errors import InputError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from cascade_adapters.base import Container, Results
+from cascade_adapters.containers.base import Container, Results
 from cascade_adapters.convert.session import Plane, Session
-from cascade_engine import __version__
+from cascade_engine._version import __version__
 
 #: What every record says, wherever it lies; the rest concerns the container it was in.
 _COMMON = (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cascade_adapters.base import Reading, Selection
+from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.convert.arrays import write_csv, write_mat, write_npz
 from cascade_adapters.convert.metadata import Metadata
 from cascade_adapters.convert.nwb import write_nwb

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade_adapters.base import Selection
+from cascade_adapters.containers.base import Selection
+from cascade_adapters.containers.nwb import NwbRecording
+from cascade_adapters.containers.nwb.files import output_of
+from cascade_adapters.containers.nwb.notes import Notes
+from cascade_adapters.containers.nwb.opening import without_warnings
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.metadata import UNKNOWN, Metadata
 from cascade_adapters.convert.roi_table import add_roi_table
 from cascade_adapters.convert.session import Plane, Session
-from cascade_adapters.nwb import NwbRecording
-from cascade_adapters.nwb.files import output_of
-from cascade_adapters.nwb.notes import Notes
-from cascade_adapters.nwb.opening import without_warnings
-from cascade_engine import __version__
+from cascade_engine._version import __version__
 from cascade_engine.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cascade_adapters.transaction import lock
+from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 
 

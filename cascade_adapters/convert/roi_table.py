@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cascade_adapters.base import Rois
+from cascade_adapters.containers.base import Rois
 from cascade_adapters.convert.session import Plane
 
 if TYPE_CHECKING:

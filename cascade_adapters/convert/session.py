@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade_adapters.base import Container, Reading, Results, Rois, Selection, Traces
-from cascade_adapters.registry import find_containers
+from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.containers.registry import find_containers
 from cascade_engine.errors import InputError
 
 

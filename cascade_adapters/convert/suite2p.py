@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
-from cascade_adapters.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import InputError
 
 #: Values of traces that are copied at a time.

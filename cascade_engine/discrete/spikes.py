@@ -12,10 +12,10 @@ from cascade_engine.discrete.solving import solve
 from cascade_engine.discrete.stretches import find_stretches
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference
-from cascade_engine.kernels import smoothing_kernel
-from cascade_engine.noise import as_frame_rate
-from cascade_engine.segments import segment_slices
-from cascade_engine.sessions import available_processors
+from cascade_engine.parallel import available_processors
+from cascade_engine.signal.kernels import smoothing_kernel
+from cascade_engine.signal.noise import as_frame_rate
+from cascade_engine.signal.segments import segment_slices
 
 #: Noise level (percent per sqrt(Hz)) above which single spikes are not to be trusted, by the method's authors.
 TRUSTED_NOISE_LEVEL = 2.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade_engine.ground_truth.records import Neuron
-from cascade_engine.kernels import smooth_spikes
-from cascade_engine.resampling import add_noise, resample
+from cascade_engine.ground_truth.resampling import add_noise, resample
+from cascade_engine.signal.kernels import smooth_spikes
 
 #: Frames at either end of a recording that are not scored: a window of the published network does not reach them.
 EDGE_FRAMES = 32

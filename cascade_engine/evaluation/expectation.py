@@ -9,7 +9,7 @@ import numpy as np
 
 from cascade_engine.evaluation.conditions import Condition
 from cascade_engine.evaluation.scores import NeuronScore, summarize
-from cascade_engine.models.store import Model
+from cascade_engine.networks.store import Model
 
 _FIGURES = ("correlation", "error", "bias", "absolute_bias")
 

@@ -13,9 +13,9 @@ from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores,
 from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.inference import infer
-from cascade_engine.models.config import ModelConfig
-from cascade_engine.models.store import Model, load_model
-from cascade_engine.universal.architecture import UNKNOWN, indicator_family
+from cascade_engine.networks.store import Model, load_model
+from cascade_engine.networks.universal.architecture import UNKNOWN, indicator_family
+from cascade_engine.networks.windowed.config import ModelConfig
 
 
 def leave_out(
@@ -103,7 +103,7 @@ def trained_without(
     """
 
     def model_without(number: int, held_out: Sequence[str]) -> Model:
-        from cascade_engine.training import train
+        from cascade_engine.networks.windowed.trainer import train
 
         folder = work / f"{config.model_name}_fold{number}"
         if folder.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cascade_engine.evaluation.conditions import TestTrace
-from cascade_engine.files import replacing
+from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.metrics import score
 
 METRICS = ("correlation", "error", "bias")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade_engine.ground_truth.records import Dataset, Neuron, Recording
-from cascade_engine.noise import noise_level_to_sd
+from cascade_engine.signal.noise import noise_level_to_sd
 
 #: The kinetics are integrated at this rate (Hz) or a multiple of the frame rate above it.
 _FINE_RATE = 500.0

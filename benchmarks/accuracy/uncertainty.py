@@ -1,0 +1,141 @@
+"""How uncertain the counts of the universal model are, and whether its intervals hold the truth as often as they say.
+
+    python -m benchmarks.accuracy.uncertainty [--card]
+
+needs CASCADE_GROUND_TRUTH. Every dataset is predicted by networks that have not seen it, at 30 Hz and several noise
+levels; expected and true spikes are counted in bins. The spread that an interval is made of is fitted by maximum
+likelihood on the datasets of the other folds, for principal cells and interneurons apart, then it is counted how often
+the 80 % interval holds the truth. Quiet bins, where less than half a spike is expected, are apart: there no interval is
+smaller than 0 to 0, which holds the truth more often than 80 %. With --card the spread that fits all datasets goes into
+the card of the shipped model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import yaml
+from scipy.optimize import minimize
+from scipy.stats import nbinom
+
+from cascade_engine import load_model
+from cascade_engine.counts import count_interval
+from cascade_engine.evaluation import Condition, bring
+from cascade_engine.evaluation.leave_out import predict_with, what_is_known
+from cascade_engine.file_formats.atomic import replacing
+from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+from cascade_engine.ground_truth.folds import deal_out
+from cascade_engine.networks.store import CARD_NAME
+from cascade_engine.networks.universal.architecture import POPULATIONS
+
+TABLE = Path(__file__).resolve().parents[1] / "results" / "uncertainty.csv"
+FRAME_RATE, NOISE_LEVELS, BINS_S, COVERAGE = 30.0, (2.0, 4.0, 8.0), (0.5, 1.0, 5.0), 0.8
+FITTED_BIN_S, QUIET = 1.0, 0.5
+
+#: Expected and true counts of each neuron of a dataset, by noise level and length of the bin.
+Counts = dict[tuple[float, float], list[np.ndarray]]
+
+
+def count(model, dataset) -> Counts:
+    """Expected and true counts, shape (2, bins) per neuron."""
+    found: Counts = {(level, bin_s): [] for level in NOISE_LEVELS for bin_s in BINS_S}
+    for level in NOISE_LEVELS:
+        condition = Condition(FRAME_RATE, 0.0, level)
+        for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
+            expected = predict_with(model, condition, trace, **what_is_known(model, dataset.name))
+            for bin_s in BINS_S:
+                n = round(bin_s * trace.frame_rate)
+                starts = np.arange(0, len(expected) - n + 1, n)
+                frames = starts[:, np.newaxis] + np.arange(n)
+                frames = frames[trace.scored[frames].all(axis=1)]
+                if len(frames):
+                    pair = np.stack([expected[frames].sum(axis=1), trace.spikes[frames].sum(axis=1)])
+                    found[level, bin_s].append(pair)
+    return found
+
+
+def fit(counts: list[Counts], level: float) -> dict[str, float]:
+    """Spread by maximum likelihood; every neuron counts alike."""
+    pairs = [pair for found in counts for pair in found[level, FITTED_BIN_S]]
+    weights = np.concatenate([np.full(pair.shape[1], 1.0 / pair.shape[1]) for pair in pairs])
+    expected, true = np.concatenate(pairs, axis=1)
+    expected = np.maximum(expected, 1e-3)
+
+    def deviance(logarithms: np.ndarray) -> float:
+        excess, gain_variance = np.exp(logarithms)
+        part = 1.0 / (1.0 + excess + gain_variance * expected)
+        likelihood = nbinom.logpmf(np.round(true), expected * part / (1.0 - part), part)
+        return -float(np.sum(weights * likelihood))
+
+    excess, gain_variance = np.exp(minimize(deviance, np.log([0.5, 0.3]), method="Nelder-Mead").x)
+    return {"noise_level": level, "excess": round(float(excess), 3), "gain_variance": round(float(gain_variance), 3)}
+
+
+def main() -> None:
+    """Measure, print, write the table and if wanted the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--card", action="store_true", help="put the spread into the model's card")
+    arguments = parser.parse_args()
+    model, available = load_model(), find_datasets(ground_truth_root())
+    config = model.config
+    folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
+    folds = [[name for name in fold if name in available] for fold in folds]
+    counts = {}
+    for fold in folds:
+        for name in fold:
+            counts[name] = count(model.without(fold), load_dataset(available[name]))
+            print(f"{name} is predicted", flush=True)
+
+    groups = {
+        POPULATIONS[0]: [name for name in counts if name not in config.interneuron_datasets],
+        POPULATIONS[1]: [name for name in counts if name in config.interneuron_datasets],
+    }
+    rows = []
+    for fold, names in ((fold, names) for fold in folds for names in groups.values()):
+        spread = [fit([counts[name] for name in names if name not in fold], level) for level in NOISE_LEVELS]
+        for name in (name for name in names if name in fold):
+            for (level, bin_s), pairs in counts[name].items():
+                for expected, true in pairs:
+                    low, high = count_interval(expected, level, spread, COVERAGE)
+                    inside, quiet = (low <= true) & (true <= high), expected < QUIET
+                    active = inside[~quiet].mean() if (~quiet).any() else np.nan
+                    rows.append((name, level, bin_s, len(true), inside.mean(), (~quiet).sum(), active))
+    TABLE.parent.mkdir(exist_ok=True)
+    with replacing(TABLE) as file:
+        lines = [["dataset", "noise_level", "bin_s", "bins", "inside", "active_bins", "active_inside"], *rows]
+        text = "\n".join(",".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in line) for line in lines)
+        file.write((text + "\n").encode())
+    report(rows, groups)
+
+    if arguments.card:
+        path = model.folder / CARD_NAME
+        card = yaml.safe_load(path.read_text("utf-8"))
+        card["uncertainty"] = {
+            population: [fit([counts[name] for name in names], level) for level in NOISE_LEVELS]
+            for population, names in groups.items()
+        }
+        with replacing(path) as file:
+            file.write(yaml.safe_dump(card, sort_keys=False, width=120).encode())
+        print(f"in the card: {card['uncertainty']}")
+
+
+def report(rows: list[tuple], groups: dict[str, list[str]]) -> None:
+    """Print in how many bins the interval holds the truth: means over neurons, then over datasets."""
+    print("| neurons | noise level | bin | datasets | all bins | active bins |\n|---|---|---|---|---|---|")
+    for label, members in groups.items():
+        for level in NOISE_LEVELS:
+            for bin_s in BINS_S:
+                chosen = [row for row in rows if row[0] in members and row[1:3] == (level, bin_s)]
+                names = {row[0] for row in chosen}
+                if names:
+                    means = [
+                        np.nanmean([np.nanmean([row[i] for row in chosen if row[0] == name]) for name in names])
+                        for i in (4, 6)
+                    ]
+                    print(f"| {label} | {level:g} | {bin_s:g} s | {len(names)} | {means[0]:.0%} | {means[1]:.0%} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The containers that hold traces: suite2p, CaImAn, NWB, arrays and others."""

@@ -1,0 +1,196 @@
+"""Which variable of a file holds the traces, which of its axes is time, and how fast frames follow each other.
+
+Nothing is guessed: what the file does not say for certain is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cascade_adapters.containers.arrays.contents import Contents
+from cascade_engine.errors import InputError
+from cascade_engine.file_formats.variables import Variable, load_numbers
+from cascade_engine.signal.noise import as_frame_rate
+
+ORIENTATIONS = ("rois-first", "frames-first")
+
+#: Names without capitals, blanks, signs and the unit.
+_RATE_NAMES = {
+    "framerate", "fs", "fr", "fps", "samplingrate", "samplerate", "samplingfrequency", "imagingrate", "framespersecond",
+    "scanrate", "volumerate",
+}  # fmt: skip
+_TIME_NAMES = {
+    "t", "time", "times", "timestamp", "timestamps", "frametime", "frametimes", "timevector", "tvec", "timeaxis",
+}  # fmt: skip
+
+#: Name of the variable that marks files of ground truth.
+_GROUND_TRUTH = "CAttached"
+
+#: Part of an array whose smoothness along either axis is compared.
+_COMPARED = 1000
+
+#: Neighbours along the axis taken for ROIs may be this much more alike than neighbours in time.
+_ALIKE = 0.3
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Which axis of an array is which.
+
+    Attributes
+    ----------
+    rois_first : bool
+        Whether the first axis counts ROIs.
+    shape : tuple of int
+        Shape in the file; of length 1 for one trace.
+    reason : str
+        How it is known.
+    """
+
+    rois_first: bool
+    shape: tuple[int, ...]
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """As the option is spelled."""
+        return ORIENTATIONS[0 if self.rois_first else 1]
+
+    def to_rois(self, array: np.ndarray) -> np.ndarray:
+        """From the file's form to (n_rois, n_frames), without copying."""
+        array = array[np.newaxis] if array.ndim == 1 else array
+        return array if self.rois_first else array.T
+
+    def to_file(self, array: np.ndarray) -> np.ndarray:
+        """From (n_rois, n_frames) to the file's form."""
+        return (array if self.rois_first else array.T).reshape(self.shape)
+
+
+def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable:
+    """The variable that holds the traces: the one asked for, or the only one that can be meant.
+
+    Raises
+    ------
+    InputError
+        If there is none or more than one; what the file holds, and what to do.
+    """
+    variables = contents.variables
+    if any(variable.name.split(".")[0] == _GROUND_TRUTH for variable in variables):
+        raise InputError(f"{path} holds ground truth ({_GROUND_TRUTH}), which is for training, not traces to run on")
+    nameless = [variable for variable in variables if not variable.name]
+    if nameless:
+        candidates, key = nameless, None
+    elif key is not None:
+        candidates = [variable for variable in variables if variable.name == key]
+        if not candidates:
+            raise InputError(f"{path} has no variable {key!r}; it holds {_listed(variables)}")
+    else:
+        candidates = [variable for variable in variables if variable.is_matrix]
+        candidates = candidates or [each for each in variables if each.is_vector and not _is_named(each, _TIME_NAMES)]
+    if len(candidates) > 1:
+        raise InputError(f"{path} holds {_listed(candidates)}: pass --key to say which are the traces")
+    if not candidates or not (candidates[0].is_matrix or candidates[0].is_vector):
+        held = _listed(candidates or variables) or "nothing"
+        raise InputError(f"{path} holds no traces (numbers, ROIs x frames or frames x ROIs), only {held}")
+    return candidates[0]
+
+
+def orient(variable: Variable, contents: Contents, given: str | None, path: Path, remarks: list[str]) -> Orientation:
+    """Which axis of the traces is which: what the user says, else what the file says for certain.
+
+    The file says so if there is only one trace; if the names of its rows or columns are those of ROIs; or if it holds
+    the times of frames, as many as one of the axes is long and the other is not. If the user contradicts, the user is
+    followed, with a remark.
+
+    Raises
+    ------
+    InputError
+        If it remains open.
+    """
+    shape = variable.shape
+    if variable.is_vector:
+        return Orientation(len(shape) == 1 or shape[0] == 1, shape, "one ROI")
+    found, reason = contents.rois_first, contents.reason
+    if found is None:
+        times = next((each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES)), None)
+        n_times = None if times is None else max(times.shape)
+        if n_times in shape and shape[0] != shape[1]:
+            found, reason = n_times == shape[1], f"{times.name} has {n_times} values"
+    if given is not None:
+        rois_first = given == ORIENTATIONS[0]
+        if found not in (None, rois_first):
+            remarks.append(f"--orientation {given} was followed, although {reason}")
+        return Orientation(rois_first, shape, "as given")
+    if found is None:
+        rows, columns = shape
+        raise InputError(
+            f"{path}: {variable} may be {rows} ROIs of {columns} frames (pass --orientation rois-first) or "
+            f"{columns} ROIs of {rows} frames (pass --orientation frames-first)"
+        )
+    return Orientation(found, shape, reason)
+
+
+def doubt_orientation(traces: np.ndarray) -> str | None:
+    """A warning if neighbouring ROIs are more alike than neighbouring frames; traces of shape (n_rois, n_frames)."""
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged numbers
+        block = np.array(traces[:_COMPARED, :_COMPARED], dtype=np.float64)
+    missing = ~np.isfinite(block)
+    block = block[~missing.all(axis=1)][:, ~missing.all(axis=0)]
+    block = block[np.isfinite(block).all(axis=1)]
+    if min(block.shape) < 10:
+        return None
+    block -= block.mean(axis=0)
+    block -= block.mean(axis=1, keepdims=True)
+    total = np.sum(block**2)
+    if not np.isfinite(total) or total == 0:
+        return None
+    in_time, between_rois = np.sum(block[:, 1:] * block[:, :-1]) / total, np.sum(block[1:] * block[:-1]) / total
+    if between_rois < in_time + _ALIKE:
+        return None
+    return (
+        f"neighbouring ROIs are more alike (correlation {between_rois:.2f}) than neighbouring frames ({in_time:.2f}): "
+        "check the orientation"
+    )
+
+
+def find_frame_rate(contents: Contents, given: float | None, path: Path) -> tuple[float, str]:
+    """Frame rate (Hz) and where it comes from: what the user says, else a number of that name in the file.
+
+    Raises
+    ------
+    InputError
+        If there is none, or several that differ.
+    """
+    if given is not None:
+        return as_frame_rate(given), "given"
+    found = [each for each in contents.variables if each.is_scalar and _is_named(each, _RATE_NAMES)]
+    rates = {each.name: float(load_numbers(each, path).ravel()[0]) for each in found}
+    usable = {name: rate for name, rate in rates.items() if np.isfinite(rate) and rate > 0}
+    if len(set(usable.values())) == 1:
+        name, rate = next(iter(usable.items()))
+        return rate, f"{name} in {path.name}"
+    if rates:
+        said = ", ".join(f"{name} = {rate:g}" for name, rate in rates.items())
+        raise InputError(f"{path}: it has {said}: pass --frame-rate (Hz)")
+    hint = ""
+    times = next((each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES)), None)
+    if times is not None:
+        with np.errstate(invalid="ignore"):
+            step = float(np.nanmedian(np.diff(load_numbers(times, path).ravel().astype(float))))
+        hint = f"; the steps of {times.name} mean {1 / step:.4g} Hz if they are in s" if step > 0 else ""
+    raise InputError(f"{path}: it has no frame rate: pass --frame-rate (Hz){hint}")
+
+
+def _is_named(variable: Variable, names: set[str]) -> bool:
+    last = re.sub(r"[^a-z]", "", variable.name.rsplit(".", 1)[-1].lower())
+    return last in names or last.removesuffix("hz") in names
+
+
+def _listed(variables: Sequence[Variable]) -> str:
+    shown = [str(variable) for variable in variables[:12]]
+    return ", ".join(shown) + (f" and {len(variables) - 12} more" if len(variables) > 12 else "")

@@ -1,0 +1,242 @@
+"""A file of arrays as a container: reading traces, results beside the file in its own format, taking them back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.containers.arrays.choosing import (
+    ORIENTATIONS,
+    Orientation,
+    choose_variable,
+    doubt_orientation,
+    find_frame_rate,
+    orient,
+)
+from cascade_adapters.containers.arrays.contents import Contents
+from cascade_adapters.containers.arrays.fall import fluorescence_of, read_fall
+from cascade_adapters.containers.arrays.formats import FORMATS
+from cascade_adapters.containers.base import Container, Reading, Results, Selection, Spikes, Traces
+from cascade_adapters.safe_writing.beside import FilesBeside, source_of
+from cascade_adapters.safe_writing.folder import finish_interrupted
+from cascade_engine.errors import InputError
+from cascade_engine.file_formats.atomic import sha256
+from cascade_engine.file_formats.variables import Variable, load_numbers
+from cascade_engine.signal.units import why_not_dff, why_not_raw
+
+_ARRAYS, _DISCRETE = ("spike_prob", "dff", "noise_levels"), "spikes"
+
+_PART_OF_SUITE2P = re.compile(
+    r"(F|Fneu|F_chan2|Fneu_chan2|spks|spks_suite2p|iscell|redcell|stat|ops|db|settings|reg_outputs|detect_outputs"
+    r"|cascade(_chan2)?_(spike_prob|dff|noise_levels))\.npy|cascade(_chan2)?_spikes\.npz"
+)
+
+
+class ArrayFile(Container):
+    """A file with a matrix of traces: ``.npy``, ``.npz``, ``.mat``, ``.csv``, ``.tsv`` or ``.txt``.
+
+    Results lie beside it, in its format and orientation: for ``traces.npy`` in ``traces_cascade_spike_prob.npy``,
+    ``traces_cascade_dff.npy`` and ``traces_cascade_noise_levels.npy``, text likewise; for ``traces.npz`` and ``.mat``
+    all together in ``traces_cascade.npz`` or ``.mat``. Discrete spikes are an array ``spikes`` with one row per spike:
+    ROI and frame, both from 0, time in s, confidence. The record is ``traces_cascade.npy.json``. If the file holds
+    several matrices, the name of the variable follows that of the file: ``traces_soma_cascade.mat``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    selection : Selection
+        Variable, orientation, and whether it is raw fluorescence.
+    """
+
+    kind = "array"
+    looks_for = ".npy, .npz, .mat, .csv, .tsv and .txt files"
+    searched_for = False
+
+    def __init__(self, path: Path, selection: Selection = Selection()):
+        super().__init__(path)
+        self._selection = selection
+        self._format = FORMATS[path.suffix.lower()]
+        self._opened: tuple[tuple[int, int], Contents] | None = None
+
+    @property
+    def identity(self) -> tuple:
+        """Kind, file and variable."""
+        return (*super().identity, self._selection.key)
+
+    @classmethod
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[ArrayFile]:
+        """The file itself; a folder is not searched, since too much that lies around is an array.
+
+        A file with results of ours stands for the file that they were made from, so that ``*.npy`` can be passed again.
+        """
+        if not path.is_file() or path.suffix.lower() not in FORMATS:
+            return []
+        source = path.with_name(_source_of_result(path) or path.name)
+        return [cls(source if source.is_file() and source.suffix == path.suffix else path, selection)]
+
+    def read(self, reading: Reading = Reading()) -> Traces:
+        """Read the traces; see `Container.read`."""
+        self._refuse_what_is_no_input()
+        contents, variable = self._contents(), self._variable()
+        self._beside().check_free(self._files(dict.fromkeys(_ARRAYS, np.empty((0, 0))), {}))
+        if self._is_suite2p():
+            if reading.dff == "container":
+                raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
+            return read_fall(contents, self.path, reading)
+        if self._selection.raw and reading.dff == "container":
+            raise InputError(f"{self.path}: --raw and --dff container contradict each other")
+        remarks: list[str] = []
+        orientation, (rate, rate_source) = self._ask_all(
+            lambda: self._orientation(remarks), lambda: find_frame_rate(contents, reading.frame_rate, self.path)
+        )
+        traces = orientation.to_rois(load_numbers(variable, self.path))
+        is_raw = self._selection.raw or reading.dff == "compute"
+        problem = why_not_raw(traces) if is_raw else why_not_dff(traces, rate)
+        if problem and not reading.arbitrary_units:
+            advice = "leave out --raw and --dff compute" if is_raw else "pass --raw if they are raw fluorescence"
+            raise InputError(f"{self.path}: {problem}; {advice}")
+        doubts = filter(None, [problem, doubt_orientation(traces)])
+        return Traces(
+            fluorescence=traces if is_raw else None,
+            dff=None if is_raw else traces,
+            frame_rate=rate,
+            frame_rate_source=rate_source,
+            source=f"{variable.name or self.path.name}, {orientation.name} ({orientation.reason})",
+            remarks=[*contents.remarks, *remarks, *doubts],
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of the file."""
+        return {self.path.name: sha256(self.path)}
+
+    def results(self) -> dict[str, Any] | None:
+        """Content of the record, or None."""
+        self._refuse_what_is_no_input()
+        return self._beside().record()
+
+    def load_results(self) -> Results | None:
+        """Read what `write` has written; see `Container.load_results`."""
+        record = self.results()
+        if record is None:
+            return None
+        layout = self._contents().layout
+        try:
+            orientation = Orientation(ORIENTATIONS.index(record["orientation"]) == 0, (), "")
+            names = (*_ARRAYS, _DISCRETE) if "discrete_spikes" in record else _ARRAYS
+            arrays = self._format.load(self.path.parent, self._stem(), self.path.suffix, names, layout)
+            spike_prob, dff = (orientation.to_rois(arrays[name]) for name in ("spike_prob", "dff"))
+            levels, n_frames = arrays["noise_levels"].ravel(), record["recording"]["n_frames"]
+            good = spike_prob.shape == dff.shape == (len(levels), n_frames)
+            spikes = Spikes.from_table(arrays[_DISCRETE]) if _DISCRETE in arrays else None
+        except Exception:  # damaged files can fail in any way
+            good = False
+        if not good:
+            raise InputError(f"the results beside {self.path} cannot be read: run again with --existing overwrite")
+        return Results(spike_prob, dff, levels, record, spikes)
+
+    def check_replaceable(self) -> None:
+        """There is never anything to replace."""
+        raise InputError(f"{self.path} holds no deconvolved traces to replace: leave out --replace-spks")
+
+    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
+        """Write results beside the file; see `Container.write`."""
+        if replace_spikes:
+            self.check_replaceable()
+        orientation = self._orientation([])
+        provenance = {**results.provenance, "variable": self._variable().name, "orientation": orientation.name}
+        arrays = {name: np.asarray(getattr(results, name), dtype=np.float32) for name in _ARRAYS}
+        arrays |= {name: orientation.to_file(arrays[name]) for name in ("spike_prob", "dff")}
+        if results.spikes is not None:
+            arrays[_DISCRETE] = results.spikes.table
+        facts = {
+            "frame_rate": float(provenance["recording"]["frame_rate_hz"]),
+            "provenance": json.dumps(provenance, allow_nan=False),
+        }
+        return self._beside().write(self._files(arrays, facts), provenance)
+
+    def restore(self) -> list[str]:
+        """Remove our files, whichever variable they were made from; see `Container.restore`."""
+        folder, stem, ending = self.path.parent, self.path.stem, f"_cascade{self.path.suffix}.json"
+        finish_interrupted(folder, self.path.name)
+        done = []
+        for path in sorted(folder.glob(f"{escape(stem)}*{escape(ending)}")):
+            if path.name == stem + ending or source_of(path) == self.path.name:
+                done += FilesBeside(self.path, path.name).remove()
+        return done
+
+    def _contents(self) -> Contents:
+        """What the file holds; read anew if it has changed."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from None
+        state = (status.st_size, status.st_mtime_ns)
+        if self._opened is None or self._opened[0] != state:
+            self._opened = (state, self._format.read(self.path))
+        return self._opened[1]
+
+    def _is_suite2p(self) -> bool:
+        return self._selection.key in (None, "F") and fluorescence_of(self._contents()) is not None
+
+    def _variable(self) -> Variable:
+        if self._is_suite2p():
+            return fluorescence_of(self._contents())
+        return choose_variable(self._contents(), self._selection.key, self.path)
+
+    def _orientation(self, remarks: list[str]) -> Orientation:
+        if self._is_suite2p():
+            return Orientation(True, self._variable().shape, "as suite2p writes it")
+        return orient(self._variable(), self._contents(), self._selection.orientation, self.path, remarks)
+
+    def _ask_all(self, *questions: Callable[[], Any]) -> list[Any]:
+        """The answers, or everything that the user has to say in one error."""
+        answers, problems = [], []
+        for question in questions:
+            try:
+                answers.append(question())
+            except InputError as error:
+                problems.append(str(error).removeprefix(f"{self.path}: "))
+        if problems:
+            raise InputError(f"{self.path}: {'; '.join(problems)}")
+        return answers
+
+    def _stem(self) -> str:
+        """How the names of result files begin: with the variable's name if the file's alone would be ambiguous."""
+        variable, key = self._variable(), ""
+        if not self._is_suite2p():
+            try:
+                is_only_one = variable is choose_variable(self._contents(), None, self.path)
+            except InputError:
+                is_only_one = False
+            key = "" if is_only_one else "_" + re.sub(r"[^\w.-]", "_", variable.name)
+        return f"{self.path.stem}{key}_cascade"
+
+    def _beside(self) -> FilesBeside:
+        return FilesBeside(self.path, f"{self._stem()}{self.path.suffix}.json")
+
+    def _files(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]):
+        return self._format.files(self._stem(), self.path.suffix, arrays, facts, self._contents().layout)
+
+    def _refuse_what_is_no_input(self) -> None:
+        if _PART_OF_SUITE2P.fullmatch(self.path.name):
+            raise InputError(
+                f"{self.path} looks like a part of a suite2p folder: pass the folder of a plane (with --channel 2 for "
+                "the second channel), or rename the file if it is none"
+            )
+        source = _source_of_result(self.path)
+        if source is not None:
+            raise InputError(f"{self.path} was written by cascade: pass what it was made from, {source}")
+
+
+def _source_of_result(path: Path) -> str | None:
+    """Name of the file that a file of ours was made from; None for any other file."""
+    return source_of(
+        path.with_name(re.sub(r"(_spike_prob|_dff|_noise_levels|_spikes)?(\.\w+)$", r"\2.json", path.name))
+    )

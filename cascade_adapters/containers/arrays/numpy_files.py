@@ -1,0 +1,113 @@
+"""``.npy`` and ``.npz``: nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from cascade_adapters.containers.arrays.contents import Contents
+from cascade_engine.errors import InputError
+from cascade_engine.file_formats.variables import Variable, problem_of
+
+
+def read_npy(path: Path) -> Contents:
+    """What a ``.npy`` file holds; its array will be memory-mapped.
+
+    Raises
+    ------
+    InputError
+        If it is damaged or something else.
+    """
+    try:
+        with path.open("rb") as file:
+            shape, dtype = _header(file)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception:  # a damaged header can fail in any way
+        archive = "; it is an archive: rename it to .npz" if zipfile.is_zipfile(path) else ""
+        raise InputError(f"{path} cannot be read as an array: it is damaged, or no .npy file{archive}") from None
+    load = partial(np.load, path, mmap_mode="r", allow_pickle=False)
+    return Contents([Variable("", shape, load, problem_of(dtype, shape))])
+
+
+def read_npz(path: Path) -> Contents:
+    """What an ``.npz`` file holds.
+
+    Raises
+    ------
+    InputError
+        If it is damaged or something else.
+    """
+    variables = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.removesuffix(".npy")
+                if name == member.filename:
+                    variables.append(Variable(name, (), partial(_load_member, path, name), "no array"))
+                    continue
+                with archive.open(member) as file:
+                    shape, dtype = _header(file)
+                    problem = problem_of(dtype, shape)
+                    # a header must not make anyone reserve memory that the content cannot fill
+                    if not problem and prod(shape) * dtype.itemsize > member.file_size:
+                        problem = "damaged"
+                variables.append(Variable(name, shape, partial(_load_member, path, name), problem))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception:  # a damaged archive can fail in any way
+        raise InputError(f"{path} cannot be read: it is damaged, or no .npz file") from None
+    return Contents(variables)
+
+
+def npy_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: Any):
+    """One ``.npy`` file per array; see `cascade_adapters.containers.arrays.formats.Format`."""
+    return {f"{stem}_{name}{suffix}": _saving(array) for name, array in arrays.items()}
+
+
+def npz_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: Any):
+    """One ``.npz`` file for everything; see `cascade_adapters.containers.arrays.formats.Format`."""
+
+    def save(file: BinaryIO) -> None:
+        np.savez(file, **arrays, **facts)
+
+    return {f"{stem}{suffix}": save}
+
+
+def load_npy_results(
+    folder: Path, stem: str, suffix: str, names: tuple[str, ...], layout: Any
+) -> dict[str, np.ndarray]:
+    """What `npy_files` has written."""
+    return {name: np.load(folder / f"{stem}_{name}{suffix}", mmap_mode="r", allow_pickle=False) for name in names}
+
+
+def load_npz_results(
+    folder: Path, stem: str, suffix: str, names: tuple[str, ...], layout: Any
+) -> dict[str, np.ndarray]:
+    """What `npz_files` has written."""
+    with np.load(folder / f"{stem}{suffix}", allow_pickle=False) as archive:
+        return {name: archive[name] for name in names}
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, _, dtype = read(file)
+    if min(shape, default=1) < 0:
+        raise ValueError(shape)
+    return shape, dtype
+
+
+def _load_member(path: Path, name: str) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as archive:
+        return archive[name]
+
+
+def _saving(array: np.ndarray) -> Callable[[BinaryIO], None]:
+    return lambda file: np.save(file, array, allow_pickle=False)

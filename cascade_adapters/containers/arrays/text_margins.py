@@ -1,0 +1,163 @@
+"""What stands around the numbers of a text file: names, counts and times in the rows above and the column in front."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cascade_adapters.containers.arrays.contents import Contents
+
+#: Number of the line in the file, and its cells.
+Row = tuple[int, list[str]]
+
+_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "-"}
+
+_ROI_NAME = re.compile(r"(roi|cell|neuron|unit|component|mean|dff|f|c|n)[ _.#(-]*\d+\)?", re.IGNORECASE)
+_TIME_NAME = re.compile(r"(t|times?|timestamps?|frame[ _]?times?|seconds|sec|s)([^a-z].*)?", re.IGNORECASE)
+_COUNT_NAME = re.compile(r"|#|index|(frame|sample|roi|cell|neuron)s?[ _]?(number|no|id|index)?", re.IGNORECASE)
+
+#: Numbers that are evenly spaced to this part of their spacing count something, or are times; traces never are.
+_EVEN = 1e-3
+
+#: Fewer numbers may be evenly spaced by chance.
+_FEWEST_EVEN = 5
+
+
+@dataclass
+class Layout:
+    """How a text file is written, beside its numbers.
+
+    Attributes
+    ----------
+    delimiter : str or None
+        None for white space.
+    decimal_comma : bool
+        A comma takes the place of the point.
+    encoding : str
+        Of the text.
+    header : list of list of str
+        Cells of the rows above the numbers.
+    leading : list of str
+        The cell in front of the numbers of each row, or nothing.
+    """
+
+    delimiter: str | None
+    decimal_comma: bool
+    encoding: str
+    header: list[list[str]] = field(default_factory=list)
+    leading: list[str] = field(default_factory=list)
+
+    def bare(self) -> Layout:
+        """The same without anything around the numbers."""
+        return replace(self, header=[], leading=[])
+
+
+def number_in(cell: str, layout: Layout) -> float | None:
+    """The number in a cell, NaN where it is missing, None if the cell holds anything else."""
+    if cell.strip().lower() in _MISSING:
+        return float("nan")
+    try:
+        return float(cell.replace(",", ".") if layout.decimal_comma else cell)
+    except ValueError:
+        return None
+
+
+def take_margins(rows: list[Row], contents: Contents) -> np.ndarray | None:
+    """Move what stands around the numbers from the rows to the layout.
+
+    Parameters
+    ----------
+    rows : list of Row
+        All rows of the file; left are those of numbers.
+    contents : Contents
+        Its `layout` is filled; what names say about the orientation, and what was left out, is noted.
+
+    Returns
+    -------
+    array, shape (n_frames,), or None
+        Times of the frames, if they are there.
+    """
+    column_times = _take_header(rows, contents)
+    row_times = _take_leading(rows, contents)
+    return row_times if column_times is None else column_times
+
+
+def _take_header(rows: list[Row], contents: Contents) -> np.ndarray | None:
+    layout: Layout = contents.layout
+    while rows and _is_text(rows[0][1], layout):
+        layout.header.append([cell.strip() for cell in rows.pop(0)[1]])
+    for cells in layout.header:
+        if len(cells) > 1 and all(_ROI_NAME.fullmatch(cell) for cell in cells[1:]):
+            contents.rois_first, contents.reason = False, f"its columns are named {cells[1]}, ..."
+    if len(rows) < 2:
+        return None
+    first, second = ([cell.strip() for cell in cells] for _, cells in rows[:2])
+    has_corner = first[0] == "" or number_in(first[0], layout) is None
+    cells = first[1:] if has_corner else first
+    counts_columns = has_corner and cells and all(cell.isdigit() for cell in cells) and second[0] != ""
+    if not counts_columns and not _is_axis(cells, second[-len(cells) :], layout):
+        return None
+    layout.header.append(first)
+    del rows[0]
+    values = np.array([number_in(cell, layout) for cell in cells])
+    if counts_columns or _is_whole(values):
+        contents.remarks.append("the first row counts the columns and was left out")
+        return None
+    contents.remarks.append("the first row holds times and was left out")
+    return values
+
+
+def _take_leading(rows: list[Row], contents: Contents) -> np.ndarray | None:
+    layout: Layout = contents.layout
+    if not rows or min(len(cells) for _, cells in rows) < 2:
+        return None
+    leading = [cells[0].strip() for _, cells in rows]
+    numbers = [number_in(cell, layout) for cell in leading]
+    values = np.array([np.nan if number is None else number for number in numbers])
+    name = layout.header[-1][0] if layout.header else None
+    names_time = name is not None and bool(_TIME_NAME.fullmatch(name))
+    names_count = name is not None and bool(_COUNT_NAME.fullmatch(name))
+    is_text = all(number is None for number in numbers)
+    is_increasing = len(values) > 1 and bool(np.all(np.diff(values) > 0))
+    if not (
+        is_text
+        or (is_increasing and (names_time or names_count))
+        or _is_axis(leading, [cells[1] for _, cells in rows], layout)
+    ):
+        return None
+    layout.leading = leading
+    rows[:] = [(line, cells[1:]) for line, cells in rows]
+    if is_text:
+        contents.remarks.append("the first column holds names and was left out")
+        if all(_ROI_NAME.fullmatch(cell) for cell in leading):
+            contents.rois_first, contents.reason = True, f"its rows are named {leading[0]}, ..."
+        return None
+    if names_time or not (names_count or _is_whole(values)):
+        contents.remarks.append("the first column holds times and was left out")
+        return values
+    contents.remarks.append("the first column counts the rows and was left out")
+    return None
+
+
+def _is_text(cells: list[str], layout: Layout) -> bool:
+    """Whether a row has names, and no number except perhaps in front."""
+    numbers = [number_in(cell, layout) for cell in (cells[1:] or cells)]
+    return None in numbers and not any(number is not None and np.isfinite(number) for number in numbers)
+
+
+def _is_axis(cells: list[str], beside: list[str], layout: Layout) -> bool:
+    """Whether numbers are too evenly spaced to be fluorescence; `beside` are cells that surely are."""
+    numbers = [number_in(cell, layout) for cell in cells]
+    if len(cells) < 2 or None in numbers:
+        return False
+    with np.errstate(invalid="ignore"):  # infinite values
+        steps = np.diff(np.array(numbers, dtype=float))
+    even = steps[0] > 0 and bool(np.all(np.abs(steps - steps[0]) < _EVEN * steps[0]))
+    counts = all(cell.isdigit() for cell in cells) and numbers[0] in (0, 1) and steps[0] == 1
+    return even and (len(cells) >= _FEWEST_EVEN or (counts and not any(cell.isdigit() for cell in beside)))
+
+
+def _is_whole(values: np.ndarray) -> bool:
+    return bool(np.all(values == np.round(values)))

@@ -1,0 +1,1 @@
+"""CaImAn: its HDF5 files, and its objects in memory."""

@@ -1,0 +1,178 @@
+"""From CaImAn's estimates to raw traces and background, or dF/F; and where the components lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.containers.base import Reading, Rois, Traces
+from cascade_adapters.containers.caiman.fields import Fields, matrix_of
+from cascade_adapters.containers.caiman.raw_traces import footprints_of, read_background, read_raw_traces
+from cascade_adapters.containers.caiman.stored_dff import why_no_dff
+from cascade_engine.errors import InputError
+from cascade_engine.signal.dff import delta_f_over_f
+from cascade_engine.signal.noise import as_frame_rate
+
+_UNTOUCHED_RATE = 30.0
+
+#: Noise level (percent per sqrt(Hz)) that traces in arbitrary units are given: that of a decent recording.
+_ARBITRARY_NOISE_LEVEL = 2.0
+
+#: Where the size of the image may be found.
+_DIMS = (("estimates", "dims"), ("dims",), ("params", "data", "dims"))
+
+
+def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
+    """Raw traces of all components and their background, or dF/F.
+
+    Parameters
+    ----------
+    fields : Fields
+        The result.
+    reading : Reading
+        What the user says about it.
+
+    Returns
+    -------
+    Traces
+        ``F_dff`` where it is the dF/F of the raw traces, else raw traces and background.
+
+    Raises
+    ------
+    InputError
+        If something needed is missing or does not fit together: what, and what to do.
+    """
+    fluorescence, raw, remarks = read_raw_traces(fields)
+    rate, rate_source = _frame_rate(fields, reading.frame_rate, remarks)
+    background = read_background(fields, fluorescence.shape)
+    facts = {
+        "frame_rate": rate,
+        "frame_rate_source": rate_source,
+        "is_cell": _accepted(fields, len(fluorescence), remarks),
+        "cell_probability": _probabilities(fields, len(fluorescence)),
+        "remarks": remarks,
+    }
+    if background is None:
+        if not reading.arbitrary_units:
+            raise InputError(
+                f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had, and "
+                "F_dff is only detrended; pass --arbitrary-units to go on without"
+            )
+        remarks.append(
+            "ARBITRARY UNITS: without a background there is no dF/F; each trace was detrended and scaled so that its "
+            f"noise level is {_ARBITRARY_NOISE_LEVEL:g}, which is therefore no measurement, and numbers of spikes "
+            "cannot be trusted, nor compared between components"
+        )
+        dff = _in_units_of_noise(fluorescence, rate)
+        return Traces(dff=dff, source=f"{raw}, detrended, in arbitrary units", **facts)
+    if _is_one_photon(fields):
+        remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
+    if reading.dff != "compute":
+        stored, problem = _stored_dff(fields, fluorescence, background)
+        if not problem:
+            return Traces(dff=np.asarray(stored, dtype=np.float32), source="F_dff", **facts)
+        if reading.dff == "container":
+            raise InputError(f"{fields.where}: F_dff cannot be used: {problem}; leave out --dff container")
+        if stored is not None:
+            remarks.append(f"F_dff was not used: {problem}")
+    source = f"{raw}, background b f"
+    return Traces(fluorescence=fluorescence, background=background, source=source, **facts)
+
+
+def read_rois(fields: Fields) -> Rois | None:
+    """Where the components lie; None without their footprints or the size of the image."""
+    footprints = footprints_of(fields)
+    dims = next((found for path in _DIMS if (found := _numbers(fields.get(*path))) is not None), None)
+    if footprints is None or dims is None:
+        return None
+    image_shape = tuple(int(length) for length in dims)
+    if len(image_shape) not in (2, 3) or np.prod(image_shape) != footprints.shape[0]:
+        return None
+    pixels, weights = [], []
+    for start, end in zip(footprints.indptr[:-1], footprints.indptr[1:], strict=True):
+        # CaImAn counts pixels down the columns of the image
+        pixels.append(np.stack(np.unravel_index(footprints.indices[start:end], image_shape, order="F"), axis=1))
+        weights.append(footprints.data[start:end].astype(np.float32))
+    return Rois(image_shape, pixels, weights)
+
+
+def _stored_dff(fields: Fields, fluorescence: np.ndarray, background: np.ndarray) -> tuple[Any, str]:
+    """F_dff, and why it cannot be used, or an empty string."""
+    try:
+        stored = matrix_of(fields, "F_dff")
+    except InputError:
+        return (), "it is no matrix of numbers"
+    if stored is None:
+        return None, "there is none; run cnm.estimates.detrend_df_f() in CaImAn"
+    if np.isnan(fluorescence[:, 0]).any():
+        return stored, "its baseline counts frames in which components have no trace"
+    return stored, why_no_dff(stored, fluorescence, background)
+
+
+def _in_units_of_noise(fluorescence: np.ndarray, frame_rate: float) -> np.ndarray:
+    """Detrended traces, scaled so that all have one noise level: what is certain is how far they rise above it."""
+    detrended = fluorescence - delta_f_over_f(fluorescence, frame_rate).f0
+    for trace in detrended:
+        steps = np.abs(np.diff(trace))
+        steps = steps[np.isfinite(steps)]
+        unit = np.median(steps) if steps.size else 0.0
+        trace *= _ARBITRARY_NOISE_LEVEL / 100 * np.sqrt(frame_rate) / unit if unit > 0 else np.nan
+    return detrended
+
+
+def _frame_rate(fields: Fields, given: float | None, remarks: list[str]) -> tuple[float, str]:
+    if given is not None:
+        return as_frame_rate(given), "given"
+    found = fields.get("params", "data", "fr")
+    if found is None:
+        raise InputError(f"{fields.where} has no frame rate (params/data/fr): pass --frame-rate")
+    numbers = _numbers(found)
+    if numbers is None or len(numbers) != 1 or not 0 < numbers[0] < np.inf:
+        raise InputError(f"{fields.where} has the frame rate {_brief(found)} (params/data/fr): pass --frame-rate")
+    rate = float(numbers[0])
+    if rate == _UNTOUCHED_RATE:
+        remarks.append(
+            f"params/data/fr is {rate:g} Hz, CaImAn's default, which may never have been set: check it, and pass "
+            "--frame-rate if it is another"
+        )
+    return rate, "params/data/fr"
+
+
+def _accepted(fields: Fields, n_components: int, remarks: list[str]) -> np.ndarray | None:
+    """Which components CaImAn has accepted, or None if it has not judged them."""
+    found = fields.get("estimates", "idx_components")
+    if found is None:
+        return None
+    numbers = _numbers(found)
+    if numbers is None or (numbers % 1 != 0).any() or (numbers < 0).any() or (numbers >= n_components).any():
+        remarks.append(f"idx_components does not fit the {n_components} components and was ignored")
+        return None
+    accepted = np.zeros(n_components, dtype=bool)
+    accepted[numbers.astype(int)] = True
+    return accepted
+
+
+def _probabilities(fields: Fields, n_components: int) -> np.ndarray | None:
+    """What CaImAn's classifier of footprints gave, or None if it was not asked."""
+    numbers = _numbers(fields.get("estimates", "cnn_preds"))
+    fits = numbers is not None and len(numbers) == n_components and ((numbers >= 0) & (numbers <= 1)).all()
+    return numbers if fits else None
+
+
+def _is_one_photon(fields: Fields) -> bool:
+    center_psf = _numbers(fields.get("params", "init", "center_psf"))
+    return center_psf is not None and center_psf.any()
+
+
+def _numbers(found: Any) -> np.ndarray | None:
+    """Real numbers as a flat array, or None."""
+    if found is None or isinstance(found, dict | str):
+        return None
+    values = np.asarray(found[:] if hasattr(found, "chunks") else found)
+    return values.astype(float).ravel() if values.dtype.kind in "fiub" else None
+
+
+def _brief(found: Any) -> str:
+    text = repr(found[:] if hasattr(found, "chunks") else found)
+    return text if len(text) <= 40 else f"{text[:40]}..."

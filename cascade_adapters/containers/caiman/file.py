@@ -1,0 +1,247 @@
+"""A file of CaImAn's: reading it, writing results into it, and making it what it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.containers.caiman import stored_results
+from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
+from cascade_adapters.containers.caiman.fields import FileFields, explained, opened
+from cascade_adapters.containers.caiman.raw_traces import digest, fingerprint, shape_of
+from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP, UNDO
+from cascade_adapters.containers.caiman.undo import Original
+from cascade_adapters.safe_writing.copy import remove_leftovers, rewriting
+from cascade_engine.errors import InputError
+
+if TYPE_CHECKING:
+    import h5py
+
+_GROUP = f"estimates/{stored_results.GROUP}"
+_SPIKES = "estimates/S"
+_BACKUP = f"{_GROUP}/{SPIKES_BACKUP}"
+_SUFFIXES = (".hdf5", ".h5")
+
+#: Links of a CaImAn file lie this near to its beginning.
+_HEAD_BYTES = 1 << 16
+
+
+class CaimanFile(Container):
+    """A file written by ``CNMF.save`` or ``OnACID.save``.
+
+    Results lie in the group ``estimates/cascade``, one row per component in CaImAn's order; see
+    `cascade_adapters.containers.caiman.stored_results`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    kind = "CaImAn"
+    looks_for = "HDF5 files with estimates/C"
+
+    @classmethod
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[CaimanFile]:
+        """Files of CaImAn's at or below `path`.
+
+        A file that cannot be opened counts where it was named by the user, or by its beginning looks like CaImAn's.
+        """
+        if path.is_file():
+            unreadable = path.suffix.lower() in _SUFFIXES
+            known = path.suffix.lower() != ".nwb" and _is_caimans(path)
+            return [cls(path)] if known or (known is None and unreadable) else []
+        found = []
+        for file in sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES and each.is_file()):
+            known = _is_caimans(file)
+            if known or (known is None and _begins_as_caimans(file)):
+                found.append(cls(file))
+        return found
+
+    def read(self, reading: Reading = Reading()) -> Traces:
+        """Read C + YrA, background, F_dff and parameters; see `Container.read`."""
+        with opened(self.path) as fields:
+            traces = read_traces(fields, reading)
+            remark = stored_results.misalignment(self._kept(fields), traces.shape)
+            traces.remarks += [f"{_GROUP} {remark}"] if remark else []
+            return traces
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of what the traces are made from."""
+        with opened(self.path) as fields:
+            return fingerprint(fields)
+
+    def results(self) -> dict[str, Any] | None:
+        """The record in ``estimates/cascade``, or None."""
+        remove_leftovers(self.path)
+        with opened(self.path) as fields:
+            return stored_results.read_record(self._kept(fields), self._where)
+
+    def load_results(self) -> Results | None:
+        """What `write` has written; `InputError` if the components are others now; see `Container.load_results`."""
+        with opened(self.path) as fields:
+            kept = self._kept(fields)
+            remark = stored_results.misalignment(kept, shape_of(fields))
+            if remark:
+                raise InputError(f"{self._where} {remark}")
+            return stored_results.from_fields(kept, self._where)
+
+    def rois(self) -> Rois | None:
+        """Where the components lie, from ``estimates/A``."""
+        with opened(self.path) as fields:
+            return read_rois(fields)
+
+    def check_replaceable(self) -> None:
+        """Refuse to replace ``estimates/S`` where that makes no sense or could lose CaImAn's own."""
+        with opened(self.path) as fields:
+            if getattr(fields.get("estimates", "S"), "shape", None) != shape_of(fields):
+                raise InputError(f"{self.path} has no estimates/S to replace")
+            kept = self._kept(fields)
+            record = stored_results.read_record(kept, self._where) or {}
+            if SPIKES_BACKUP in kept and not _is_ours(fields.get("estimates", "S"), record):
+                raise InputError(
+                    f"{self.path} has {_BACKUP}, but {_SPIKES} is not what cascade had put in its place: a new backup "
+                    f"would destroy the old one; remove {_BACKUP}, or move it to {_SPIKES}, whichever is right"
+                )
+
+    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
+        """Write results into ``estimates/cascade``; see `Container.write`."""
+        if replace_spikes:
+            self.check_replaceable()
+        with opened(self.path) as fields:
+            stored_results.refuse_others(fields.get("estimates", stored_results.GROUP), self._where)
+            stored_results.refuse_other_shape(results, shape_of(fields), str(self.path))
+        spikes = stored_results.rates(results) if replace_spikes else None
+        record = results.provenance | ({} if spikes is None else {"S": digest(spikes)})
+        arrays, texts = stored_results.to_fields(replace(results, provenance=record))
+        with rewriting(self.path, 2 * sum(array.nbytes for array in arrays.values())) as copy:
+            with explained(self.path, "changed"):
+                original, _ = self._take_back(copy)
+                _add(copy, arrays, texts, spikes)
+                if original is not None:
+                    original.remember(copy, f"{_GROUP}/{UNDO}")
+            self._check(copy, arrays, spikes, results.provenance.get("input"))
+        written = [f"{_GROUP}/{name}" for name in arrays]
+        return written if spikes is None else [*written, _SPIKES, _BACKUP]
+
+    def has_replaced_spikes(self) -> bool:
+        """Whether ``estimates/S`` holds our rates; see `Container.has_replaced_spikes`."""
+        with opened(self.path) as fields:
+            record = stored_results.read_record(self._kept(fields), self._where) or {}
+            return _is_ours(fields.get("estimates", "S"), record)
+
+    def restore(self) -> list[str]:
+        """Remove ``estimates/cascade`` and put ``estimates/S`` back; see `Container.restore`.
+
+        The file is then what it was to the last byte, unless another program has written to it since the results were
+        written: then the rest of its content stays as that program has left it.
+        """
+        if self.results() is None:
+            return []
+        with rewriting(self.path) as copy, explained(self.path, "changed"):
+            _, done = self._take_back(copy)
+        return done
+
+    @property
+    def _where(self) -> str:
+        return f"{self.path}: {_GROUP}"
+
+    def _kept(self, fields: FileFields) -> dict[str, Any]:
+        found = fields.get("estimates", stored_results.GROUP)
+        return found if isinstance(found, dict) else {}
+
+    def _take_back(self, copy: Path) -> tuple[Original | None, list[str]]:
+        """Remove from a copy of the file all that we have written; the original if that is known to the last byte."""
+        import h5py
+
+        original = Original.of(self.path, f"{_GROUP}/{UNDO}")
+        if original is not None:
+            with h5py.File(copy, "r") as file:
+                done = [f"put back {_SPIKES}"] if _BACKUP in file else []
+            original.restore(copy)
+            return original, [*done, f"removed {_GROUP}"]
+        with h5py.File(copy, "r+") as file:
+            done = _remove(file, self._where)
+        return None if done else Original(self.path, self.path.stat().st_size), done
+
+    def _check(self, copy: Path, arrays: dict[str, np.ndarray], spikes: np.ndarray | None, source: dict | None) -> None:
+        """Refuse a copy that does not hold what was written, or other traces than those it was made from."""
+        with opened(copy) as fields:
+            kept = self._kept(fields)
+            stored = {f"{_GROUP}/{name}": (kept.get(name), array) for name, array in arrays.items()}
+            if spikes is not None:
+                stored[_SPIKES] = (fields.get("estimates", "S"), spikes)
+            for name, (found, array) in stored.items():
+                if found is None or not np.array_equal(found[:], array):
+                    raise InputError(f"{self.path} was not changed: what was written as {name} cannot be read back")
+            if source is not None and fingerprint(fields) != source:
+                raise InputError(f"{self.path} was changed since its traces were read: run again")
+
+
+def _add(path: Path, arrays: dict[str, np.ndarray], texts: dict[str, str], spikes: np.ndarray | None) -> None:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        group = file.require_group(_GROUP)
+        for name, array in arrays.items():
+            group.create_dataset(name, data=array)
+        for name, text in texts.items():
+            group.attrs[name] = text
+        if spikes is not None:
+            file.move(_SPIKES, _BACKUP)  # as it is: type, chunks, compression, attributes
+            file.create_dataset(_SPIKES, data=spikes)
+
+
+def _remove(file: h5py.File, where: str) -> list[str]:
+    """Remove what we have written from an open file; returns what was done."""
+    group = file.get(_GROUP)
+    record = None if group is None else stored_results.read_record(group, where)
+    if record is None:
+        return []
+    done, keep = [], set()
+    if SPIKES_BACKUP in group:
+        if "S" in record and (_SPIKES not in file or _is_ours(file[_SPIKES], record)):
+            if _SPIKES in file:
+                del file[_SPIKES]
+            file.move(_BACKUP, _SPIKES)
+            done.append(f"put back {_SPIKES}")
+        else:
+            keep = {SPIKES_BACKUP}
+            done.append(f"left {_SPIKES}, which was changed since, and the backup {_BACKUP}")
+    for name in set(group) - keep:
+        del group[name]
+    for name in list(group.attrs):
+        del group.attrs[name]
+    if not keep:
+        del file[_GROUP]
+    return [*done, f"removed {_GROUP}" if not keep else f"removed all else from {_GROUP}"]
+
+
+def _is_ours(spikes: Any, record: dict[str, Any]) -> bool:
+    return getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f" and digest(spikes) == record.get("S")
+
+
+def _is_caimans(path: Path) -> bool | None:
+    """Whether a file holds CaImAn's estimates; None if it cannot be opened."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            estimates = file.get("estimates")
+            return isinstance(estimates, h5py.Group) and ("C" in estimates or "A" in estimates)
+    except Exception:  # a damaged file can fail in any way
+        return None
+
+
+def _begins_as_caimans(path: Path) -> bool:
+    """Whether a file that cannot be opened has the names at its beginning that CaImAn's files have there."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return b"estimates\0" in head and b"params\0" in head

@@ -1,0 +1,161 @@
+"""The form in which results are kept with CaImAn's estimates, in a file or in memory: arrays and short texts.
+
+CaImAn loads unknown groups as dictionaries and saves them again, but not everything survives. Arrays do, in every
+version, unless they hold NaN: up to 1.11 saving then fails, after the old file is gone. Hence missing values are minus
+infinity, and the record is an array of bytes. Texts are there for people: they survive from 1.9.9 on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.containers.base import Results, Spikes
+from cascade_engine.errors import InputError
+
+#: Name of the group, or attribute, in the estimates.
+GROUP = "cascade"
+
+#: CaImAn's own S, kept here while ours is in its place.
+SPIKES_BACKUP = "S_caiman"
+
+#: What makes the file again what it was.
+UNDO = "undo"
+
+ARRAYS = ("spike_prob", "dff", "noise_levels")
+
+#: Where discrete spikes are, if there are any.
+_SPIKES = "spikes"
+
+_RECORD = "provenance"
+
+_MISSING = -np.inf
+
+_DESCRIPTION = (
+    "spike_prob: expected spikes per frame (times the frame rate: Hz); dff: dF/F as a fraction; noise_levels: percent "
+    "per sqrt(Hz); one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: "
+    "component, frame, time in s, confidence; provenance: JSON as bytes"
+)
+
+
+def to_fields(results: Results) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays and texts to be kept.
+
+    Parameters
+    ----------
+    results : Results
+        Results, with NaN where a value is missing.
+
+    Returns
+    -------
+    arrays : dict of str to array
+        Results and record.
+    texts : dict of str to str
+        What they are and where they come from, for people.
+    """
+    arrays = {name: np.array(getattr(results, name), dtype=np.float32) for name in ARRAYS}
+    for array in arrays.values():
+        array[np.isnan(array)] = _MISSING
+    if results.spikes is not None:
+        arrays[_SPIKES] = results.spikes.table
+    text = json.dumps(results.provenance, allow_nan=False)
+    arrays[_RECORD] = np.frombuffer(text.encode(), dtype=np.uint8).copy()
+    texts = {"description": _DESCRIPTION}
+    model, created = results.provenance.get("model", {}).get("name"), results.provenance.get("created")
+    texts |= {key: value for key, value in (("model", model), ("created", created)) if value}
+    return arrays, texts
+
+
+def refuse_others(found: Any, where: str) -> None:
+    """Raise `InputError` if what lies in the group's place is not ours, or what is left of it, and could be lost."""
+    if found is not None and not (isinstance(found, Mapping) and (_RECORD in found or set(found) <= {SPIKES_BACKUP})):
+        raise InputError(f"{where} is there already, but not from cascade: rename or remove it")
+
+
+def read_record(kept: Mapping[str, Any], where: str) -> dict[str, Any] | None:
+    """The record of the results in a group, or None if there are none of ours.
+
+    Parameters
+    ----------
+    kept : mapping
+        The group's arrays.
+    where : str
+        Its name, for messages.
+
+    Raises
+    ------
+    InputError
+        If the record is damaged.
+    """
+    if _RECORD not in kept:
+        return None
+    try:
+        content = json.loads(np.asarray(kept[_RECORD][:]).astype(np.uint8).tobytes())
+    except (ValueError, TypeError, IndexError):
+        content = None
+    if not isinstance(content, dict):
+        backup = f", after moving {SPIKES_BACKUP} back to S" if SPIKES_BACKUP in kept else ""
+        raise InputError(f"the record in {where} cannot be read: remove {where}{backup}")
+    return content
+
+
+def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
+    """The results in a group, with NaN where a value is missing, or None if there are none of ours; see `read_record`.
+
+    Parameters
+    ----------
+    kept : mapping
+        The group's arrays.
+    where : str
+        Its name, for messages.
+    """
+    record = read_record(kept, where)
+    if record is None:
+        return None
+    arrays = {}
+    for name in ARRAYS:
+        found = kept.get(name)
+        if getattr(getattr(found, "dtype", None), "kind", "") != "f":
+            raise InputError(
+                f"{where} is not complete: {name} is missing or damaged; run again with --existing overwrite"
+            )
+        arrays[name] = np.array(found[:], dtype=np.float32)
+        arrays[name][np.isneginf(arrays[name])] = np.nan
+    return Results(**arrays, provenance=record, spikes=_spikes(kept, where))
+
+
+def _spikes(kept: Mapping[str, Any], where: str) -> Spikes | None:
+    if _SPIKES not in kept:
+        return None
+    try:
+        return Spikes.from_table(kept[_SPIKES][:])
+    except (TypeError, ValueError):
+        raise InputError(f"the {_SPIKES} in {where} cannot be read: run 'cascade spikes' again") from None
+
+
+def refuse_other_shape(results: Results, shape: tuple[int, int], where: str) -> None:
+    """Raise `InputError` if results are not of these components and frames."""
+    if results.spike_prob.shape != tuple(shape) or results.dff.shape != tuple(shape):
+        found = " x ".join(map(str, results.spike_prob.shape))
+        raise InputError(f"{where} has {shape[0]} x {shape[1]} components x frames, but the results are {found}")
+
+
+def misalignment(kept: Mapping[str, Any], shape: tuple[int, int]) -> str:
+    """How the results in a group do not fit the components and frames that there are now; empty if they do."""
+    found = tuple(getattr(kept.get("spike_prob"), "shape", ()))
+    if _RECORD not in kept or found == tuple(shape):
+        return ""
+    return (
+        f"holds results of {' x '.join(map(str, found)) or 'no'} components x frames, but there are now "
+        f"{shape[0]} x {shape[1]} (select_components?): they no longer belong together, run again with "
+        "--existing overwrite"
+    )
+
+
+def rates(results: Results) -> np.ndarray:
+    """Rates in Hz in the place of S: zero where there is no prediction, since CaImAn expects numbers."""
+    rates = np.nan_to_num(results.spike_prob.astype(np.float64), nan=0.0)
+    return rates * results.provenance["recording"]["frame_rate_hz"]

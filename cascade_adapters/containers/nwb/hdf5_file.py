@@ -1,0 +1,276 @@
+"""Adding results to an NWB file in HDF5, and removing them, by h5py alone.
+
+pynwb would read and could rewrite much more than what is added, and could not follow links to other files while
+`safe_writing.in_place` stands between it and the file. What is written are a few small objects of the NWB schema that
+have not changed since NWB 2.0; the tests compare them with what pynwb makes of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from cascade_adapters.containers.nwb import results as ours
+from cascade_adapters.containers.nwb.opening import one_line
+from cascade_adapters.containers.nwb.results import Addition, Names
+from cascade_adapters.safe_writing import in_place
+from cascade_engine.errors import CascadeError, InputError
+
+if TYPE_CHECKING:
+    import h5py
+
+#: Frames that are turned round at a time.
+_FRAMES_AT_ONCE = 65_536
+
+
+class Editor:
+    """An NWB file in HDF5 that is open for writing.
+
+    Parameters
+    ----------
+    root : h5py.File
+        The file.
+    """
+
+    def __init__(self, root: h5py.File):
+        self.root = root
+
+    def add(self, addition: Addition, names: Names) -> None:
+        """Write results where nothing is yet."""
+        results = addition.results
+        rate = float(addition.timing.frame_rate)
+        self._require(f"processing/{ours.MODULE}", "ProcessingModule", ours.MODULE_DESCRIPTION)
+        self._require(names.spikes.rpartition("/")[0], "Fluorescence")
+        self._require(names.dff.rpartition("/")[0], "DfOverF")
+        _write_series(self.root, names.spikes, results.spike_prob, addition, ours.SPIKES_DESCRIPTION, "Hz", rate)
+        _write_series(self.root, names.dff, results.dff, addition, ours.DFF_DESCRIPTION, "n.a.", 1.0)
+        _write_noise_levels(self.root, names.noise_levels, addition)
+        if results.spikes is not None:
+            _write_units(self.root, names.units, addition)
+
+    def remove(self, names: Names) -> None:
+        """Remove results, and what was made to hold them and holds nothing else."""
+        for path in names.all:
+            if path in self.root:
+                del self.root[path]
+        for path in ours.emptied_by_removing(self.root, names):
+            del self.root[path]
+
+    def _require(self, path: str, type_name: str, description: str | None = None) -> None:
+        if path not in self.root:
+            group = _typed(self.root.create_group(path), type_name)
+            if description is not None:
+                group.attrs["description"] = description
+
+
+@contextmanager
+def creating(source: Path | Callable[[Path], None], target: Path, check: Callable[[Path], None]) -> Iterator[Editor]:
+    """Edit a copy of a file that is then put in place, all or nothing.
+
+    The caller holds `cascade_adapters.safe_writing.lock.lock` on `target`.
+
+    Parameters
+    ----------
+    source : Path or callable
+        File to copy, or what makes the copy.
+    target : Path
+        Where the copy goes.
+    check : callable
+        Called with the path of the copy when it is complete; may raise.
+
+    Yields
+    ------
+    Editor
+        The copy.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    part = part_of(target)
+    try:
+        part.unlink(missing_ok=True)
+        if isinstance(source, Path):
+            _refuse_if_too_big(source, target.parent)
+            _copy(source, part)
+        else:
+            source(part)
+        with _explained(target), part.open("r+b") as file:
+            with _editing(str(part)) as editor:
+                yield editor
+            os.fsync(file.fileno())
+        check(part)
+        os.replace(part, target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def updating(path: Path, keep: bool, check: Callable[[Path], None]) -> Iterator[Editor]:
+    """Edit a file itself, all or nothing; see `cascade_adapters.safe_writing.in_place.changing`."""
+    with in_place.changing(path, keep, check) as file, _explained(path), _editing(file) as editor:
+        yield editor
+
+
+def recover(path: Path) -> None:
+    """Roll back what a killed run has left in a file; see `cascade_adapters.safe_writing.in_place.recover`."""
+    in_place.recover(path)
+
+
+def throw_away(path: Path) -> None:
+    """Remove a file, if it is there."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be removed: {error.strerror or error}") from error
+
+
+def part_of(target: Path) -> Path:
+    """Where a file is while it is being made."""
+    return target.with_name(f".{target.name}.part")
+
+
+@contextmanager
+def _editing(file: Any) -> Iterator[Editor]:
+    import h5py
+
+    with h5py.File(file, "r+") as root:
+        yield Editor(root)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CascadeError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py has no errors of its own
+        raise InputError(f"{path} cannot be written: {one_line(error)}") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; where the file system can, both share their blocks."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            with source.open("rb") as old, target.open("wb") as new:
+                while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+                    pass
+            return
+        except OSError:
+            pass
+    shutil.copyfile(source, target)
+
+
+def _refuse_if_too_big(source: Path, folder: Path) -> None:
+    needed, free = source.stat().st_size, shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder} has {free / 1e9:.1f} GB free, but a copy of {source.name} needs {needed / 1e9:.1f} GB: make "
+            "room, or pass --in-place"
+        )
+
+
+def _write_series(
+    root: h5py.File, path: str, values: np.ndarray, addition: Addition, description: str, unit: str, conversion: float
+) -> None:
+    series = _typed(root.create_group(path), "RoiResponseSeries")
+    series.attrs.update(description=description, comments=addition.comments)
+    _write_data(series, values).attrs.update(conversion=conversion, resolution=-1.0, unit=unit)
+    _write_times(series, addition)
+    _write_region(series, "rois", addition, ours.REGION_DESCRIPTION)
+
+
+def _write_data(series: h5py.Group, values: np.ndarray) -> h5py.Dataset:
+    n_rois, n_frames = values.shape
+    data = series.create_dataset(
+        "data",
+        shape=(n_frames, n_rois),
+        dtype=np.float32,
+        chunks=(min(ours.CHUNK[0], n_frames), min(ours.CHUNK[1], n_rois)),
+        compression="gzip",
+        shuffle=True,
+    )
+    for first in range(0, n_frames, _FRAMES_AT_ONCE):
+        part = values[:, first : first + _FRAMES_AT_ONCE]
+        data[first : first + part.shape[1]] = np.ascontiguousarray(part.T, dtype=np.float32)
+    return data
+
+
+def _write_times(series: h5py.Group, addition: Addition) -> None:
+    timing = addition.timing
+    if timing.timestamps is None:
+        times = series.create_dataset("starting_time", data=float(timing.starting_time))
+        times.attrs.update(rate=float(timing.frame_rate), unit="seconds")
+    else:
+        times = series.create_dataset("timestamps", data=timing.timestamps.astype(float))
+        times.attrs.update(interval=np.int32(1), unit="seconds")
+
+
+def _write_region(parent: h5py.Group, name: str, addition: Addition, description: str) -> None:
+    region = _typed(parent.create_dataset(name, data=addition.rows), "DynamicTableRegion", parent.file[addition.table])
+    region.attrs["description"] = description
+    region.attrs["table"] = parent.file[addition.table].ref
+
+
+def _write_noise_levels(root: h5py.File, path: str, addition: Addition) -> None:
+    table = _typed(root.create_group(path), "DynamicTable", root[addition.table])
+    _write_table(table, addition, ("roi", "noise_level"), ours.NOISE_DESCRIPTION)
+    levels = np.asarray(addition.results.noise_levels, dtype=np.float32)
+    _write_column(table, "noise_level", levels, addition, ours.NOISE_COLUMN_DESCRIPTION)
+
+
+def _write_units(root: h5py.File, path: str, addition: Addition) -> None:
+    spikes = addition.results.spikes
+    table = _typed(root.create_group(path), "Units")
+    _write_table(table, addition, ("roi", "spike_times", "frame", "confidence"), ours.UNITS_DESCRIPTION)
+    for name, values, description in (
+        ("spike_times", addition.spike_times_s, ours.SPIKE_TIMES_DESCRIPTION),
+        ("frame", spikes.frame, ours.FRAME_DESCRIPTION),
+        ("confidence", spikes.confidence.astype(np.float32), ours.CONFIDENCE_DESCRIPTION),
+    ):
+        column = _write_column(table, name, values, addition, description)
+        index = table.create_dataset(f"{name}_index", data=addition.spikes_until)
+        _typed(index, "VectorIndex", root[addition.table]).attrs.update(
+            description=f"Index for VectorData '{name}'", target=column.ref
+        )
+    table["spike_times"].attrs["resolution"] = 1.0 / float(addition.timing.frame_rate)
+
+
+def _write_table(table: h5py.Group, addition: Addition, columns: Sequence[str], description: str) -> None:
+    """What every table with a row per ROI has: names of its columns, numbers of its rows, and the ROIs."""
+    table.attrs["description"] = description
+    table.attrs.create("colnames", columns, dtype=_text_type())
+    rows = table.create_dataset("id", data=np.arange(len(addition.rows)))
+    _typed(rows, "ElementIdentifiers", table.file[addition.table])
+    _write_region(table, "roi", addition, ours.ROI_COLUMN_DESCRIPTION)
+
+
+def _write_column(
+    table: h5py.Group, name: str, values: np.ndarray, addition: Addition, description: str
+) -> h5py.Dataset:
+    column = _typed(table.create_dataset(name, data=values), "VectorData", table.file[addition.table])
+    column.attrs["description"] = description
+    return column
+
+
+def _typed(thing: Any, type_name: str, like: h5py.Group | None = None) -> Any:
+    """Say of which type a new object is; types of tables moved from one namespace to another between versions."""
+    namespace = "core" if like is None else like["id"].attrs.get("namespace", "hdmf-common")
+    thing.attrs.update(namespace=namespace, neurodata_type=type_name, object_id=str(uuid4()))
+    return thing
+
+
+def _text_type() -> Any:
+    import h5py
+
+    return h5py.string_dtype()

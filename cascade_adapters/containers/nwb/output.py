@@ -1,0 +1,116 @@
+"""The file that holds the results of another file: a copy of it, beside it, with our results added."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cascade_adapters.containers.nwb.files import results_in, state_of
+from cascade_adapters.containers.nwb.validation import check_valid
+from cascade_adapters.safe_writing.lock import lock
+from cascade_engine.errors import InputError
+
+#: Whole ticks of the coarsest clock of a file system.
+_CLOCK_NS = 2_000_000_000
+
+
+class OutputFile:
+    """The file of ours beside a source, which may be there or not.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+    backend : module
+        `hdf5_file` or `zarr_store`.
+    """
+
+    def __init__(self, path: Path, backend: ModuleType):
+        self.path = path
+        self._backend = backend
+
+    def is_ours(self, source: str) -> bool:
+        """Whether it is there, and holds results of ours in a copy of the source with this name."""
+        self._backend.recover(self.path)
+        return any(found.copy_of == source for found in results_in(self.path))
+
+    def can_be_added_to(self, source: dict[str, Any]) -> bool:
+        """Whether results can be added, because it is a copy of the source as that is now.
+
+        Parameters
+        ----------
+        source : dict
+            Name of the source, and what else tells whether it has changed.
+
+        Returns
+        -------
+        bool
+            If not, a new copy may take its place.
+
+        Raises
+        ------
+        InputError
+            If something that must not be lost is in the way.
+        """
+        if not self.path.exists():
+            return False
+        if not self.is_ours(source["name"]):
+            raise InputError(f"{self.path} is in the way, and was not written by cascade: move or rename it")
+        if self._is_copy_of(source):
+            return True
+        if self._is_untouched():
+            return False
+        raise InputError(
+            f"{self.path} was made from an earlier {source['name']}, and was changed since: move it away, or take our "
+            "results out of it with 'cascade restore'"
+        )
+
+    def take_back(self, source: dict[str, Any]) -> list[str]:
+        """Remove it; if it holds anything that is nowhere else, remove only our results.
+
+        Parameters
+        ----------
+        source : dict
+            As for `can_be_added_to`.
+
+        Returns
+        -------
+        list of str
+            What was done.
+        """
+        self._backend.recover(self.path)
+        part = self._backend.part_of(self.path)
+        if not self.path.exists() and not part.exists():
+            return []
+        with lock(self.path):
+            self._backend.throw_away(part)
+            if not self.is_ours(source["name"]):
+                return []
+            changed = self.path.name if not self._is_untouched() else source["name"]
+            if self._is_untouched() and self._is_copy_of(source):
+                self._backend.throw_away(self.path)
+                return [f"removed {self.path.name}"]
+            left = results_in(self.path)
+            with self._backend.updating(self.path, False, lambda path: check_valid(path, None)) as editor:
+                for found in left:
+                    editor.remove(found.names)
+        return [f"removed our results from {self.path.name}, and left the rest: {changed} was changed since"]
+
+    def new_stamp_ns(self) -> int | None:
+        """Time of modification (in ns) to be recorded and given to it, so that changes by others are noticed later.
+
+        None if others have changed it already.
+        """
+        if self.path.exists() and not self._is_untouched():
+            return None
+        return time.time_ns() // _CLOCK_NS * _CLOCK_NS
+
+    def _is_copy_of(self, source: dict[str, Any]) -> bool:
+        return all(found.provenance["nwb"]["copy_of"] == source for found in results_in(self.path))
+
+    def _is_untouched(self) -> bool:
+        """Whether nobody has changed it since we did."""
+        stamps = [found.provenance["nwb"].get("stamp_ns") or 0 for found in results_in(self.path)]
+        return state_of(self.path)["mtime_ns"] <= max(stamps, default=0)

@@ -1,0 +1,264 @@
+"""One recording in an NWB file: reading its traces, writing results, taking them back."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
+from cascade_adapters.containers.nwb import hdf5_file, zarr_store
+from cascade_adapters.containers.nwb.files import nwb_files, output_of, results_in, set_newest, state_of
+from cascade_adapters.containers.nwb.notes import read_notes
+from cascade_adapters.containers.nwb.opening import OpenNwb, is_zarr, open_nwb, open_root
+from cascade_adapters.containers.nwb.output import OutputFile
+from cascade_adapters.containers.nwb.results import Addition, Found, choose_names, load_results, results_of
+from cascade_adapters.containers.nwb.rois import read_rois
+from cascade_adapters.containers.nwb.series import Recording, find_recordings, roi_rows, series_at
+from cascade_adapters.containers.nwb.timing import find_timing
+from cascade_adapters.containers.nwb.traces import fingerprint_of, read_traces
+from cascade_adapters.containers.nwb.validation import check_valid
+from cascade_adapters.safe_writing.in_place import forget, kept_journals, roll_back
+from cascade_adapters.safe_writing.lock import lock
+from cascade_engine.errors import CascadeError, InputError
+
+
+class NwbRecording(Container):
+    """Fluorescence of one plane, in one session, in an NWB file.
+
+    Results go into a copy of the file beside it, ``NAME_cascade.nwb``, which all recordings of the file share; or, in
+    place, into the file itself, with a journal beside it that takes everything back.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder of a Zarr store.
+    recording : Recording, optional
+        Its series; default: the only one in the file, found when it is read.
+    selection : Selection
+        What the user means.
+    """
+
+    kind = "NWB"
+    looks_for = ".nwb files, and Zarr stores of NWB, with series of ROIs"
+
+    def __init__(self, path: Path, recording: Recording | None = None, selection: Selection = Selection()):
+        super().__init__(path)
+        self._recording = recording
+        self._selection = selection
+        self._in_place = selection.in_place
+        self._backend: ModuleType = zarr_store if is_zarr(path) else hdf5_file
+        self._output = OutputFile(output_of(path), self._backend)
+
+    @property
+    def identity(self) -> tuple:
+        """Kind, file and series."""
+        return (*super().identity, self._recording.name if self._recording else None)
+
+    @classmethod
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[NwbRecording]:
+        """Recordings in NWB files at or below `path`.
+
+        A file that we have written stands for the one that it was made from. A file that cannot be used is found too;
+        reading it says why. Below a folder, files without any series of ROIs are left out.
+        """
+        found = []
+        for file in nwb_files(path, selection.in_place):
+            try:
+                with open_nwb(file) as opened:
+                    recordings: list[Recording | None] = list(find_recordings(opened, selection))
+                    recordings = recordings or ([] if path.is_dir() and not is_zarr(path) else [None])
+            except CascadeError:
+                recordings = [None]
+            found += [cls(file, recording, selection) for recording in recordings]
+        return found
+
+    def read(self, reading: Reading = Reading()) -> Traces:
+        """Read the series; see `Container.read`."""
+        with self._open() as opened:
+            return read_traces(opened, self._series_in(opened), reading)
+
+    def rois(self) -> Rois | None:
+        """Where the ROIs lie, from the masks of the ROI table; see `Container.rois`."""
+        with self._open() as opened:
+            series = series_at(opened, self._series_in(opened).name)
+            shape = read_notes(series.comments, len(series.data)).image_shape
+            return read_rois(series.rois.table, roi_rows(series), shape)
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of values and times, by path of the series."""
+        with self._open() as opened:
+            return fingerprint_of(opened, self._series_in(opened))
+
+    def results(self) -> dict[str, Any] | None:
+        """Provenance of the results in the file itself or in the one beside it, or None."""
+        place = self._place_of_results()
+        return None if place is None else place[1].provenance
+
+    def load_results(self) -> Results | None:
+        """Read what `write` has written; see `Container.load_results`."""
+        place = self._place_of_results()
+        if place is None:
+            return None
+        with open_root(place[0]) as root:
+            return load_results(root, place[1], str(place[0]))
+
+    def check_replaceable(self) -> None:
+        """Refuse: results have a place of their own."""
+        raise InputError(f"{self.path}: an NWB file keeps its own deconvolved series; leave out --replace-spks")
+
+    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
+        """Write results into a new file, or into the file itself; see `Container.write`."""
+        if replace_spikes:
+            self.check_replaceable()
+        target = self.path if self._in_place else self._output.path
+        self._backend.recover(target)
+        additions, names = [self._addition(results)], None
+        with lock(target):
+            copy_of = None if self._in_place else self._state()
+            stamp_ns = None if self._in_place else self._output.new_stamp_ns()
+
+            def check(path: Path) -> None:
+                check_valid(path, names)
+                if copy_of is not None and copy_of != self._state():
+                    raise InputError(f"{self.path} was changed by another program meanwhile: run again")
+                if stamp_ns is not None:
+                    set_newest(path, stamp_ns)
+
+            if self._in_place:
+                editing = self._backend.updating(target, True, check)
+            elif self._is_added_to_output():
+                editing = self._backend.updating(target, False, check)
+            else:
+                additions = self._kept_additions() + additions
+                editing = self._backend.creating(self._source(), target, check)
+            with editing as editor:
+                for addition in additions:
+                    names = choose_names(editor.root, addition.series)
+                    editor.remove(names)
+                    editor.add(addition.with_record(names, copy_of, stamp_ns), names)
+        return [target.name, *(names.all if results.spikes is not None else names.all[:3])]
+
+    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+        """Write discrete spikes into the file that holds the results; see `Container.add_spikes`."""
+        address = self._address_of_source()
+        if address is not None:
+            raise InputError(f"{self.path} holds results of a file that lies elsewhere: pass its address, {address}")
+        place = self._place_of_results()
+        self._in_place = place is not None and place[0] == self.path
+        if self._in_place and is_zarr(self.path):
+            raise InputError(f"{self.path} holds results itself, and a Zarr store is never changed in place")
+        return super().add_spikes(results, spikes, record)
+
+    def restore(self) -> list[str]:
+        """Remove the new file, or take back what was written into the file itself; see `Container.restore`.
+
+        A file that was changed since by anybody else only loses our results.
+        """
+        address = self._address_of_source()
+        if address is not None:
+            return OutputFile(self.path, self._backend).take_back({"name": address})
+        return self._restore_in_place() + self._output.take_back(self._state())
+
+    def _open(self) -> AbstractContextManager[OpenNwb]:
+        return open_nwb(self.path)
+
+    def _state(self) -> dict[str, Any]:
+        """What is remembered of the file that a copy is made of."""
+        return state_of(self.path)
+
+    def _source(self) -> Any:
+        """What a new file is made of."""
+        return self.path
+
+    def _is_added_to_output(self) -> bool:
+        """Whether there is a file of ours that results can be added to, rather than a new one be made."""
+        if results_in(self.path):
+            raise InputError(
+                f"{self.path} holds results itself: pass --in-place to replace them, or take them back with "
+                "'cascade restore' first"
+            )
+        return self._output.can_be_added_to(self._state())
+
+    def _kept_additions(self) -> list[Addition]:
+        """Results of other recordings in a file of ours that is to be replaced, as far as they are still right."""
+        kept = []
+        for found in results_in(self._output.path):
+            other = NwbRecording(self.path, selection=Selection(channel=None, series=found.series))
+            try:
+                if found.series != self._name() and not other.is_stale():
+                    kept.append(other._addition(other.load_results()))
+            except InputError:  # the series is there no more
+                continue
+        return kept
+
+    def _series_in(self, opened: OpenNwb) -> Recording:
+        if self._recording is None:
+            found = find_recordings(opened, self._selection)
+            if not found:
+                raise InputError(f"{opened.name} holds no series of ROIs (RoiResponseSeries)")
+            if len(found) > 1:
+                listed = ", ".join(recording.name for recording in found)
+                raise InputError(f"{opened.name} holds several recordings: pass one of {listed} as --series")
+            self._recording = found[0]
+        return self._recording
+
+    def _name(self) -> str:
+        if self._recording is None:
+            with self._open() as opened:
+                self._series_in(opened)
+        return self._recording.name
+
+    def _place_of_results(self) -> tuple[Path, Found] | None:
+        """File and place of the results, those in the file itself first."""
+        for place in self._places():
+            with open_root(place) as root:
+                found = results_of(root, self._name())
+            if found is not None:
+                return place, found
+        return None
+
+    def _places(self) -> list[Path]:
+        is_beside = not self._in_place and self._output.is_ours(self.path.name)
+        return [self.path, self._output.path] if is_beside else [self.path]
+
+    def _addition(self, results: Results) -> Addition:
+        with self._open() as opened:
+            series = series_at(opened, self._name())
+            rows, (n_rois, n_frames) = roi_rows(series), results.spike_prob.shape
+            if len(rows) != n_rois:
+                raise InputError(
+                    f"{opened.name}: results of {n_rois} ROIs do not fit the {len(rows)} of {self._name()}"
+                )
+            rate = results.provenance["recording"]["frame_rate_hz"]
+            timing = find_timing(series, self._name(), n_frames, rate)
+            return Addition(results, self._name(), opened.path_of(series.rois.table), rows, timing)
+
+    def _address_of_source(self) -> str | None:
+        """Where the file came from, if it was made for results of a file that is not on this computer."""
+        try:
+            return next((found.copy_of for found in results_in(self.path) if "://" in (found.copy_of or "")), None)
+        except InputError:
+            return None
+
+    def _restore_in_place(self) -> list[str]:
+        self._backend.recover(self.path)
+        with lock(self.path):
+            n_undone = 0
+            while roll_back(self.path):
+                n_undone += 1
+            try:
+                left = results_in(self.path)
+            except InputError:
+                if n_undone or kept_journals(self.path):
+                    raise
+                return []  # nothing of ours is known to be there
+            if left:
+                with self._backend.updating(self.path, False, lambda path: check_valid(path, None)) as editor:
+                    for found in left:
+                        editor.remove(found.names)
+            forget(self.path)
+        if left:
+            return [f"removed our results from {self.path.name}: its contents are as they were"]
+        return [f"took back what was written into {self.path.name}, to the last byte"] if n_undone else []

@@ -1,0 +1,228 @@
+"""NWB files that are not on this computer, such as those of DANDI: only what is needed is fetched.
+
+Results go into a small new NWB file in the working folder: the session, the imaging planes and the ROIs, without the
+traces and movies of the original.
+
+>>> from cascade_adapters.containers.nwb.remote import infer_remote  # doctest: +SKIP
+>>> infer_remote("https://api.dandiarchive.org/api/assets/.../download/", output="mouse1_cascade.nwb")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from cascade_adapters.containers.base import Container, Results, Selection, Spikes
+from cascade_adapters.containers.nwb import hdf5_file
+from cascade_adapters.containers.nwb.opening import OpenNwb, explained, one_line, open_nwb_in
+from cascade_adapters.containers.nwb.output import OutputFile
+from cascade_adapters.containers.nwb.recording import NwbRecording
+from cascade_adapters.containers.nwb.series import Recording, find_recordings, series_at
+from cascade_adapters.running.batch import process_all
+from cascade_adapters.running.options import parse_options
+from cascade_adapters.running.report import Report
+from cascade_engine.errors import CascadeError, InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    import h5py
+
+#: Groups that a file with nothing in them must have.
+_REQUIRED_GROUPS = ("acquisition", "analysis", "stimulus/presentation", "stimulus/templates", "processing")
+
+#: Parts of ``general`` that are copied with all they hold; of the rest, only texts and numbers.
+_COPIED_GROUPS = ("devices", "optophysiology", "subject")
+
+
+def infer_remote(
+    source: str | h5py.File, output: str | Path | None = None, selection: Selection = Selection(), **options: Any
+) -> list[Report]:
+    """Infer spikes in an NWB file that lies elsewhere, or is open already.
+
+    Parameters
+    ----------
+    source : str or h5py.File
+        Address of the file (http, https, or whatever `fsspec` knows), or the open file.
+    output : path, optional
+        File for the results; default: ``NAME_cascade.nwb`` in the working folder.
+    selection : Selection
+        The series or the channel that is meant.
+    **options
+        Fields of `cascade_adapters.running.options.Options`.
+
+    Returns
+    -------
+    list of Report
+        One per recording.
+
+    Raises
+    ------
+    CascadeError
+        If the file cannot be opened, or, once all recordings have had their turn, if some could not be processed.
+    """
+    chosen = parse_options(options)
+    reports = process_all(find_remote(source, selection, output), chosen)
+    failed = [report.message for report in reports if report.status == "failed"]
+    if failed:
+        raise CascadeError("; ".join(failed))
+    return reports
+
+
+def find_remote(
+    source: str | h5py.File, selection: Selection = Selection(), output: str | Path | None = None
+) -> list[RemoteRecording]:
+    """Recordings in an NWB file that lies elsewhere, or is open already; parameters as of `infer_remote`."""
+    if selection.in_place:
+        raise InputError(f"{source} cannot be changed from here: leave out --in-place")
+    file = open_address(source) if isinstance(source, str) else source
+    address = source if isinstance(source, str) else str(source.filename)
+    output = Path(output) if output is not None else Path.cwd() / f"{_name_of(address)}_cascade.nwb"
+    opened = open_nwb_in(file, address)
+    with explained(address):
+        recordings = find_recordings(opened, selection)
+    if not recordings:
+        raise InputError(f"{address} holds no series of ROIs (RoiResponseSeries)")
+    return [RemoteRecording(file, opened, output, recording, selection) for recording in recordings]
+
+
+def open_address(address: str) -> h5py.File:
+    """Open an HDF5 file by its address; what is read of it is fetched when it is read.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is none.
+    MissingExtraError
+        If neither remfile nor fsspec is installed.
+    """
+    import h5py
+
+    try:
+        return h5py.File(_open_stream(address), "r")
+    except CascadeError:
+        raise
+    except ImportError as error:
+        raise MissingExtraError(error.name or "fsspec", "nwb", f"reading {address}") from None
+    except Exception as error:  # networks can fail in any way
+        raise InputError(f"{address} cannot be opened: {one_line(error)}") from error
+
+
+class RemoteRecording(NwbRecording):
+    """Fluorescence of one plane, in one session, in an NWB file that is open for reading.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    opened : OpenNwb
+        The same as pynwb gives it.
+    output : Path
+        File for the results.
+    recording : Recording
+        Its series.
+    selection : Selection
+        What the user means.
+    """
+
+    def __init__(self, file: h5py.File, opened: OpenNwb, output: Path, recording: Recording, selection: Selection):
+        super().__init__(output, recording, selection)
+        self._file, self._opened, self._address = file, opened, opened.name
+        self._output = OutputFile(output, hdf5_file)
+
+    @property
+    def identity(self) -> tuple:
+        """Kind, address and series."""
+        return (self.kind, self._address, self._name())
+
+    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+        """Write discrete spikes into the file with the results; see `Container.add_spikes`."""
+        return Container.add_spikes(self, results, spikes, record)
+
+    def restore(self) -> list[str]:
+        """Remove the file with the results; see `Container.restore`."""
+        return self._output.take_back(self._state())
+
+    @contextmanager
+    def _open(self) -> Iterator[OpenNwb]:
+        with explained(self._address):
+            yield self._opened
+
+    def _state(self) -> dict[str, Any]:
+        return {"name": self._address}
+
+    def _source(self) -> Any:
+        return self._make_frame
+
+    def _is_added_to_output(self) -> bool:
+        return self._output.can_be_added_to(self._state())
+
+    def _places(self) -> list[Path]:
+        return [self._output.path] if self._output.is_ours(self._address) else []
+
+    def _make_frame(self, path: Path) -> None:
+        """Make a new file of everything but series and movies."""
+        import h5py
+
+        with self._open() as opened:
+            recordings = find_recordings(opened, Selection())
+            tables = {opened.path_of(series_at(opened, one.name).rois.table) for one in recordings}
+        with h5py.File(path, "w") as frame:
+            _copy_session(self._file, frame)
+            for table in tables:
+                _copy_table(self._file, frame, table)
+
+
+def _open_stream(address: str) -> Any:
+    if urlsplit(address).scheme in ("http", "https"):
+        try:
+            import remfile
+        except ImportError:
+            pass
+        else:
+            return remfile.File(address)
+    import fsspec
+
+    return fsspec.open(address, "rb").open()
+
+
+def _name_of(address: str) -> str:
+    """A name for a file, from the last part of its address that tells anything."""
+    parts = [part for part in PurePosixPath(unquote(urlsplit(address).path)).parts if part not in ("/", "download")]
+    name = re.sub(r"[^\w.-]", "_", parts[-1]) if parts else "remote"
+    return re.sub(r"\.(nwb|h5|hdf5)$", "", name)
+
+
+def _copy_session(source: h5py.File, frame: h5py.File) -> None:
+    for name, value in source.attrs.items():
+        if name != ".specloc":
+            frame.attrs[name] = value
+    frame.attrs["object_id"] = str(uuid4())
+    for name in _REQUIRED_GROUPS:
+        frame.require_group(name)
+    for name in source:
+        if hasattr(source[name], "shape"):
+            source.copy(name, frame)
+    general = frame.require_group("general")
+    for name in source.get("general", ()):
+        thing = source["general"].get(name)
+        if name in _COPIED_GROUPS or hasattr(thing, "shape"):
+            source.copy(thing, general, name)
+
+
+def _copy_table(source: h5py.File, frame: h5py.File, path: str) -> None:
+    parents = path.strip("/").split("/")[:-1]
+    for depth in range(1, len(parents) + 1):
+        place = "/".join(parents[:depth])
+        frame.require_group(place).attrs.update(source[place].attrs)
+    source.copy(path, frame[path.rpartition("/")[0]])
+    table = frame[path]
+    if "reference_images" in table:  # it has links to movies that are not copied
+        table["reference_images"].clear()
+    for name, column in source[path].items():
+        target = column.attrs.get("target")  # a reference, which is one to the original
+        if target is not None:
+            table[name].attrs["target"] = table[source[target].name.rpartition("/")[2]].ref

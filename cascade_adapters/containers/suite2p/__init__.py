@@ -1,0 +1,1 @@
+"""suite2p: the folders that it writes."""

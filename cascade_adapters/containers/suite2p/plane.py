@@ -1,0 +1,298 @@
+"""One plane of a suite2p run: reading its traces, writing results beside ``spks.npy``, taking them back."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
+from cascade_adapters.containers.suite2p.settings import read_image_shape, read_settings
+from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
+from cascade_engine.errors import InputError
+from cascade_engine.file_formats.atomic import sha256
+from cascade_engine.file_formats.safe_pickle import load_records
+
+_PIXELS = ("ypix", "xpix")
+_SPIKES = "spks.npy"
+_SPIKES_BACKUP = "spks_suite2p.npy"
+
+
+class Suite2pPlane(Container):
+    """A folder ``planeN`` with ``F.npy`` and ``Fneu.npy``.
+
+    Results lie beside them: ``cascade_spike_prob.npy``, ``cascade_dff.npy`` (both all ROIs x frames, float32, in
+    suite2p's order), ``cascade_noise_levels.npy`` and ``cascade.json``; discrete spikes in ``cascade_spikes.npz``
+    (``roi``, ``frame``, ``time_s``, ``confidence``). For the second channel each name starts with ``cascade_chan2``.
+
+    Parameters
+    ----------
+    path : Path
+        The plane's folder.
+    channel : {1, 2}
+        Channel whose traces are used.
+    """
+
+    kind = "suite2p"
+    looks_for = "folders with F.npy, or F_chan2.npy for channel 2, except combined"
+
+    def __init__(self, path: Path, channel: int = 1):
+        super().__init__(path)
+        if channel not in (1, 2):
+            raise InputError(f"suite2p has channels 1 and 2, not {channel}")
+        self.channel = channel
+        suffix = "" if channel == 1 else "_chan2"
+        self._f, self._fneu = f"F{suffix}.npy", f"Fneu{suffix}.npy"
+        prefix = f"cascade{suffix}"
+        self._record = f"{prefix}.json"
+        self._arrays = {name: f"{prefix}_{name}.npy" for name in ("spike_prob", "dff", "noise_levels")}
+        self._discrete = f"{prefix}_spikes.npz"
+
+    @property
+    def identity(self) -> tuple:
+        """Kind, folder and channel."""
+        return (*super().identity, self.channel)
+
+    @classmethod
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[Suite2pPlane]:
+        """Planes at or below `path`, for the selected channel.
+
+        The folder ``combined`` repeats the planes, padded with zeros, and is left out.
+        """
+        channel = selection.channel
+        if channel is None:
+            return [plane for each in (1, 2) for plane in cls.find(path, Selection(channel=each))]
+        name = "F.npy" if channel == 1 else "F_chan2.npy"
+        if path.is_file():
+            files = [path] if path.name == name else []
+        else:
+            files = sorted(path.rglob(name), key=lambda file: _natural(file.parent))
+        folders = [file.parent for file in files if file.parent.absolute().name != "combined"]
+        return [cls(folder, channel) for folder in folders]
+
+    def read(self, reading: Reading = Reading()) -> Traces:
+        """Read F, Fneu and settings; see `Container.read`."""
+        if reading.dff == "container":
+            raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
+        finish_interrupted(self.path)
+        settings = read_settings(self.path, reading.frame_rate, reading.neuropil_coefficient)
+        remarks = settings.remarks
+        fluorescence = self._load(self._f)
+        neuropil = self._load(self._fneu) if (self.path / self._fneu).is_file() else None
+        if neuropil is None:
+            remarks.append(f"no {self._fneu}: nothing was subtracted")
+        elif neuropil.shape != fluorescence.shape:
+            raise InputError(
+                f"{self.path}: {self._f} has the shape {fluorescence.shape}, but {self._fneu} has {neuropil.shape}: "
+                "they must come from the same run"
+            )
+        n_rois, n_frames = fluorescence.shape
+        segments = settings.frames_per_session
+        if segments is not None and sum(segments) != n_frames:
+            remarks.append(f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: seams were ignored")
+            segments = None
+        is_cell, cell_probability = self._read_iscell(n_rois, remarks)
+        return Traces(
+            fluorescence=fluorescence,
+            neuropil=neuropil,
+            neuropil_coefficient=settings.neuropil_coefficient,
+            frame_rate=settings.frame_rate,
+            frame_rate_source=settings.frame_rate_source,
+            source=self._f if neuropil is None else f"{self._f} and {self._fneu}",
+            segments=segments,
+            is_cell=is_cell,
+            cell_probability=cell_probability,
+            remarks=remarks,
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of F and Fneu; merging or drawing ROIs in suite2p's GUI changes them."""
+        return {name: sha256(self.path / name) for name in (self._f, self._fneu) if (self.path / name).is_file()}
+
+    def results(self) -> dict[str, Any] | None:
+        """Content of the provenance file, or None."""
+        finish_interrupted(self.path)
+        path = self.path / self._record
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict):
+            backup = f", and rename {_SPIKES_BACKUP} to {_SPIKES}" if (self.path / _SPIKES_BACKUP).is_file() else ""
+            raise InputError(f"{path} cannot be read: remove it together with the other cascade files{backup}")
+        return content
+
+    def load_results(self) -> Results | None:
+        """Read what `write` has written; see `Container.load_results`."""
+        provenance = self.results()
+        if provenance is None:
+            return None
+        spike_prob, dff = (self._load(self._arrays[name]) for name in ("spike_prob", "dff"))
+        levels = self._load(self._arrays["noise_levels"], n_dimensions=1)
+        if not self._load(self._f).shape == spike_prob.shape == dff.shape or levels.shape != spike_prob.shape[:1]:
+            raise InputError(
+                f"{self.path}: the cascade files do not fit {self._f}: run again with --existing overwrite"
+            )
+        spikes = self._load_spikes() if (self.path / self._discrete).is_file() else None
+        return Results(spike_prob, dff, levels, provenance, spikes)
+
+    def rois(self) -> Rois | None:
+        """Where the ROIs lie, from ``stat.npy``; see `Container.rois`."""
+        path = self.path / "stat.npy"
+        if not path.is_file():
+            return None
+        records, n_rois = load_records(path), len(self._load(self._f))
+        if len(records) != n_rois:
+            raise InputError(f"{path} has {len(records)} ROIs, but {self._f} has {n_rois}: they are of different runs")
+        shape = read_image_shape(self.path)
+        pixels, weights = [], []
+        for number, record in enumerate(records):
+            try:
+                rows, columns = (np.asarray(record[key]).astype(np.int64, casting="same_kind") for key in _PIXELS)
+                weight = np.asarray(record["lam"]).astype(np.float32, casting="same_kind")
+                place = np.stack([rows, columns], axis=1)
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{path}: ROI {number} has no ypix, xpix and lam") from None
+            outside = shape is not None and (place >= shape).any()
+            if weight.shape != rows.shape or rows.ndim != 1 or (place < 0).any() or outside:
+                raise InputError(f"{path}: pixels and weights of ROI {number} do not fit together or into the image")
+            pixels.append(place)
+            weights.append(weight)
+        return Rois(shape, pixels, weights)
+
+    def check_replaceable(self) -> None:
+        """Refuse to replace ``spks.npy`` where that would make no sense or could lose suite2p's own."""
+        if self.channel != 1:
+            raise InputError(f"{_SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
+        if not (self.path / _SPIKES).is_file():
+            raise InputError(f"{self.path} has no {_SPIKES} to replace")
+        if "spks" not in (self.results() or {}) and (self.path / _SPIKES_BACKUP).is_file():
+            # spks.npy may be ours although its record is lost: a new backup would destroy suite2p's own
+            raise InputError(
+                f"{self.path} has a {_SPIKES_BACKUP}, but no record of the run that made it: rename it to {_SPIKES} "
+                f"if {_SPIKES} was written by cascade, remove it otherwise"
+            )
+
+    def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
+        """Write results beside ``spks.npy``; see `Container.write`."""
+        earlier = self.results() or {}
+        provenance = dict(results.provenance)
+        arrays = {name: getattr(results, name) for name in self._arrays}
+        if replace_spikes:
+            self.check_replaceable()
+        with change_folder(self.path) as transaction:
+            for name, file_name in self._arrays.items():
+                _save(transaction, file_name, arrays[name])
+            written = list(self._arrays.values())
+            if results.spikes is None:
+                transaction.remove(self._discrete)
+            else:
+                with transaction.writing(self._discrete) as file:
+                    np.savez(file, **vars(results.spikes))
+                written.append(self._discrete)
+            if replace_spikes:
+                if not self._spikes_are_ours(earlier):
+                    transaction.copy(_SPIKES, _SPIKES_BACKUP)
+                    written.append(_SPIKES_BACKUP)
+                # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
+                rates = np.nan_to_num(results.spike_prob, nan=0.0)
+                rates *= provenance["recording"]["frame_rate_hz"]
+                _save(transaction, _SPIKES, rates)
+                written.append(_SPIKES)
+                provenance["spks"] = sha256(transaction.staged(_SPIKES))
+            elif self._spikes_are_ours(earlier) and (self.path / _SPIKES_BACKUP).is_file():
+                transaction.move(_SPIKES_BACKUP, _SPIKES)
+                written.append(_SPIKES)
+            with transaction.writing(self._record) as file:
+                file.write(json.dumps(provenance, indent=1, allow_nan=False).encode())
+            written.append(self._record)
+        return written
+
+    def restore(self) -> list[str]:
+        """Remove our files and put suite2p's ``spks.npy`` back; see `Container.restore`."""
+        earlier = self.results() or {}
+        done = []
+        names = (*self._arrays.values(), self._discrete, self._record)
+        ours = [name for name in names if (self.path / name).is_file()]
+        if not ours:
+            return []
+        with change_folder(self.path) as transaction:
+            if "spks" in earlier and (self.path / _SPIKES_BACKUP).is_file():
+                if self._spikes_are_ours(earlier) or not (self.path / _SPIKES).is_file():
+                    transaction.move(_SPIKES_BACKUP, _SPIKES)
+                    done.append(f"put back {_SPIKES}")
+                else:
+                    done.append(f"left {_SPIKES}, which was changed since, and the backup {_SPIKES_BACKUP}")
+            elif self.channel == 1 and (self.path / _SPIKES_BACKUP).is_file():
+                done.append(f"left {_SPIKES} and the backup {_SPIKES_BACKUP}: nothing tells which is suite2p's")
+            for name in ours:
+                transaction.remove(name)
+                done.append(f"removed {name}")
+        return done
+
+    def has_replaced_spikes(self) -> bool:
+        """Whether ``spks.npy`` holds our rates; see `Container.has_replaced_spikes`."""
+        return self._spikes_are_ours(self.results() or {})
+
+    def _spikes_are_ours(self, earlier: dict[str, Any]) -> bool:
+        path = self.path / _SPIKES
+        return "spks" in earlier and path.is_file() and sha256(path) == earlier["spks"]
+
+    def _load_spikes(self) -> Spikes:
+        path = self.path / self._discrete
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return Spikes.from_table(np.stack([archive[name] for name in Spikes.COLUMNS], axis=1))
+        except Exception:  # a damaged archive can fail in any way
+            raise InputError(f"{path} cannot be read: remove it, or run 'cascade spikes' again") from None
+
+    def _load(self, name: str, n_dimensions: int = 2) -> np.ndarray:
+        path = self.path / name
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # a damaged header can fail in any way
+            reason = " ".join(str(error).split())
+            if "pickle" in reason:  # numpy takes whatever it does not know for a pickle, and says how to run it
+                reason = "it is damaged, or no .npy file of numbers"
+            raise InputError(f"{path} cannot be read as an array: {reason}") from None
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path} is an archive of arrays, not an array")
+        if array.ndim != n_dimensions or array.dtype.kind not in "fiu":
+            what = "ROIs x frames" if n_dimensions == 2 else "ROIs"
+            raise InputError(f"{path} must hold numbers of {what}, but is {array.dtype} of shape {array.shape}")
+        if not array.size:
+            raise InputError(f"{path} is empty: shape {array.shape}")
+        return array
+
+    def _read_iscell(self, n_rois: int, remarks: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
+        path = self.path / "iscell.npy"
+        if not path.is_file():
+            return None, None
+        try:
+            iscell = np.load(path, allow_pickle=False)
+        except Exception:  # a damaged header can fail in any way
+            iscell = None
+        if not isinstance(iscell, np.ndarray) or iscell.ndim not in (1, 2) or iscell.dtype.kind not in "fiub":
+            remarks.append("iscell.npy cannot be read and was ignored")
+            return None, None
+        if len(iscell) != n_rois or not iscell.size:
+            remarks.append(f"iscell.npy has {len(iscell)} rows for {n_rois} ROIs and was ignored")
+            return None, None
+        iscell = iscell.reshape(n_rois, -1)
+        known = iscell.shape[1] > 1 and np.isfinite(iscell[:, 1]).all()
+        return iscell[:, 0] > 0.5, iscell[:, 1].astype(float) if known else None
+
+
+def _save(transaction: Transaction, name: str, array: np.ndarray) -> None:
+    with transaction.writing(name) as file:
+        np.save(file, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
+
+
+def _natural(folder: Path) -> list:
+    """Sort key that puts plane10 behind plane9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(folder))]

@@ -1,0 +1,164 @@
+"""The settings of a suite2p run, from either generation of its files.
+
+Up to 0.14 everything lies flat in ``ops.npy``. From 1.0 on the same facts are spread over ``settings.npy`` (nested) and
+``db.npy``; ``ops.npy`` is written beside them if asked for. All lie in the plane's folder, copies of the last two also
+one level up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+from cascade_engine.file_formats.safe_pickle import load_settings
+from cascade_engine.signal.noise import as_frame_rate
+
+#: suite2p's own default, assumed where the settings have none.
+DEFAULT_NEUROPIL_COEFFICIENT = 0.7
+
+_UNTOUCHED_RATE = 10.0
+
+
+#: The settings files that are there, in order of precedence, with their content.
+_Files = list[tuple[Path, dict[str, Any]]]
+
+
+@dataclass
+class Suite2pSettings:
+    """What matters of a run's settings.
+
+    Attributes
+    ----------
+    frame_rate : float
+        Frames per second per plane, in Hz.
+    frame_rate_source : str
+        File and key that it comes from, or "given".
+    neuropil_coefficient : float
+        Part of Fneu to subtract.
+    frames_per_session : list of int or None
+        Frames of each concatenated folder.
+    remarks : list of str
+        What is doubtful.
+    """
+
+    frame_rate: float
+    frame_rate_source: str
+    neuropil_coefficient: float
+    frames_per_session: list[int] | None
+    remarks: list[str]
+
+
+def read_settings(
+    plane: Path, frame_rate: float | None = None, neuropil_coefficient: float | None = None
+) -> Suite2pSettings:
+    """Read the settings of a plane's folder.
+
+    Parameters
+    ----------
+    plane : Path
+        Folder with F.npy.
+    frame_rate : float, optional
+        Given by the user, in Hz; takes precedence.
+    neuropil_coefficient : float, optional
+        Given by the user; takes precedence.
+
+    Returns
+    -------
+    Suite2pSettings
+        With remarks where a value is missing or implausible.
+
+    Raises
+    ------
+    InputError
+        If a settings file is damaged, or there is no frame rate.
+    """
+    files = _read_files(plane)
+    remarks = [] if files else ["no ops.npy and no settings.npy: suite2p's defaults were assumed"]
+    if frame_rate is None:
+        rate, rate_source = _frame_rate(files, plane, remarks)
+    else:
+        rate, rate_source = as_frame_rate(frame_rate), "given"
+    if neuropil_coefficient is None:
+        neuropil_coefficient = _neuropil_coefficient(files, remarks)
+    return Suite2pSettings(rate, rate_source, neuropil_coefficient, _frames_per_session(files, remarks), remarks)
+
+
+def read_image_shape(plane: Path) -> tuple[int, int] | None:
+    """Height and width (pixels) of the image of a plane's folder, or None if its settings do not say."""
+    files = _read_files(plane)
+    height, width = (_number(_first(files, (key,))[0]) for key in ("Ly", "Lx"))
+    if height is None or width is None or min(height, width) < 1:
+        return None
+    return int(height), int(width)
+
+
+def _read_files(plane: Path) -> _Files:
+    candidates = [plane / name for name in ("ops.npy", "settings.npy", "db.npy", "reg_outputs.npy")]
+    candidates += [plane.parent / name for name in ("settings.npy", "db.npy")]
+    return [(path, load_settings(path)) for path in candidates if path.is_file()]
+
+
+def _frame_rate(files: _Files, plane: Path, remarks: list[str]) -> tuple[float, str]:
+    found, source = _first(files, ("fs",))
+    rate = _number(found)
+    if rate is None or rate <= 0:
+        what = "no frame rate" if found is None else f"the frame rate {found!r}"
+        raise InputError(f"{plane} has {what} in its settings: pass --frame-rate (Hz per plane)")
+    doubt = ""
+    if rate == _UNTOUCHED_RATE:
+        doubt = "suite2p's default, which may never have been set"
+    elif rate <= 1:
+        doubt = "too slow for most recordings"
+    if doubt:
+        remarks.append(f"fs in {source} is {rate:g} Hz, {doubt}: check it, and pass --frame-rate if it is another")
+    return rate, f"fs in {source}"
+
+
+def _neuropil_coefficient(files: _Files, remarks: list[str]) -> float:
+    found, source = _first(files, ("neucoeff", "extraction.neuropil_coefficient"))
+    if found is None:
+        return DEFAULT_NEUROPIL_COEFFICIENT
+    value = _number(found)
+    if value is not None and 0 <= value <= 2:
+        return value
+    remarks.append(
+        f"the neuropil coefficient in {source} is {found!r}: {DEFAULT_NEUROPIL_COEFFICIENT} was taken, "
+        "pass --neuropil-coefficient for another"
+    )
+    return DEFAULT_NEUROPIL_COEFFICIENT
+
+
+def _frames_per_session(files: _Files, remarks: list[str]) -> list[int] | None:
+    found, _ = _first(files, ("frames_per_folder", "nframes_per_folder"))
+    if found is None:
+        return None
+    try:
+        counts = [int(count) for count in np.atleast_1d(found).ravel()]
+    except (TypeError, ValueError, OverflowError):
+        remarks.append(f"frames_per_folder is {found!r}: seams were ignored")
+        return None
+    return counts if len(counts) > 1 else None
+
+
+def _first(files: _Files, keys: tuple[str, ...]) -> tuple[Any, str]:
+    """First value found under one of some keys, ``group.key`` for nested ones, and the name of its file."""
+    for path, content in files:
+        for key in keys:
+            value: Any = content
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None:
+                return value, path.name
+    return None, ""
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(np.asarray(value).item())
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None

@@ -1,0 +1,1 @@
+"""The main job on one recording or many, and what is said about it."""

@@ -1,0 +1,155 @@
+"""Changing several files of a folder as one: all of them, or none.
+
+New content is written into a hidden folder beside the files. When it is complete a list of the changes is put there;
+from that moment on they are carried out, in order, by renaming. A run that is killed before leaves nothing but the
+hidden folder, which is thrown away; one that is killed after is finished by whoever opens the folder next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cascade_adapters.safe_writing.fsync import sync_folder
+from cascade_adapters.safe_writing.lock import lock
+from cascade_engine.errors import InputError
+from cascade_engine.file_formats.atomic import replacing
+
+_CHANGES = "changes.json"
+
+
+class Transaction:
+    """Changes to a folder, to be carried out together; see `change_folder`."""
+
+    def __init__(self, folder: Path, staging: Path):
+        self._folder = folder
+        self._staging = staging
+        self._changes: list[dict[str, Any]] = []
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file that will replace or create `name`."""
+        with (self._staging / name).open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        self._changes.append({"do": "place", "name": name})
+
+    def staged(self, name: str) -> Path:
+        """Where the new content of `name` lies until then."""
+        return self._staging / name
+
+    def copy(self, source: str, name: str) -> None:
+        """Copy a file of the folder to `name`, with its times."""
+        shutil.copy2(self._folder / source, self._staging / name)
+        self._changes.append({"do": "place", "name": name})
+
+    def move(self, source: str, name: str) -> None:
+        """Rename a file of the folder, replacing `name`."""
+        self._changes.append({"do": "move", "source": source, "name": name})
+
+    def remove(self, name: str) -> None:
+        """Delete a file of the folder, if it is there."""
+        self._changes.append({"do": "remove", "name": name})
+
+    def commit(self) -> None:
+        """From here on the changes happen, whatever happens to this process."""
+        for change in self._changes:
+            change["before"] = _state(self._folder / change["name"])
+        with replacing(self._staging / _CHANGES) as file:
+            file.write(json.dumps(self._changes).encode())
+        _carry_out(self._folder, self._staging)
+
+
+@contextmanager
+def change_folder(folder: Path, concerns: str = "") -> Iterator[Transaction]:
+    """Collect changes to a folder; they are carried out when the block ends without an error.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to change. What a killed run has left there is finished or thrown away first.
+    concerns : str
+        Name of a file in the folder that all changes go with, if there is one: changes that concern different files can
+        be made at once.
+
+    Yields
+    ------
+    Transaction
+        To be told the changes.
+
+    Raises
+    ------
+    InputError
+        If another process is changing the folder, or it cannot be written to.
+    """
+    staging = _staging(folder, concerns)
+    with lock(folder / concerns):
+        _recover(folder, staging)
+        try:
+            staging.mkdir()
+            transaction = Transaction(folder, staging)
+            yield transaction
+            transaction.commit()
+        except BaseException as error:
+            # changes that are listed already will be finished by the next run
+            if not (staging / _CHANGES).exists():
+                shutil.rmtree(staging, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise InputError(f"{folder} cannot be changed: {error.strerror or error}") from error
+            raise
+
+
+def finish_interrupted(folder: Path, concerns: str = "") -> None:
+    """Finish, or throw away, what a killed run has left in a folder; `concerns` as in `change_folder`."""
+    staging = _staging(folder, concerns)
+    if staging.exists():
+        with lock(folder / concerns):
+            _recover(folder, staging)
+
+
+def _staging(folder: Path, concerns: str) -> Path:
+    return folder / (f".{concerns}.cascade-staging" if concerns else ".cascade-staging")
+
+
+def _recover(folder: Path, staging: Path) -> None:
+    if not (staging / _CHANGES).exists():
+        shutil.rmtree(staging, ignore_errors=True)
+        return
+    try:
+        _carry_out(folder, staging)
+    except OSError as error:
+        raise InputError(f"what a killed run has left in {folder} cannot be finished: {error}") from error
+
+
+def _carry_out(folder: Path, staging: Path) -> None:
+    """Carry out the listed changes.
+
+    Each may have been done by an earlier, killed attempt. A file that somebody else has changed since then stays.
+    """
+    for change in json.loads((staging / _CHANGES).read_text()):
+        name = folder / change["name"]
+        if _state(name) != change["before"]:
+            continue
+        if change["do"] == "remove":
+            name.unlink(missing_ok=True)
+            continue
+        source = staging / change["name"] if change["do"] == "place" else folder / change["source"]
+        if source.exists():
+            os.replace(source, name)
+    sync_folder(folder)
+    (staging / _CHANGES).unlink()
+    shutil.rmtree(staging)
+
+
+def _state(path: Path) -> list[int] | None:
+    """What tells whether a file has been changed."""
+    if not path.exists():
+        return None
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

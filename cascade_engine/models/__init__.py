@@ -1,1 +1,0 @@
-"""Models: their configuration, networks, cards, and where they are kept."""

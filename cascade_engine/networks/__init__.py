@@ -1,0 +1,1 @@
+"""Networks: families of them, their models on disk, training and running them."""

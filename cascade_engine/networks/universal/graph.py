@@ -1,0 +1,255 @@
+"""A universal model as two ONNX graphs: what describes a neuron, and its spikes.
+
+``context`` is run once over a whole trace; ``spikes`` over blocks of it, with the description as one of its inputs.
+Both hold all members of the ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cascade_engine.errors import MissingExtraError
+from cascade_engine.networks.universal.architecture import (
+    COARSE,
+    CONTEXT,
+    DFF_GAIN,
+    FINE,
+    LARGEST_FEATURE,
+    LAST,
+    LOG_NOISE_CENTRE,
+    N_CONDITIONS,
+    NOISE_GAIN,
+    SHARPNESS,
+    STEP,
+)
+from cascade_engine.networks.universal.config import UniversalConfig
+
+_OPSET = 17
+_IR_VERSION = 8
+
+
+def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, np.ndarray]]) -> bytes:
+    """Write the context parts of an ensemble.
+
+    Parameters
+    ----------
+    config : UniversalConfig
+        Sizes of the networks.
+    members : sequence of mapping of str to array
+        Weights, as given by `cascade_engine.networks.universal.keras_network.read_weights`.
+
+    Returns
+    -------
+    bytes
+        ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, N_CONDITIONS), ``mask`` (batch, frames);
+        output ``context`` (batch, members, context_size).
+    """
+    outputs = []
+    graph = _Graph()
+    traces, seen = graph.traces()
+    for number, weights in enumerate(members):
+        part = _Member(graph, weights, f"member{number}")
+        told = part.told()
+        x, present = traces, seen
+        for i in range(len(config.context_channels)):
+            x = part.modulated(part.convolution(x, f"context{i}", CONTEXT, 2), told, f"context{i}")
+            present = graph.add("MaxPool", [present], kernel_shape=[2], strides=[2])
+            x = graph.add("Mul", [x, present])
+        total = graph.add("Add", [graph.add("ReduceSum", [present, graph.integers(2)], keepdims=1), graph.number(1e-3)])
+        mean = graph.add("Div", [graph.sum(x), total])
+        off = graph.add("Mul", [graph.add("Sub", [x, mean]), present])
+        variance = graph.add("Div", [graph.sum(graph.add("Mul", [off, off])), total])
+        pooled = [mean, graph.add("Sqrt", [graph.add("Add", [variance, graph.number(1e-4)])])]
+        limited = graph.add("Min", [x, graph.number(LARGEST_FEATURE)])
+        for sharpness in SHARPNESS:
+            powers = graph.add("Exp", [graph.add("Mul", [limited, graph.number(sharpness)])])
+            powers = graph.add("Div", [graph.sum(graph.add("Mul", [powers, present])), total])
+            logarithm = graph.add("Log", [graph.add("Add", [powers, graph.number(1e-6)])])
+            pooled.append(graph.add("Div", [logarithm, graph.number(sharpness)]))
+        pooled = graph.add("Squeeze", [graph.add("Concat", pooled, axis=1), graph.integers(2)])
+        x = graph.add("Relu", [part.dense(graph.add("Concat", [pooled, "conditions"], axis=1), "pooled")])
+        x = graph.add("Tanh", [part.dense(x, "context")])
+        outputs.append(graph.add("Unsqueeze", [x, graph.integers(1)]))
+    graph.add("Concat", outputs, "context", axis=1)
+    return graph.write(
+        {"dff": ["batch", "frames"], "conditions": ["batch", N_CONDITIONS], "mask": ["batch", "frames"]},
+        {"context": ["batch", len(members), config.context_size]},
+        config.model_name,
+    )
+
+
+def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, np.ndarray]]) -> bytes:
+    """Write the U-Nets of an ensemble.
+
+    Parameters
+    ----------
+    config, members
+        As for `build_context_graph`.
+
+    Returns
+    -------
+    bytes
+        ONNX file. Inputs ``dff`` (batch, frames), ``conditions`` (batch, N_CONDITIONS), ``mask`` (batch, frames) and
+        ``context`` (batch, members, context_size); outputs ``members`` (batch, members, frames) and ``spike_prob``
+        (batch, frames), the mean of those that were trained on ground truth.
+    """
+    outputs = []
+    graph = _Graph()
+    traces, seen = graph.traces()
+    for number, weights in enumerate(members):
+        part = _Member(graph, weights, f"member{number}")
+        context = graph.add("Gather", ["context", graph.integer(number)], axis=1)
+        described = graph.add("Concat", [part.told(), context], axis=1)
+
+        def layer(x: str, name: str, length: int, stride: int = 1, part=part, described=described) -> str:
+            return part.modulated(part.convolution(x, name, length, stride), described, name)
+
+        x = layer(layer(traces, "fine0", FINE), "fine1", FINE)
+        skipped = [x]
+        for i in range(1, len(config.channels)):
+            x = layer(layer(x, f"down{i}", STEP, 2), f"coarse{i}", COARSE)
+            skipped.append(x)
+        for i in reversed(range(len(config.channels) - 1)):
+            x = graph.upsampled(part.convolution(x, f"narrow{i}", 1))
+            x = graph.add("Concat", [x, skipped[i]], axis=1)
+            x = layer(x, f"up{i}", COARSE if i else LAST)
+        x = graph.add("Softplus", [part.convolution(x, "spikes", 1)])
+        outputs.append(graph.add("Mul", [x, seen]))
+    graph.add("Concat", outputs, "members", axis=1)
+    recorded = graph.add(
+        "Slice", ["members", graph.integers(0), graph.integers(config.ensemble_size), graph.integers(1)]
+    )
+    graph.add("ReduceMean", [recorded], "spike_prob", axes=[1], keepdims=0)
+    return graph.write(
+        {
+            "dff": ["batch", "frames"],
+            "conditions": ["batch", N_CONDITIONS],
+            "mask": ["batch", "frames"],
+            "context": ["batch", len(members), config.context_size],
+        },
+        {"members": ["batch", len(members), "frames"], "spike_prob": ["batch", "frames"]},
+        config.model_name,
+    )
+
+
+class _Graph:
+    """Nodes and constants of a graph under construction; arrays are (batch, features, frames)."""
+
+    def __init__(self):
+        try:
+            import onnx
+        except ImportError:
+            raise MissingExtraError("onnx", "import", "writing a model") from None
+        self._onnx = onnx
+        self._nodes, self._constants = [], {}
+
+    def add(self, operator: str, inputs: list[str], output: str = "", **attributes) -> str:
+        output = output or f"{operator.lower()}{len(self._nodes)}"
+        self._nodes.append(self._onnx.helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, value: np.ndarray, name: str) -> str:
+        self._constants[name] = self._onnx.numpy_helper.from_array(np.asarray(value, order="C"), name)
+        return name
+
+    def number(self, value: float) -> str:
+        return self.constant(np.array(value, dtype=np.float32), f"number_{value:g}")
+
+    def integers(self, *values: int) -> str:
+        return self.constant(np.array(values, dtype=np.int64), "integers_" + "_".join(map(str, values)))
+
+    def integer(self, value: int) -> str:
+        return self.constant(np.array(value, dtype=np.int64), f"integer_{value}")
+
+    def sum(self, x: str) -> str:
+        """Sum over frames."""
+        return self.add("ReduceSum", [x, self.integers(2)], keepdims=1)
+
+    def upsampled(self, x: str) -> str:
+        """Each frame twice."""
+        scales = self.constant(np.array([1, 1, 2], dtype=np.float32), "twice")
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.add("Resize", [x, "", scales], **how)
+
+    def arcsinh(self, x: str, scale: str) -> str:
+        return self.add("Asinh", [self.add("Mul", [x, scale])])
+
+    def traces(self) -> tuple[str, str]:
+        """Both forms in which dF/F enters, masked, and the mask."""
+        log_noise = self.add("Slice", ["conditions", self.integers(1), self.integers(2), self.integers(1)])
+        log_noise = self.add("Add", [log_noise, self.number(LOG_NOISE_CENTRE)])
+        over_noise = self.add("Div", ["dff", self.add("Exp", [log_noise])])
+        over_noise = self.add("Mul", [self.add("Asinh", [over_noise]), self.number(NOISE_GAIN)])
+        forms = [over_noise, self.arcsinh("dff", self.number(DFF_GAIN))]
+        forms = [self.add("Unsqueeze", [form, self.integers(1)]) for form in forms]
+        seen = self.add("Unsqueeze", ["mask", self.integers(1)])
+        return self.add("Mul", [self.add("Concat", forms, axis=1), seen]), seen
+
+    def write(self, inputs: Mapping[str, list], outputs: Mapping[str, list], description: str) -> bytes:
+        helper = self._onnx.helper
+
+        def tensors(shapes: Mapping[str, list]) -> list:
+            kind = self._onnx.TensorProto.FLOAT
+            return [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()]
+
+        graph = helper.make_graph(
+            self._nodes,
+            "cascade",
+            tensors(inputs),
+            tensors(outputs),
+            initializer=list(self._constants.values()),
+            doc_string=description,
+        )
+        model = helper.make_model(
+            graph,
+            producer_name="cascade_engine",
+            opset_imports=[helper.make_opsetid("", _OPSET)],
+            ir_version=_IR_VERSION,
+        )
+        self._onnx.checker.check_model(model)
+        return model.SerializeToString()
+
+
+class _Member:
+    """Layers of one network of the ensemble."""
+
+    def __init__(self, graph: _Graph, weights: Mapping[str, np.ndarray], name: str):
+        self._graph, self._weights, self._name = graph, weights, name
+
+    def _parameters(self, layer: str) -> tuple[np.ndarray, np.ndarray]:
+        return self._weights[f"{layer}/kernel"], self._weights[f"{layer}/bias"]
+
+    def dense(self, x: str, layer: str) -> str:
+        kernel, bias = self._parameters(layer)
+        kernel = self._graph.constant(kernel, f"{self._name}_{layer}_kernel")
+        return self._graph.add("Gemm", [x, kernel, self._graph.constant(bias, f"{self._name}_{layer}_bias")])
+
+    def told(self) -> str:
+        x = self._graph.add("Relu", [self.dense("conditions", "told")])
+        return self._graph.add("Concat", [x, "conditions"], axis=1)
+
+    def convolution(self, x: str, layer: str, length: int, stride: int = 1) -> str:
+        kernel, bias = self._parameters(layer)
+        # frames are a multiple of every stride: "same" padding is then as much as the kernel exceeds the stride
+        surplus = length - stride
+        inputs = [
+            x,
+            self._graph.constant(kernel.transpose(2, 1, 0), f"{self._name}_{layer}_kernel"),
+            self._graph.constant(bias, f"{self._name}_{layer}_bias"),
+        ]
+        pads = [surplus // 2, surplus - surplus // 2]
+        return self._graph.add("Conv", inputs, kernel_shape=[length], strides=[stride], pads=pads)
+
+    def modulated(self, x: str, described: str, layer: str) -> str:
+        graph = self._graph
+        kernel, bias = self._parameters(f"{layer}_film")
+        n = len(bias) // 2
+        bias = bias + np.repeat(np.array([1.0, 0.0], dtype=np.float32), n)  # features are scaled by 1 + film
+        kernel = graph.constant(kernel, f"{self._name}_{layer}_film_kernel")
+        film = graph.add("Gemm", [described, kernel, graph.constant(bias, f"{self._name}_{layer}_film_bias")])
+        film = graph.add("Unsqueeze", [film, graph.integers(2)])
+        scale = graph.add("Slice", [film, graph.integers(0), graph.integers(n), graph.integers(1)])
+        shift = graph.add("Slice", [film, graph.integers(n), graph.integers(2 * n), graph.integers(1)])
+        return graph.add("Relu", [graph.add("Add", [graph.add("Mul", [x, scale]), shift])])

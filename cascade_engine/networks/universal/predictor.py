@@ -1,0 +1,204 @@
+"""Running a universal model: describe each neuron by its whole trace, then predict its spikes block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade_engine.errors import InputError, ModelError
+from cascade_engine.networks.onnx_sessions import open_session
+from cascade_engine.networks.store import Model
+from cascade_engine.networks.universal.architecture import (
+    INDICATOR_FAMILIES,
+    N_CONDITIONS,
+    POPULATIONS,
+    UNKNOWN,
+    conditions,
+    indicator_family,
+)
+from cascade_engine.parallel import work_through
+from cascade_engine.signal.kernels import smooth_spikes, smoothing_kernel
+from cascade_engine.signal.noise import noise_level_to_sd
+
+#: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
+#: network can see, so that blocks join without a seam. Both are multiples of every stride.
+_BLOCK_FRAMES, _MARGIN = 4096, 256
+
+#: Frames that a session needs to be worth predicting.
+_SHORTEST = 16
+
+#: Expected spikes in a trace below which their number is taken for this.
+_FEWEST = 1e-6
+
+#: Name of an indicator that the networks are not told.
+_NOT_TOLD = "unknown"
+
+#: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
+_DEFAULT_SMOOTHING_FRAMES = 1.5
+
+
+class UniversalPredictor:
+    """Predicts with a universal model.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    frame_rate : float
+        In Hz.
+    smoothing : float or None
+        Width of the kernel in s. Default: one and a half frames.
+    kernel : {"gaussian", "causal"} or None
+        Form of the kernel. Default: Gaussian.
+    population : {"principal", "interneurons"} or None
+        What the neurons are. Default: principal.
+    indicator : str or None
+        Name of the calcium indicator, one of `INDICATOR_FAMILIES`, or "unknown". Default: what the name of the model
+        says, else unknown.
+
+    Attributes
+    ----------
+    shortest : int
+        Frames that a session needs.
+    smoothing, kernel
+        What the output is smoothed with.
+    population : str
+        What the neurons are taken for.
+    indicator : str or None
+        What the networks are told; None if unknown.
+    """
+
+    shortest = _SHORTEST
+
+    def __init__(
+        self,
+        model: Model,
+        frame_rate: float,
+        smoothing: float | None = None,
+        kernel: str | None = None,
+        population: str | None = None,
+        indicator: str | None = None,
+    ):
+        self.model = model
+        preset = model.preset or {}
+        self.population = population or preset.get("population", POPULATIONS[0])
+        if self.population not in POPULATIONS:
+            raise InputError(f"population must be one of {', '.join(POPULATIONS)}, but it is {self.population!r}")
+        indicator = indicator or preset.get("indicator", _NOT_TOLD)
+        self.indicator = None if indicator == _NOT_TOLD else indicator
+        self._family = UNKNOWN if self.indicator is None else _known_family(self.indicator)
+        if smoothing is None:
+            smoothing = preset.get("smoothing", _DEFAULT_SMOOTHING_FRAMES / frame_rate)
+        self.smoothing, self.kernel = float(smoothing), kernel or preset.get("kernel", "gaussian")
+        smoothing_kernel(frame_rate, self.smoothing, self.kernel)  # refuses what is impossible
+
+    def run(
+        self,
+        dff: np.ndarray,
+        levels: np.ndarray,
+        frame_rate: float,
+        parts: Sequence[slice],
+        n_threads: int,
+        progress: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict; arguments and results are those of `WindowedPredictor.run`.
+
+        Frames without a value have no prediction; all others have one, up to the ends of each session.
+        """
+        levels = np.maximum(levels, self.model.config.least_noise_level)
+        context = open_session(self.model.read_part("context"))
+        spikes = open_session(self.model.read_part("spikes"))
+        if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in spikes.get_inputs()):
+            raise ModelError(
+                f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
+            )
+        stride = self.model.config.stride
+        spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
+        long_enough = [part for part in parts if part.stop - part.start >= _SHORTEST]
+        jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
+        total = sum(part.stop - part.start for part in long_enough) * len(jobs)
+
+        def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
+            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0], family)
+            pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.parts]
+            whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
+            inputs = {"conditions": told, "dff": whole, "mask": mask}
+            described = {"conditions": told, "context": context.run(["context"], inputs)[0]}
+            return [_expected_spikes(spikes, *piece, described) for piece in pieces]
+
+        def run(job: _Job) -> int:
+            noise_sd = noise_level_to_sd(levels[job.row : job.row + 1], frame_rate)
+            untold = expected(job, noise_sd, UNKNOWN)
+            told = untold if self._family == UNKNOWN else expected(job, noise_sd, self._family)
+            sessions = self._combine(told, untold)
+            for part, session in zip(job.parts, sessions, strict=True):
+                smoothed = smooth_spikes(session[: part.stop - part.start], frame_rate, self.smoothing, self.kernel)
+                smoothed[np.isnan(dff[job.row, part])] = np.nan
+                spike_prob[job.row, part] = smoothed
+            return sum(part.stop - part.start for part in job.parts)
+
+        work_through(jobs, run, total, n_threads, progress)
+        return spike_prob, levels
+
+    def _combine(self, told: list[np.ndarray], untold: list[np.ndarray]) -> list[np.ndarray]:
+        """One trace per session from those of all networks, each (networks, frames).
+
+        The shape is that of the networks that were trained on ground truth and told all that is known. How many spikes
+        there are these judge better without the indicator; networks that were trained on simulated neurons have an
+        equal say.
+        """
+        config = self.model.config
+        recorded = list(range(config.ensemble_size) if self.model.members is None else self.model.members)
+        sessions = [session[recorded].mean(axis=0) for session in told]
+        n_spikes = sum(session.sum(axis=1, dtype=np.float64) for session in untold)
+        counts = [n_spikes[recorded].mean()]
+        if config.simulated_networks:
+            counts.append(n_spikes[config.ensemble_size :].mean())
+        gain = np.exp(np.mean(np.log(np.maximum(counts, _FEWEST)))) / max(sum(map(np.sum, sessions)), _FEWEST)
+        return [np.float32(gain) * session for session in sessions]
+
+    def edge_frames(self, parts: Sequence[slice]) -> np.ndarray:
+        """Frames of sessions that are too short."""
+        short = [np.arange(part.start, part.stop) for part in parts if part.stop - part.start < _SHORTEST]
+        return np.concatenate(short) if short else np.empty(0, dtype=int)
+
+
+def _known_family(indicator: str) -> int:
+    family = indicator_family(indicator)
+    if family == UNKNOWN:
+        known = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
+        raise InputError(f"the model does not know the indicator {indicator!r}: leave it out, or name one of {known}")
+    return family
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One neuron and its sessions."""
+
+    row: int
+    parts: Sequence[slice]
+
+
+def _padded(trace: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """A trace and its mask, as batches of one, filled up to a whole number of strides; missing frames are masked."""
+    n_frames = -(-len(trace) // stride) * stride
+    values, mask = np.zeros((1, n_frames), dtype=np.float32), np.zeros((1, n_frames), dtype=np.float32)
+    present = np.isfinite(trace)
+    values[0, : len(trace)] = np.where(present, trace, 0.0)
+    mask[0, : len(trace)] = present
+    return values, mask
+
+
+def _expected_spikes(spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray]) -> np.ndarray:
+    """Expected spikes per frame of one session by each network, shape (networks, frames), not smoothed."""
+    n_frames = values.shape[1]
+    blocks = []
+    for start in range(0, n_frames, _BLOCK_FRAMES):
+        stop = min(start + _BLOCK_FRAMES, n_frames)
+        seen = slice(max(start - _MARGIN, 0), min(stop + _MARGIN, n_frames))
+        inputs = {"dff": values[:, seen], "mask": mask[:, seen], **described}
+        block = spikes.run(["members"], inputs)[0][0]
+        blocks.append(block[:, start - seen.start : stop - seen.start])
+    return np.concatenate(blocks, axis=1)

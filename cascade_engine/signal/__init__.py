@@ -1,0 +1,1 @@
+"""Traces as they are: noise, kernels, uninterrupted stretches, units, dF/F."""

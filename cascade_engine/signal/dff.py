@@ -1,0 +1,228 @@
+"""dF/F from raw fluorescence: neuropil, baseline, guarded division.
+
+``corrected = F - r * (Fneu - median(Fneu))`` keeps the mean of F; ``dF/F = (corrected - F0) / max(F0, noise)``, where
+the noise is the standard deviation of the frame-to-frame noise, so that an F0 near or below zero cannot explode or
+turn over dF/F. Frames where the guard bites are counted. Where a pipeline has taken the background out of F (CaImAn),
+F0 of F is subtracted and F0 of F plus background divided by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, as_frame_rate, as_traces
+from cascade_engine.signal.segments import segment_slices
+
+METHODS = ("percentile", "maximin", "constant")
+
+#: F is averaged in bins of this length (s) before a percentile is taken, so that noise pulls F0 down less.
+_BIN_S = 0.25
+
+#: How far below the mean of pure noise a percentile lies is corrected for within these percentiles.
+_CORRECTED_PERCENTILES = (1.0, 99.0)
+
+#: Limits beyond which a baseline is none: a window that follows single events, a percentile of the events themselves.
+_SHORTEST_WINDOW_S, _HIGHEST_PERCENTILE = 2.0, 90.0
+
+#: Width (s, standard deviation) of the smoothing before the minimum and maximum filters.
+_MAXIMIN_SMOOTHING_S = 0.33
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """How F0 is found.
+
+    Attributes
+    ----------
+    method : {"percentile", "maximin", "constant"}
+        A rolling percentile; the maximum of a rolling minimum of the smoothed trace (the baseline that suite2p takes
+        for deconvolution); or one percentile of each whole session.
+    window_s : float
+        Length of the rolling window in s.
+    percentile : float
+        Percentile for "percentile" and "constant"; how far noise alone pulls it below the mean is corrected for.
+    """
+
+    method: str = "percentile"
+    window_s: float = 60.0
+    percentile: float = 15.0
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise InputError(f"the baseline method must be one of {', '.join(METHODS)}, but it is {self.method!r}")
+        if not _SHORTEST_WINDOW_S <= self.window_s < np.inf:
+            raise InputError(
+                f"the baseline window must be {_SHORTEST_WINDOW_S:g} s or longer and finite, but it is {self.window_s}"
+            )
+        if not 0 <= self.percentile <= _HIGHEST_PERCENTILE:
+            raise InputError(
+                f"the baseline percentile must lie between 0 and {_HIGHEST_PERCENTILE:g}, but it is {self.percentile}"
+            )
+
+
+@dataclass
+class DeltaF:
+    """dF/F and how it came about.
+
+    Attributes
+    ----------
+    dff : array, shape (n_neurons, n_frames), float32
+        dF/F as a fraction; NaN where F or Fneu is missing, and for neurons without any baseline.
+    f0 : array, shape (n_neurons, n_frames), float32
+        Baseline to divide by, in the unit of F.
+    guarded_frames : array, shape (n_neurons,), int
+        Frames in which F0 lay below the noise and was replaced by it as the denominator.
+    notes : list of str
+        Per neuron: why it has no dF/F, or an empty string.
+    """
+
+    dff: np.ndarray
+    f0: np.ndarray
+    guarded_frames: np.ndarray
+    notes: list[str]
+
+
+def delta_f_over_f(
+    fluorescence: np.ndarray,
+    frame_rate: float,
+    neuropil: np.ndarray | None = None,
+    neuropil_coefficient: float = 0.7,
+    baseline: Baseline | None = None,
+    segments: Sequence[int] | None = None,
+    background: np.ndarray | None = None,
+) -> DeltaF:
+    """Compute dF/F.
+
+    Parameters
+    ----------
+    fluorescence : array, shape (n_neurons, n_frames)
+        Raw fluorescence F, in arbitrary units; NaN where missing.
+    frame_rate : float
+        Frame rate in Hz.
+    neuropil : array, shape (n_neurons, n_frames), optional
+        Fluorescence Fneu of the surroundings, in the same unit.
+    neuropil_coefficient : float
+        Part r of Fneu's changes that is subtracted.
+    baseline : Baseline, optional
+        How to find F0. Default: the 15th percentile in a rolling window of 60 s.
+    segments : sequence of int, optional
+        Frames of each concatenated session; no baseline reaches across a seam.
+    background : array, shape (n_neurons, n_frames), optional
+        Fluorescence at each neuron's place that F does not hold, in the same unit; it counts only in the divisor.
+
+    Returns
+    -------
+    DeltaF
+        dF/F, F0, and what was guarded or could not be computed.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit together.
+    """
+    fluorescence, frame_rate, baseline = as_traces(fluorescence), as_frame_rate(frame_rate), baseline or Baseline()
+    for name, other in (("neuropil", neuropil), ("background", background)):
+        if other is not None and np.shape(other) != fluorescence.shape:
+            raise InputError(
+                f"fluorescence has the shape {fluorescence.shape}, but the {name}'s is {np.shape(other)}: "
+                "they must be the same"
+            )
+    n_neurons, n_frames = fluorescence.shape
+    parts = segment_slices(n_frames, segments)
+    dff = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
+    f0 = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
+    guarded, notes = np.zeros(n_neurons, dtype=int), [""] * n_neurons
+    for i in range(n_neurons):
+        with np.errstate(over="ignore"):  # what is too large is infinite, and told as such
+            trace = fluorescence[i].astype(np.float32)
+        notes[i] = _reason_without_baseline(trace, "F")
+        if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
+            surround = np.asarray(neuropil[i], dtype=np.float32)
+            notes[i] = _reason_to_mistrust(surround, "Fneu")
+            if not notes[i]:
+                trace = trace - np.float32(neuropil_coefficient) * (surround - np.nanmedian(surround))
+                notes[i] = _reason_without_baseline(trace, "F less neuropil")
+        if background is not None and not notes[i]:
+            notes[i] = _reason_to_mistrust(background[i], "the background")
+        if notes[i]:
+            continue
+        noise = _noise_sd(trace, parts)
+        f0[i] = resting = _piecewise_baseline(trace, parts, frame_rate, baseline)
+        if background is not None:
+            f0[i] = _piecewise_baseline(trace + background[i], parts, frame_rate, baseline)
+        denominator = np.maximum(f0[i], noise)
+        if not np.nanmax(denominator) > 0:
+            notes[i] = "F0 is not above zero and there is no noise to divide by"
+            continue
+        guarded[i] = np.count_nonzero((f0[i] < noise) & np.isfinite(trace))
+        denominator[denominator <= 0] = np.nan
+        dff[i] = (trace - resting) / denominator
+    return DeltaF(dff, f0, guarded, notes)
+
+
+def _reason_to_mistrust(trace: np.ndarray, name: str) -> str:
+    finite = np.isfinite(trace)
+    if not finite.any():
+        return f"{name} has no finite value"
+    if np.isinf(trace).any():
+        return f"{name} holds infinite values"
+    return ""
+
+
+def _reason_without_baseline(trace: np.ndarray, name: str) -> str:
+    reason = _reason_to_mistrust(trace, name)
+    if not reason and not trace[np.isfinite(trace)].any():
+        reason = f"{name} is zero throughout"
+    return reason
+
+
+def _noise_sd(trace: np.ndarray, parts: Sequence[slice]) -> float:
+    """Standard deviation of white noise with the same frame-to-frame differences."""
+    steps = np.concatenate([np.abs(np.diff(trace[part])) for part in parts])
+    steps = steps[np.isfinite(steps)]
+    return float(np.median(steps)) / MEDIAN_ABS_DIFFERENCE if steps.size else 0.0
+
+
+def _piecewise_baseline(trace: np.ndarray, parts: Sequence[slice], frame_rate: float, baseline: Baseline) -> np.ndarray:
+    f0 = np.full(trace.shape, np.nan, dtype=np.float32)
+    for part in parts:
+        f0[part] = _baseline(trace[part], frame_rate, baseline, _noise_sd(trace, [part]))
+    return f0
+
+
+def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline, noise_sd: float) -> np.ndarray:
+    """F0 of one uninterrupted stretch."""
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, percentile_filter
+    from scipy.special import ndtri
+
+    present = np.isfinite(trace)
+    if not present.any():
+        return np.full(trace.shape, np.nan, dtype=np.float32)
+    if not present.all():
+        frames = np.arange(len(trace))
+        trace = np.interp(frames, frames[present], trace[present]).astype(np.float32)
+    if baseline.method == "maximin":
+        window = _odd(min(baseline.window_s * frame_rate, 2 * len(trace)))
+        smooth = gaussian_filter1d(trace, _MAXIMIN_SMOOTHING_S * frame_rate)
+        return maximum_filter1d(minimum_filter1d(smooth, window), window)
+
+    per_bin = max(1, min(round(_BIN_S * frame_rate), len(trace)))
+    edges = np.arange(0, len(trace) - per_bin + 1, per_bin)
+    binned = trace[: len(edges) * per_bin].reshape(-1, per_bin).mean(axis=1)
+    window = _odd(min(baseline.window_s * frame_rate / per_bin, len(binned)))
+    # a low percentile of noise lies below its mean; without this, noise alone would look like activity
+    sag = ndtri(np.clip(baseline.percentile, *_CORRECTED_PERCENTILES) / 100) * noise_sd / np.sqrt(per_bin)
+    if baseline.method == "constant" or window >= len(binned):
+        return np.full(trace.shape, np.percentile(binned, baseline.percentile) - sag, dtype=np.float32)
+    rolling = percentile_filter(binned, baseline.percentile, size=window, mode="reflect")
+    centres = edges + 0.5 * (per_bin - 1)
+    return np.interp(np.arange(len(trace)), centres, rolling - sag).astype(np.float32)
+
+
+def _odd(length: float) -> int:
+    """The odd whole number next to a length, at least 1."""
+    return max(1, 2 * int(length // 2) + 1)

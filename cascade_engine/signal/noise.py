@@ -1,0 +1,90 @@
+"""The noise level of a dF/F trace, which chooses the network and tells what to expect of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+from cascade_engine.signal.segments import segment_slices
+
+#: Median of |x1 - x2| for two independent standard normal numbers: sqrt(2) times the normal's 75 % quantile.
+MEDIAN_ABS_DIFFERENCE = 0.9538725524
+
+
+def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | None = None) -> np.ndarray:
+    """Standardized noise level of each neuron.
+
+    ``100 * median(|dff[t + 1] - dff[t]|) / sqrt(frame_rate)``: the shot noise of the recording, comparable between
+    frame rates. About 1 is very good, 3-4 is decent, above 5 is poor.
+
+    Parameters
+    ----------
+    dff : array, shape (n_neurons, n_frames)
+        dF/F as a fraction (0.5 is 50 %). Missing frames are NaN and ignored.
+    frame_rate : float
+        Frames per second of each neuron's trace, in Hz.
+    segments : sequence of int, optional
+        Frames of each concatenated session; differences across a seam are left out.
+
+    Returns
+    -------
+    array, shape (n_neurons,), float64
+        Noise levels in percent per sqrt(Hz); NaN for a neuron without two neighbouring frames.
+
+    Raises
+    ------
+    InputError
+        If `dff` is not two-dimensional or `frame_rate` is not a positive number.
+
+    References
+    ----------
+    Rupprecht et al. (2021), Nature Neuroscience 24:1324, Methods.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise_levels(0.1 * rng.standard_normal((1, 10_000)), frame_rate=30.0).round(1)
+    array([1.8])
+    """
+    dff = as_traces(dff)
+    frame_rate = as_frame_rate(frame_rate)
+    n_neurons, n_frames = dff.shape
+    slices = [part for part in segment_slices(n_frames, segments) if part.stop - part.start > 1]
+    levels = np.full(n_neurons, np.nan)
+    for neuron in range(n_neurons):
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values give none
+            steps = [np.abs(np.diff(dff[neuron, part])) for part in slices]
+        steps = np.concatenate(steps) if steps else np.empty(0)
+        steps = steps[~np.isnan(steps)]
+        if steps.size:
+            levels[neuron] = np.median(steps)
+    return 100.0 * levels / np.sqrt(frame_rate)
+
+
+def noise_level_to_sd(noise_level: float, frame_rate: float) -> float:
+    """Standard deviation per frame (dF/F, fraction) of white noise with this noise level (% per sqrt(Hz))."""
+    return noise_level * np.sqrt(frame_rate) / (100.0 * MEDIAN_ABS_DIFFERENCE)
+
+
+def as_traces(dff: np.ndarray) -> np.ndarray:
+    """Check that `dff` is a numeric array of shape (n_neurons, n_frames), and return it as floating point."""
+    dff = np.asarray(dff)
+    if dff.ndim != 2:
+        hint = "; for one neuron pass dff[np.newaxis]" if dff.ndim == 1 else ""
+        raise InputError(f"dff must have the shape (n_neurons, n_frames), but its shape is {dff.shape}{hint}")
+    if not (np.issubdtype(dff.dtype, np.floating) or np.issubdtype(dff.dtype, np.integer)):
+        raise InputError(f"dff must hold real numbers, but its type is {dff.dtype}")
+    return dff if np.issubdtype(dff.dtype, np.floating) else dff.astype(np.float32)
+
+
+def as_frame_rate(frame_rate: float) -> float:
+    """Check that `frame_rate` (Hz) is a positive finite number."""
+    try:
+        value = float(frame_rate)
+    except (TypeError, ValueError):
+        raise InputError(f"frame_rate must be a number in Hz, but it is {frame_rate!r}") from None
+    if not (np.isfinite(value) and value > 0):
+        raise InputError(f"frame_rate must be a positive number in Hz, but it is {frame_rate!r}")
+    return value

@@ -1,0 +1,116 @@
+"""Are numbers of unknown origin what they are taken for: dF/F, or raw fluorescence? And what if they are neither?
+
+Judged from a sample of the traces, before any work is done; the pipeline checks dF/F once more, all of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cascade_engine.checks import RAW_MEDIAN, unit_problem
+from cascade_engine.signal.dff import delta_f_over_f
+from cascade_engine.signal.noise import noise_levels
+
+#: As much of an array is looked at.
+_SAMPLED_ROIS, _SAMPLED_FRAMES = 200, 20_000
+
+#: Raw fluorescence counts photons: a trace that is below zero more often than this was centred. The second holds where
+#: an offset that was subtracted cannot explain it, since the numbers are as small as those of dF/F.
+_NEGATIVE_PART, _NEGATIVE_PART_IF_SMALL = 0.1, 0.01
+
+#: Noise level (percent per sqrt(Hz)) that traces in arbitrary units are given: that of a decent recording.
+ARBITRARY_NOISE_LEVEL = 2.0
+
+#: What is said about them.
+ARBITRARY_UNITS = (
+    f"ARBITRARY UNITS: each trace was detrended and scaled so that its noise level is {ARBITRARY_NOISE_LEVEL:g}, which "
+    "is therefore no measurement, and numbers of spikes cannot be trusted, nor compared between ROIs"
+)
+
+#: Larger values are left out: their squares could not be summed.
+_BOUND = 1e30
+
+#: Tolerance for mean and standard deviation of z-scores.
+_Z_TOLERANCE = 0.01
+
+
+def why_not_dff(values: np.ndarray, frame_rate: float) -> str:
+    """Why numbers cannot be dF/F as a fraction; empty if they can.
+
+    Parameters
+    ----------
+    values : array, shape (n_rois, n_frames)
+        Numbers meant to be dF/F.
+    frame_rate : float
+        Frame rate in Hz.
+
+    Returns
+    -------
+    str
+        What was found and what to do.
+    """
+    sample = _sample(values)
+    if sample is None:
+        return ""
+    centred = np.abs(np.nanmean(sample, axis=1)) < _Z_TOLERANCE
+    if (centred & (np.abs(np.nanstd(sample, axis=1) - 1.0) < _Z_TOLERANCE)).all():
+        return "each ROI has the mean 0 and the standard deviation 1, as z-scores: pass dF/F as a fraction"
+    levels = noise_levels(sample, frame_rate)
+    middle = float(np.median(np.nanmedian(sample, axis=1)))
+    return unit_problem(middle, float(np.nanmedian(levels)) if np.isfinite(levels).any() else 0.0)
+
+
+def why_not_raw(values: np.ndarray) -> str:
+    """Why numbers cannot be raw fluorescence; empty if they can.
+
+    Parameters
+    ----------
+    values : array, shape (n_rois, n_frames)
+        Numbers meant to be raw fluorescence.
+
+    Returns
+    -------
+    str
+        What was found.
+    """
+    sample = _sample(values)
+    if sample is None:
+        return ""
+    middle = float(np.median(np.nanmedian(sample, axis=1)))
+    negative = float(np.median(np.mean(sample < 0, axis=1)))
+    if negative > (_NEGATIVE_PART_IF_SMALL if middle < RAW_MEDIAN else _NEGATIVE_PART):
+        return f"the median is {middle:.3g} and {negative:.0%} of the values are below zero, as of dF/F"
+    return ""
+
+
+def in_units_of_noise(values: np.ndarray, frame_rate: float) -> np.ndarray:
+    """Traces that are neither, in place of dF/F: what is certain is how far they rise above their noise.
+
+    Parameters
+    ----------
+    values : array, shape (n_rois, n_frames)
+        Traces in any unit.
+    frame_rate : float
+        Frame rate in Hz.
+
+    Returns
+    -------
+    array, shape (n_rois, n_frames), float32
+        Detrended, and scaled to the noise level `ARBITRARY_NOISE_LEVEL`; NaN for a trace without noise.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    detrended = values - delta_f_over_f(values, frame_rate).f0
+    levels = noise_levels(detrended, frame_rate)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scales = np.where(levels > 0, ARBITRARY_NOISE_LEVEL / levels, np.nan)
+    return (detrended * scales[:, np.newaxis]).astype(np.float32)
+
+
+def _sample(values: np.ndarray) -> np.ndarray | None:
+    """Some of the traces that have any value, NaN where they are missing or beyond all bounds; None if none has."""
+    rows = np.unique(np.linspace(0, len(values) - 1, _SAMPLED_ROIS).astype(int))
+    with np.errstate(invalid="ignore"):  # damaged numbers
+        sample = np.array(values[rows, :_SAMPLED_FRAMES], dtype=np.float64)
+    sample[~(np.abs(sample) < _BOUND)] = np.nan
+    sample = sample[np.isfinite(sample).any(axis=1)]
+    return sample if sample.size else None

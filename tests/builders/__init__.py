@@ -1,0 +1,1 @@
+"""Builders of models and files that tests and benchmarks use."""

@@ -1,0 +1,181 @@
+"""Evaluation: test conditions, folds, scores, leaving datasets out, and ``cascade benchmark``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cascade_adapters.cli import main
+from cascade_engine.evaluation import (
+    Condition,
+    NeuronScore,
+    bring,
+    card_entries,
+    evaluate,
+    expected_figures,
+    read_scores,
+    summarize,
+    write_scores,
+)
+from cascade_engine.evaluation.leave_out import leave_out, trained_without
+from cascade_engine.ground_truth import simulate_dataset
+from cascade_engine.ground_truth.folds import deal_out, make_folds
+from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.signal.noise import noise_levels
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return simulate_dataset(n_neurons=3, duration_s=40, noise_level=1.0, seed=5)
+
+
+def entry(dataset: str, correlation: float, error: float = 1.0, bias: float = 0.1, condition: str = "c") -> NeuronScore:
+    return NeuronScore(condition, "m", dataset, "cell", 2.0, 0.5, correlation, error, bias)
+
+
+def test_a_test_trace_has_rate_and_noise_of_its_condition(dataset):
+    trace = bring(dataset.neurons[0], Condition(15.0, 0.1, 4.0))
+    assert trace.frame_rate == pytest.approx(15.0, rel=0.01) and trace.segments == [trace.dff.shape[1]]
+    assert noise_levels(trace.dff, trace.frame_rate)[0] == pytest.approx(4.0, rel=0.15)
+    assert trace.spikes.sum() == pytest.approx(dataset.neurons[0].n_spikes, abs=2)
+    assert trace.target.sum() == pytest.approx(trace.spikes.sum(), rel=0.05)
+    assert not trace.scored[:32].any() and not trace.scored[-32:].any() and trace.scored[32:-32].all()
+    again = bring(dataset.neurons[0], Condition(15.0, 0.1, 4.0))
+    np.testing.assert_array_equal(again.dff, trace.dff)
+    assert not np.array_equal(bring(dataset.neurons[0], Condition(15.0, 0.1, 4.0), seed=1).dff, trace.dff)
+
+
+def test_a_noisier_neuron_is_left_out(dataset):
+    assert bring(dataset.neurons[0], Condition(30.0, 0.05, 0.5)) is None
+    native = bring(dataset.neurons[0], Condition(30.0, 0.05))
+    assert native.noise_level == pytest.approx(1.0, rel=0.2)
+
+
+def test_labels_tell_conditions_apart():
+    assert Condition(30.0, 0.05, 2.0).label == "30Hz_50ms_noise2"
+    assert Condition(7.5, 0.2, None, "causal").label == "7.5Hz_200ms_causal_noisenative"
+
+
+def test_a_perfect_prediction_scores_perfectly(dataset):
+    trace = bring(dataset.neurons[0], Condition(30.0, 0.05, 2.0))
+    found = evaluate(trace.target, trace, "c", "m")
+    assert (found.correlation, found.error, found.bias) == pytest.approx((1.0, 0.0, 0.0), abs=1e-6)
+    assert found.firing_rate == pytest.approx(dataset.neurons[0].n_spikes / dataset.neurons[0].duration_s, rel=0.05)
+    doubled = evaluate(2 * trace.target, trace, "c", "m")
+    assert (doubled.correlation, doubled.error, doubled.bias) == pytest.approx((1.0, 1.0, 1.0), abs=1e-6)
+    assert evaluate(np.zeros_like(trace.target), trace, "c", "m").correlation == 0.0
+
+
+def test_kin_are_left_out_together():
+    folds = make_folds(["a", "b", "c", "d", "e"], 2, {"a": ["d"], "e": ["d"]})
+    assert sorted(name for fold in folds for name in fold) == ["a", "b", "c", "d", "e"]
+    (with_a,) = [fold for fold in folds if "a" in fold]
+    assert {"d", "e"} <= set(with_a)
+    assert make_folds(["a", "b", "c", "d"], 2, {}) == [["a", "c"], ["b", "d"]]
+    assert deal_out(["a", "b", "c", "d", "e"], 2, ["b", "e"]) == [["a", "d", "b"], ["c", "e"]]
+
+
+def test_summary_is_the_mean_of_medians():
+    scores = [entry("a", 0.1), entry("a", 0.5), entry("a", 0.9), entry("b", 0.8, bias=-0.3)]
+    summary = summarize(scores)
+    assert summary.correlation == pytest.approx(0.65) and (summary.n_datasets, summary.n_neurons) == (2, 4)
+    assert summary.bias == pytest.approx(-0.1) and summary.absolute_bias == pytest.approx(0.2)
+    low, high = summary.intervals["correlation"]
+    assert 0.45 <= low < 0.65 < high <= 0.851
+    assert summarize(scores) == summary
+
+
+def test_scores_survive_the_disk(tmp_path):
+    scores = [entry("a", 0.1234), entry("b", 0.5)]
+    write_scores(tmp_path / "new" / "scores.csv", scores)
+    assert read_scores(tmp_path / "new" / "scores.csv") == scores
+
+
+def test_expectation_is_read_from_the_card_at_the_recordings_noise(random_model):
+    conditions = [Condition(30.0, 0.05, 2.0), Condition(30.0, 0.05, 4.0), Condition(7.5, 0.2, 2.0)]
+    scores = [entry("a", r, condition=c.label) for c, r in zip(conditions, (0.8, 0.6, 0.9), strict=True)]
+    entries = card_entries(scores, conditions, leaving_out=True)
+    model = replace(random_model, card={**random_model.card, "evaluation": entries})
+    assert expected_figures(model, 25.0, 3.0)["correlation"] == pytest.approx(0.7)
+    assert expected_figures(model, 25.0, 9.0)["correlation"] == pytest.approx(0.6)
+    assert expected_figures(model, 5.0, 1.0)["correlation"] == pytest.approx(0.9)
+    assert expected_figures(random_model, 30.0, 2.0) is None
+    coarse = card_entries([entry("a", 0.95, condition="30Hz_200ms_noise2")], [Condition(30.0, 0.2, 2.0)], True)
+    model = replace(random_model, card={**random_model.card, "evaluation": entries + coarse})
+    assert expected_figures(model, 30.0, 2.0, smoothing=0.15)["correlation"] == pytest.approx(0.95)
+    assert expected_figures(model, 30.0, 2.0, smoothing=0.06)["smoothing_s"] == 0.05
+
+
+def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):
+    pytest.importorskip("keras")
+    datasets = {name: simulate_dataset(2, 40, noise_level=1.0, seed=i) for i, name in enumerate(("a", "b"))}
+    for name, dataset in datasets.items():
+        dataset.name = name
+        for neuron in dataset.neurons:
+            neuron.dataset = name
+    config = ModelConfig("m", 30.0, ("a", "b"), noise_levels=(2,), ensemble_size=1, nr_of_epochs=1,
+                         windows_per_epoch=4096)  # fmt: skip
+    said, tables = [], tmp_path / "tables"
+
+    def go(only=None):
+        conditions, folds = [Condition(30.0, 0.05, 2.0)], [["a"], ["b"]]
+        model_without = trained_without(config, datasets, tmp_path / "work", said.append)
+        return leave_out(model_without, datasets, folds, conditions, tables, "published", only, said.append)
+
+    first = go(only=[0])
+    assert {score.dataset for score in first} == {"a"} and len(first) == 2
+    both = go()
+    assert [score.cell for score in both[:2]] == [score.cell for score in first]
+    assert {score.dataset for score in both} == {"a", "b"}
+    assert [text for text in said if text.startswith("training")] == [
+        "training m_fold0 without a",
+        "training m_fold1 without b",
+    ]
+    assert read_scores(tables / "published_fold0.csv")[0].cell == both[0].cell
+    n_said = len(said)
+    assert len(go()) == len(both) and len(said) == n_said
+
+
+# -------------------------------------------------------------------------------------------------- cascade benchmark
+
+
+def test_benchmark_measures_on_ground_truth(tmp_path, random_model, capsys):
+    root = tmp_path / "truth"
+    root.mkdir()
+    main_ok("ground-truth", "simulate", root / "mine", "--neurons", "2", "--minutes", "1")
+    capsys.readouterr()
+    table = tmp_path / "scores.csv"
+    main_ok("benchmark", random_model.folder, "mine", "--ground-truth", root, "--noise-level", "3", "--table", table)
+    out = capsys.readouterr().out
+    assert "random at 30Hz_50ms_noise3" in out and "mean over datasets" in out
+    assert {score.dataset for score in read_scores(table)} == {"mine"}
+
+
+def test_benchmark_refuses_what_the_model_has_seen(tmp_path, random_model, capsys, monkeypatch):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "cell.npz").write_bytes(b"")
+    assert main_fails("benchmark", random_model.folder, "none", "--ground-truth", tmp_path)
+    assert "random was trained on none: its figures there would be too good" in capsys.readouterr().err
+    assert main_fails("benchmark", random_model.folder, "other", "--ground-truth", tmp_path)
+    assert "there is no dataset other here" in capsys.readouterr().err
+    assert main_fails("benchmark", random_model.folder)
+    assert "has no evaluation" in capsys.readouterr().err
+
+
+def test_benchmark_of_a_fixed_model_has_no_choice(tmp_path, random_model, capsys):
+    main_ok("ground-truth", "simulate", tmp_path / "mine", "--neurons", "1", "--minutes", "1")
+    assert main_fails("benchmark", random_model.folder, "mine", "--ground-truth", tmp_path, "--smoothing", "0.1")
+    assert "--smoothing of random is 0.05 and nothing else" in capsys.readouterr().err
+
+
+def main_ok(*arguments: str | Path) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def main_fails(*arguments: str | Path) -> bool:
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return end.value.code == 1
