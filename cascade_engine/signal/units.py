@@ -1,6 +1,6 @@
-"""Are numbers of unknown origin what they are taken for: dF/F, or raw fluorescence? And what if they are neither?
+"""Checks whether numbers of unknown origin can be dF/F or raw fluorescence, and scaling for traces that are neither.
 
-Judged from a sample of the traces, before any work is done; the pipeline checks dF/F once more, all of it.
+The checks look at a sample of the traces, so that a mistake is found before any work is done.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from cascade_engine.checks import RAW_MEDIAN, unit_problem
 from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.noise import noise_levels
 
-#: As much of an array is looked at.
+#: Size of the sample.
 _SAMPLED_ROIS, _SAMPLED_FRAMES = 200, 20_000
 
-#: Raw fluorescence counts photons: a trace that is below zero more often than this was centred. The second holds where
-#: an offset that was subtracted cannot explain it, since the numbers are as small as those of dF/F.
-_NEGATIVE_PART, _NEGATIVE_PART_IF_SMALL = 0.1, 0.01
+#: Raw fluorescence counts photons, so that a trace in which a larger fraction of the values is below zero is something
+#: else. The second limit is for numbers as small as those of dF/F: no subtracted offset explains negative ones there.
+_NEGATIVE_FRACTION, _NEGATIVE_FRACTION_IF_SMALL = 0.1, 0.01
 
-#: Noise level (percent per sqrt(Hz)) that traces in arbitrary units are given: that of a decent recording.
+#: Noise level (percent per sqrt(Hz)) to which traces in arbitrary units are scaled: that of a good recording.
 ARBITRARY_NOISE_LEVEL = 2.0
 
-#: What is said about them.
+#: The warning that goes with such traces.
 ARBITRARY_UNITS = (
     f"ARBITRARY UNITS: each trace was detrended and scaled so that its noise level is {ARBITRARY_NOISE_LEVEL:g}, which "
     "is therefore no measurement, and numbers of spikes cannot be trusted, nor compared between ROIs"
 )
 
-#: Larger values are left out: their squares could not be summed.
+#: Values beyond this are left out of the sample, since their squares could overflow.
 _BOUND = 1e30
 
-#: Tolerance for mean and standard deviation of z-scores.
+#: How far mean and standard deviation of z-scores may be from 0 and 1.
 _Z_TOLERANCE = 0.01
 
 
@@ -78,13 +78,15 @@ def why_not_raw(values: np.ndarray) -> str:
         return ""
     middle = float(np.median(np.nanmedian(sample, axis=1)))
     negative = float(np.median(np.mean(sample < 0, axis=1)))
-    if negative > (_NEGATIVE_PART_IF_SMALL if middle < RAW_MEDIAN else _NEGATIVE_PART):
+    if negative > (_NEGATIVE_FRACTION_IF_SMALL if middle < RAW_MEDIAN else _NEGATIVE_FRACTION):
         return f"the median is {middle:.3g} and {negative:.0%} of the values are below zero, as of dF/F"
     return ""
 
 
 def in_units_of_noise(values: np.ndarray, frame_rate: float) -> np.ndarray:
-    """Traces that are neither, in place of dF/F: what is certain is how far they rise above their noise.
+    """Scale traces in arbitrary units so that all have the same noise level, for use in place of dF/F.
+
+    Their size relative to the noise is all that such traces tell.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def in_units_of_noise(values: np.ndarray, frame_rate: float) -> np.ndarray:
     Returns
     -------
     array, shape (n_rois, n_frames), float32
-        Detrended, and scaled to the noise level `ARBITRARY_NOISE_LEVEL`; NaN for a trace without noise.
+        Traces less their baseline, with the noise level `ARBITRARY_NOISE_LEVEL`; NaN for a trace without noise.
     """
     values = np.asarray(values, dtype=np.float32)
     detrended = values - delta_f_over_f(values, frame_rate).f0
@@ -107,7 +109,7 @@ def in_units_of_noise(values: np.ndarray, frame_rate: float) -> np.ndarray:
 
 
 def _sample(values: np.ndarray) -> np.ndarray | None:
-    """Some of the traces that have any value, NaN where they are missing or beyond all bounds; None if none has."""
+    """Some of the traces, NaN where values are missing or too large; None if no trace has a value."""
     rows = np.unique(np.linspace(0, len(values) - 1, _SAMPLED_ROIS).astype(int))
     with np.errstate(invalid="ignore"):  # damaged numbers
         sample = np.array(values[rows, :_SAMPLED_FRAMES], dtype=np.float64)

@@ -11,13 +11,10 @@ from cascade_adapters.containers.caiman.fields import Fields, matrix_of
 from cascade_adapters.containers.caiman.raw_traces import footprints_of, read_background, read_raw_traces
 from cascade_adapters.containers.caiman.stored_dff import why_no_dff
 from cascade_engine.errors import InputError
-from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.noise import as_frame_rate
+from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise
 
 _UNTOUCHED_RATE = 30.0
-
-#: Noise level (percent per sqrt(Hz)) that traces in arbitrary units are given: that of a decent recording.
-_ARBITRARY_NOISE_LEVEL = 2.0
 
 #: Where the size of the image may be found.
 _DIMS = (("estimates", "dims"), ("dims",), ("params", "data", "dims"))
@@ -59,12 +56,8 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
                 f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had, and "
                 "F_dff is only detrended; pass --arbitrary-units to go on without"
             )
-        remarks.append(
-            "ARBITRARY UNITS: without a background there is no dF/F; each trace was detrended and scaled so that its "
-            f"noise level is {_ARBITRARY_NOISE_LEVEL:g}, which is therefore no measurement, and numbers of spikes "
-            "cannot be trusted, nor compared between components"
-        )
-        dff = _in_units_of_noise(fluorescence, rate)
+        remarks.append(f"{ARBITRARY_UNITS}; without a background there is no dF/F")
+        dff = in_units_of_noise(fluorescence, rate)
         return Traces(dff=dff, source=f"{raw}, detrended, in arbitrary units", **facts)
     if _is_one_photon(fields):
         remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
@@ -108,17 +101,6 @@ def _stored_dff(fields: Fields, fluorescence: np.ndarray, background: np.ndarray
     if np.isnan(fluorescence[:, 0]).any():
         return stored, "its baseline counts frames in which components have no trace"
     return stored, why_no_dff(stored, fluorescence, background)
-
-
-def _in_units_of_noise(fluorescence: np.ndarray, frame_rate: float) -> np.ndarray:
-    """Detrended traces, scaled so that all have one noise level: what is certain is how far they rise above it."""
-    detrended = fluorescence - delta_f_over_f(fluorescence, frame_rate).f0
-    for trace in detrended:
-        steps = np.abs(np.diff(trace))
-        steps = steps[np.isfinite(steps)]
-        unit = np.median(steps) if steps.size else 0.0
-        trace *= _ARBITRARY_NOISE_LEVEL / 100 * np.sqrt(frame_rate) / unit if unit > 0 else np.nan
-    return detrended
 
 
 def _frame_rate(fields: Fields, given: float | None, remarks: list[str]) -> tuple[float, str]:
