@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import shutil
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, InputError
-from cascade_engine.file_formats.matlab_v5 import read_variables
 from cascade_engine.signal.dff import delta_f_over_f
 from tests.builders.array_files import FORMATS, RATE, make_dff, path_of, save, save_mat73
 from tests.builders.killing import forked, killed, needs_fork
@@ -427,33 +425,6 @@ def test_variables_of_matlab_that_are_no_traces(tmp_path, form):
     np.testing.assert_array_equal(read(path).dff, make_dff())
     for key in others:
         refused(path, f"no traces.*only {key}", Selection(key=key, orientation="rois-first"))
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_version_5_is_read_as_scipy_reads_it(tmp_path, compressed):
-    rng = np.random.default_rng(0)
-    types = ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
-    content = {f"v_{dtype}": rng.integers(0, 100, (3, 5)).astype(dtype) for dtype in types}
-    content |= {"whole": np.arange(300.0), "movie": rng.random((2, 3, 4)), "a_variable_with_a_long_name": 1.0}
-    savemat(tmp_path / "a.mat", content, do_compression=compressed, oned_as="row")
-    expected = loadmat(tmp_path / "a.mat")
-    found = {variable.name: variable.load() for variable in read_variables(tmp_path / "a.mat")}
-    assert found.keys() == content.keys()
-    for name, array in found.items():
-        np.testing.assert_array_equal(array, expected[name])
-        assert array.dtype == expected[name].dtype
-
-
-def test_version_5_of_a_computer_with_the_other_order_of_bytes(tmp_path):
-    matrix = np.array([[1.5, -2.0, 3.0], [4.0, 5.0, 6.0]])
-    body = struct.pack(">6I2i", 6, 8, 6, 0, 5, 8, 2, 3) + struct.pack(">HH4s", 3, 1, b"dff") + struct.pack(">2I", 9, 48)
-    body += matrix.T.astype(">f8").tobytes()
-    (tmp_path / "a.mat").write_bytes(
-        b"MATLAB 5.0".ljust(124) + b"\x01\x00MI" + struct.pack(">2I", 14, len(body)) + body
-    )
-    np.testing.assert_array_equal(loadmat(tmp_path / "a.mat")["dff"], matrix)
-    (variable,) = read_variables(tmp_path / "a.mat")
-    np.testing.assert_array_equal(variable.load(), matrix)
 
 
 def test_sparse_matrices_are_refused(tmp_path):

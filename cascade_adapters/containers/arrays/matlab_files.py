@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,17 +10,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
-from cascade_engine.errors import InputError
-from cascade_engine.file_formats.matlab_v5 import read_variables
-from cascade_engine.file_formats.variables import Variable, problem_of
-
-_NUMBER_CLASSES = {"double", "single"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+from cascade_engine.file_formats.matlab import list_variables, version_of
 
 #: A variable of version 5 cannot be larger.
 _LARGEST_V5_BYTES = 2**31 - 1
-
-#: Structs are looked into this deep.
-_DEEPEST = 3
 
 #: In front of the HDF5 content of version 7.3 lies a block of this size, whose first 128 bytes say so.
 _USER_BLOCK = 512
@@ -34,16 +27,7 @@ def read_mat(path: Path) -> Contents:
     InputError
         If it is damaged or something else.
     """
-    import h5py
-
-    try:
-        version = "v7.3" if h5py.is_hdf5(path) else "v5"
-        variables = list(_variables_v73(path) if version == "v7.3" else read_variables(path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or 'it is damaged'}") from None
-    except Exception:  # a damaged file can fail in any way
-        raise InputError(f"{path} cannot be read: it is damaged, or no .mat file") from None
-    return Contents(variables, layout=version)
+    return Contents(list_variables(path), layout=version_of(path))
 
 
 def mat_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: str):
@@ -60,47 +44,6 @@ def load_mat_results(
     contents = read_mat(folder / f"{stem}{suffix}")
     found = [variable for variable in contents.variables if variable.name in names]
     return {one.name: np.empty(0) if one.problem == "empty" else one.load() for one in found}
-
-
-def _variables_v73(path: Path) -> Iterator[Variable]:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        for name in file:
-            if not name.startswith("#"):
-                yield from _items_v73(path, name, file[name], _DEEPEST)
-
-
-def _items_v73(path: Path, name: str, item: Any, depth: int) -> Iterator[Variable]:
-    import h5py
-
-    load = partial(_load_v73, path, item.name)
-    kind = item.attrs.get("MATLAB_class", b"")
-    kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
-    if isinstance(item, h5py.Dataset):
-        # MATLAB counts dimensions the other way round, and stores the shape of an empty array in its place
-        shape, problem = item.shape[::-1], problem_of(item.dtype, item.shape)
-        if "MATLAB_empty" in item.attrs:
-            shape, problem = (), "empty"
-        elif item.dtype.names == ("real", "imag"):
-            problem = "complex"
-        elif kind and kind not in _NUMBER_CLASSES:
-            problem = kind
-        yield Variable(name, shape, load, problem)
-    elif "MATLAB_sparse" in item.attrs:
-        yield Variable(name, (), load, "sparse")
-    elif depth:
-        for field in item:
-            yield from _items_v73(path, f"{name}.{field}", item[field], depth - 1)
-    else:
-        yield Variable(name, (), load, "struct")
-
-
-def _load_v73(path: Path, place: str) -> np.ndarray:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return file[place][()].T
 
 
 def _save_v5(file: BinaryIO, content: Mapping[str, Any]) -> None:

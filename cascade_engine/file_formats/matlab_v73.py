@@ -1,0 +1,137 @@
+"""Reading ``.mat`` files of version 7.3, which are HDF5: a list of variables, or one of them with all it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cascade_engine.file_formats.matlab_v5 import DEEPEST, DEEPEST_LISTED, MOST_ARRAYS
+from cascade_engine.file_formats.variables import Variable, problem_of
+
+if TYPE_CHECKING:
+    import h5py
+
+_NUMBER_CLASSES = {"double", "single"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
+#: HDF5 compresses numbers to no less than one part in so many.
+_LARGEST_COMPRESSION = 1032
+
+
+def read_variables(path: Path) -> Iterator[Variable]:
+    """As `matlab_v5.read_variables`; h5py may raise further errors."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        for name in file:
+            if not name.startswith("#"):
+                yield from _variables(path, name, file[name], DEEPEST_LISTED)
+
+
+def load_variable(path: Path, name: str) -> Any:
+    """As `matlab_v5.load_variable`; h5py may raise further errors."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if name not in file:
+            raise KeyError(name)
+        return _Reader(file, path.stat().st_size).value(file[name], DEEPEST)
+
+
+def _variables(path: Path, name: str, item: h5py.Dataset | h5py.Group, depth: int) -> Iterator[Variable]:
+    import h5py
+
+    load = partial(_load_numbers, path, item.name)
+    kind = _class_of(item)
+    if isinstance(item, h5py.Dataset):
+        # MATLAB counts dimensions the other way round, and stores the shape of an empty array in its place
+        shape, problem = item.shape[::-1], problem_of(item.dtype, item.shape)
+        if "MATLAB_empty" in item.attrs:
+            shape, problem = (), "empty"
+        elif item.dtype.names == ("real", "imag"):
+            problem = "complex"
+        elif kind and kind not in _NUMBER_CLASSES:
+            problem = kind
+        yield Variable(name, shape, load, problem)
+    elif "MATLAB_sparse" in item.attrs:
+        yield Variable(name, (), load, "sparse")
+    elif depth:
+        for field in item:
+            yield from _variables(path, f"{name}.{field}", item[field], depth - 1)
+    else:
+        yield Variable(name, (), load, "struct")
+
+
+def _load_numbers(path: Path, place: str) -> np.ndarray:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return file[place][()].T
+
+
+def _class_of(item: h5py.Dataset | h5py.Group) -> str:
+    kind = item.attrs.get("MATLAB_class", b"")
+    return kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
+
+
+class _Reader:
+    """Reads an item with all that is nested in it, and counts arrays and bytes.
+
+    Cells and arrays of structs are references to other items, so that a damaged file can refer to itself.
+    """
+
+    def __init__(self, file: h5py.File, file_size: int):
+        self._file = file
+        self._n_left, self._bytes_left = MOST_ARRAYS, _LARGEST_COMPRESSION * file_size
+
+    def value(self, item: h5py.Dataset | h5py.Group, depth: int) -> Any:
+        """Its value, as in `matlab_v5.load_variable`."""
+        import h5py
+
+        self._n_left -= 1
+        if not depth or self._n_left < 0:
+            raise ValueError(f"arrays nested deeper than {DEEPEST} times, or more than {MOST_ARRAYS} of them")
+        kind = _class_of(item)
+        if not isinstance(item, h5py.Dataset):
+            return None if "MATLAB_sparse" in item.attrs else self._struct(item, depth)
+        if "MATLAB_empty" in item.attrs or not item.size:
+            return {"cell": [], "struct": [], "char": ""}.get(kind, np.empty((0, 0)))
+        if item.nbytes > self._bytes_left:
+            raise ValueError(f"an array of {item.nbytes} bytes")
+        self._bytes_left -= item.nbytes
+        if kind == "cell":
+            return self._elements(item, depth)
+        if kind == "char":
+            rows = ["".join(map(chr, row)) for row in np.atleast_2d(item[()].T)]
+            return rows if len(rows) > 1 else rows[0]
+        if item.dtype.names == ("real", "imag"):
+            stored = item[()].T
+            values = np.empty(stored.shape, dtype=np.complex128)
+            values.real, values.imag = stored["real"], stored["imag"]
+            return values
+        if kind == "logical":
+            return item[()].T != 0
+        return item[()].T if kind in _NUMBER_CLASSES and item.dtype.kind in "iuf" else None
+
+    def _struct(self, group: h5py.Group, depth: int) -> dict[str, Any] | list[dict[str, Any]]:
+        import h5py
+
+        items = {name: group[name] for name in group}
+        # the fields of an array of structs refer to one value per struct, and say nothing of a class
+        if items and all(
+            isinstance(item, h5py.Dataset) and item.dtype == h5py.ref_dtype and not _class_of(item)
+            for item in items.values()
+        ):
+            columns = [self._elements(item, depth) for item in items.values()]
+            return [dict(zip(items, values, strict=True)) for values in zip(*columns, strict=True)]
+        return {name: self.value(item, depth - 1) for name, item in items.items()}
+
+    def _elements(self, item: h5py.Dataset, depth: int) -> list[Any]:
+        import h5py
+
+        if item.dtype != h5py.ref_dtype or item.size > self._n_left:
+            raise ValueError(f"{item.size} elements of the type {item.dtype}")
+        return [self.value(self._file[reference], depth - 1) for reference in item[()].ravel()]
