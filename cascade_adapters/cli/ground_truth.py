@@ -126,7 +126,7 @@ def check_command(folder: Path) -> None:
     from cascade_engine.ground_truth import find_datasets, load_dataset
 
     inside = find_datasets(folder) if folder.is_dir() else {}
-    n_unusable = 0
+    n_neurons = n_unusable = 0
     for place in inside.values() or [folder]:
         dataset = load_dataset(place)
         usable = [neuron for neuron in dataset.neurons if neuron.recordings]
@@ -138,9 +138,10 @@ def check_command(folder: Path) -> None:
         for neuron in dataset.neurons:
             for note in neuron.notes:
                 click.echo(f"  {neuron.cell}: {note}")
+        n_neurons += len(dataset.neurons)
         n_unusable += len(dataset.neurons) - len(usable)
     if n_unusable:
-        click.echo(f"cascade: {n_unusable} neurons cannot be used", err=True)
+        click.echo(f"cascade: {n_unusable} of {n_neurons} neurons cannot be used", err=True)
         sys.exit(1)
 
 

@@ -3,8 +3,8 @@
 A dataset is a folder with one file per neuron:
 
 ``*_mini.mat`` or any ``.mat``
-    MATLAB v5, variable ``CAttached``: a 1 x n cell of structs with ``fluo_time`` (s), ``fluo_mean`` (dF/F, fraction)
-    and ``events_AP`` (spike times in units of 0.1 ms), as in the public database.
+    MATLAB v5 or v7.3, variable ``CAttached``: a 1 x n cell of structs with ``fluo_time`` (s), ``fluo_mean`` (dF/F,
+    fraction) and ``events_AP`` (spike times in units of 0.1 ms), as in the public database.
 ``NAME.npz``
     Arrays ``dff`` and ``spike_times_s``, and either ``time_s`` or ``frame_rate`` (Hz, first frame at 0 s).
 ``NAME.csv``
@@ -14,15 +14,20 @@ A dataset is a folder with one file per neuron:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.matlab import load_variable
 from cascade_engine.ground_truth.records import Dataset, Neuron, Recording, clean_recordings
 
 ENVIRONMENT_VARIABLE = "CASCADE_GROUND_TRUTH"
+
+#: Fields of the published files that are needed.
+_FIELDS = ("fluo_time", "fluo_mean", "events_AP")
 
 #: Spike times in the published files are counted in units of 0.1 ms.
 _EVENTS_PER_SECOND = 1e4
@@ -98,8 +103,11 @@ def load_neuron(path: str | os.PathLike) -> Neuron:
     neuron = Neuron(dataset=path.parent.name, cell=path.stem)
     try:
         neuron.recordings, neuron.notes = _READERS[path.suffix.lower()](path)
+    except InputError as error:
+        neuron.notes.append(str(error))
     except Exception as error:  # a damaged file can fail anywhere inside a reading library
-        neuron.notes.append(f"{path.name} cannot be read: {error}")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        neuron.notes.append(f"{path} cannot be read: {reason}")
     return neuron
 
 
@@ -113,33 +121,48 @@ def _neuron_files(folder: Path) -> list[Path]:
     )
 
 
-def _read_published(path: Path) -> tuple[list[Recording], list[str]]:
-    from scipy.io import loadmat
-
-    content = loadmat(path)
-    if "CAttached" not in content:
-        raise InputError("it has no variable CAttached")
+def _read_mat(path: Path) -> tuple[list[Recording], list[str]]:
+    structs = list(_structs(load_variable(path, "CAttached")))
+    if not structs:
+        raise InputError(f"{path} holds no recordings: CAttached is empty")
     recordings, notes = [], []
-    for number, cell in enumerate(content["CAttached"].ravel(), start=1):
+    for number, struct in enumerate(structs, start=1):
         name = f"recording {number}"
-        fields = cell.dtype.names or ()
-        missing = [key for key in ("fluo_time", "fluo_mean", "events_AP") if key not in fields]
+        missing = [key for key in _FIELDS if key not in struct]
         if missing:
             notes.append(f"{name}: no {', '.join(missing)}; left out")
             continue
-        struct = cell[0, 0]
-        spike_times_s = struct["events_AP"].astype(np.float64) / _EVENTS_PER_SECOND
-        found, remarks = clean_recordings(name, struct["fluo_time"], struct["fluo_mean"], spike_times_s)
+        fields = [struct[key] for key in _FIELDS]
+        wrong = [key for key, field in zip(_FIELDS, fields, strict=True) if not _is_real(field)]
+        if wrong:
+            notes.append(f"{name}: {', '.join(wrong)} must be real numbers; left out")
+            continue
+        time_s, dff, events = fields
+        found, remarks = clean_recordings(name, time_s, dff, events.astype(np.float64) / _EVENTS_PER_SECOND)
         recordings += found
         notes += remarks
     return recordings, notes
+
+
+def _structs(content: Any) -> Iterator[dict[str, Any]]:
+    """The structs in a cell or an array of structs; what is none has no fields."""
+    if isinstance(content, list):
+        for element in content:
+            yield from _structs(element)
+    else:
+        yield content if isinstance(content, dict) else {}
+
+
+def _is_real(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "fiub"
 
 
 def _read_npz(path: Path) -> tuple[list[Recording], list[str]]:
     with np.load(path, allow_pickle=False) as content:
         missing = [key for key in ("dff", "spike_times_s") if key not in content]
         if missing or not ("time_s" in content or "frame_rate" in content):
-            raise InputError(f"expected dff, spike_times_s and time_s or frame_rate, found {', '.join(content)}")
+            found = ", ".join(content)
+            raise InputError(f"{path} must hold dff, spike_times_s, and time_s or frame_rate, but holds {found}")
         dff = content["dff"]
         time_s = content["time_s"] if "time_s" in content else np.arange(dff.size) / float(content["frame_rate"])
         return clean_recordings("recording 1", time_s, dff, content["spike_times_s"])
@@ -148,7 +171,7 @@ def _read_npz(path: Path) -> tuple[list[Recording], list[str]]:
 def _read_csv(path: Path) -> tuple[list[Recording], list[str]]:
     spikes_path = path.with_name(path.stem + _SPIKES_SUFFIX)
     if not spikes_path.is_file():
-        raise InputError(f"its spike times are missing: expected {spikes_path.name}")
+        raise InputError(f"{path} has no spike times beside it: expected {spikes_path.name}")
     trace, spikes = _read_columns(path, ("time_s", "dff")), _read_columns(spikes_path, ("spike_times_s",))
     return clean_recordings("recording 1", trace["time_s"], trace["dff"], spikes["spike_times_s"])
 
@@ -158,12 +181,12 @@ def _read_columns(path: Path, expected: tuple[str, ...]) -> np.ndarray:
     table = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True, encoding="utf-8-sig"))
     names = table.dtype.names or ()
     if not set(expected) <= set(names):
-        raise InputError(f"{path.name} must have the columns {', '.join(expected)}, but has {', '.join(names)}")
+        raise InputError(f"{path} must have the columns {', '.join(expected)}, but has {', '.join(names)}")
     return table
 
 
 _READERS: dict[str, Callable[[Path], tuple[list[Recording], list[str]]]] = {
-    ".mat": _read_published,
+    ".mat": _read_mat,
     ".npz": _read_npz,
     ".csv": _read_csv,
 }

@@ -108,7 +108,8 @@ def clean_recordings(
         One line per defect.
     """
     notes: list[str] = []
-    time_s, dff, spike_times_s = (np.asarray(x, dtype=np.float64).ravel() for x in (time_s, dff, spike_times_s))
+    with np.errstate(invalid="ignore"):  # damaged numbers
+        time_s, dff, spike_times_s = (np.asarray(x, dtype=np.float64).ravel() for x in (time_s, dff, spike_times_s))
     if len(dff) != len(time_s):
         notes.append(f"{name}: {len(dff)} samples of dF/F on {len(time_s)} frame times; the common start was used")
         n_frames = min(len(dff), len(time_s))

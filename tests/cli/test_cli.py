@@ -407,7 +407,7 @@ def test_ground_truth_that_cannot_be_used(tmp_path, cascade):
     status, out, err = cascade("ground-truth", "check", folder)
     assert status == 1
     assert "mine: 1 of 2 neurons" in out and "cell01.npz cannot be read" in out
-    assert_one_line(err, "1 neurons cannot be used")
+    assert_one_line(err, "1 of 2 neurons cannot be used")
 
 
 def test_ground_truth_that_is_not_there(tmp_path, cascade):

@@ -1,8 +1,12 @@
 """Reading ground truth with all its defects; the catalogue; simulation."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from cascade_engine import InputError, noise_levels
 from cascade_engine.ground_truth import (
@@ -16,6 +20,8 @@ from cascade_engine.ground_truth import (
     simulate_spikes,
 )
 from cascade_engine.ground_truth.database import load_neuron
+from tests.builders.array_files import save_mat73
+from tests.builders.damaged_matlab import damaged
 
 RATE = 10.0
 
@@ -127,6 +133,54 @@ def test_damaged_and_foreign_files_become_notes(tmp_path):
     assert "no variable CAttached" in dataset.neurons[2].notes[0]
 
 
+def test_structs_without_a_cell_and_fields_of_another_kind(tmp_path):
+    good = {key: np.atleast_2d(value) for key, value in recording().items()}
+    folder = tmp_path / "DS"
+    folder.mkdir()
+    savemat(folder / "a.mat", {"CAttached": good})
+    savemat(folder / "b.mat", {"CAttached": np.array([[good, good]], dtype=object)})
+    savemat(folder / "c.mat", {"CAttached": np.array([[good | {"fluo_mean": "none"}, "text"]], dtype=object)})
+    savemat(folder / "d.mat", {"CAttached": np.empty((1, 0), dtype=object)})
+    save_mat73(folder / "e.mat", {"CAttached": [good, good]})
+    a, b, c, d, e = load_dataset(folder).neurons
+    assert [neuron.n_spikes for neuron in (a, b, c, d, e)] == [2, 4, 0, 0, 4]
+    assert c.notes == [
+        "recording 1: fluo_mean must be real numbers; left out",
+        "recording 2: no fluo_time, fluo_mean, events_AP; left out",
+    ]
+    assert d.notes == [f"{folder / 'd.mat'} holds no recordings: CAttached is empty"]
+    np.testing.assert_array_equal(a.recordings[0].dff, e.recordings[0].dff)
+
+
+#: Checks a folder in 4 GB of memory: damaged lengths ask for more.
+CHECK = """
+import sys
+from cascade_adapters.cli import main
+if sys.platform == "linux":
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+main(["ground-truth", "check", sys.argv[1]])
+"""
+
+
+def test_damaged_files_are_used_or_refused_with_a_reason(tmp_path):
+    rng = np.random.default_rng(0)
+    whole = published_file(tmp_path / "DS" / "whole.mat", [recording(), recording()]).read_bytes()
+    content = loadmat(tmp_path / "DS" / "whole.mat")["CAttached"]
+    savemat(tmp_path / "DS" / "compressed.mat", {"CAttached": content}, do_compression=True)
+    compressed = (tmp_path / "DS" / "compressed.mat").read_bytes()
+    for number in range(300):
+        (tmp_path / "DS" / f"{number:03}.mat").write_bytes(damaged(compressed if number % 2 else whole, rng))
+    result = subprocess.run([sys.executable, "-c", CHECK, str(tmp_path / "DS")], capture_output=True, text=True)
+    unusable = int(re.fullmatch(r"cascade: (\d+) of 302 neurons cannot be used\n", result.stderr)[1])
+    assert result.returncode == 1 and 150 < unusable < 290
+    usable, *reasons = result.stdout.splitlines()
+    assert usable.startswith(f"DS: {302 - unusable} of 302 neurons")
+    assert not any(line.startswith(("  whole:", "  compressed:")) for line in reasons)
+    explained = {line.split(":")[0] for line in reasons}
+    assert len(explained) >= unusable and all(re.match(r"  \d{3}: .", line) for line in reasons)
+
+
 def test_own_formats(tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
@@ -143,7 +197,7 @@ def test_own_formats(tmp_path):
         np.testing.assert_allclose(found.spike_times_s, spikes)
         np.testing.assert_allclose(found.dff, dff, atol=1e-6)
         assert found.frame_rate == pytest.approx(RATE)
-    assert "expected dff, spike_times_s" in neurons["bad"].notes[0]
+    assert "must hold dff, spike_times_s" in neurons["bad"].notes[0]
     assert "lonely_spikes.csv" in neurons["lonely"].notes[0]
 
 
