@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cascade_engine.errors import MissingExtraError
+from cascade_engine.networks.onnx_graph import Graph
 from cascade_engine.networks.universal.architecture import (
     COARSE,
     CONTEXT,
@@ -25,9 +25,6 @@ from cascade_engine.networks.universal.architecture import (
     STEP,
 )
 from cascade_engine.networks.universal.config import UniversalConfig
-
-_OPSET = 17
-_IR_VERSION = 8
 
 
 def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, np.ndarray]]) -> bytes:
@@ -134,34 +131,8 @@ def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, n
     )
 
 
-class _Graph:
-    """Nodes and constants of a graph under construction; arrays are (batch, features, frames)."""
-
-    def __init__(self):
-        try:
-            import onnx
-        except ImportError:
-            raise MissingExtraError("onnx", "import", "writing a model") from None
-        self._onnx = onnx
-        self._nodes, self._constants = [], {}
-
-    def add(self, operator: str, inputs: list[str], output: str = "", **attributes) -> str:
-        output = output or f"{operator.lower()}{len(self._nodes)}"
-        self._nodes.append(self._onnx.helper.make_node(operator, inputs, [output], name=output, **attributes))
-        return output
-
-    def constant(self, value: np.ndarray, name: str) -> str:
-        self._constants[name] = self._onnx.numpy_helper.from_array(np.asarray(value, order="C"), name)
-        return name
-
-    def number(self, value: float) -> str:
-        return self.constant(np.array(value, dtype=np.float32), f"number_{value:g}")
-
-    def integers(self, *values: int) -> str:
-        return self.constant(np.array(values, dtype=np.int64), "integers_" + "_".join(map(str, values)))
-
-    def integer(self, value: int) -> str:
-        return self.constant(np.array(value, dtype=np.int64), f"integer_{value}")
+class _Graph(Graph):
+    """A graph whose arrays are (batch, features, frames)."""
 
     def sum(self, x: str) -> str:
         """Sum over frames."""
@@ -186,30 +157,6 @@ class _Graph:
         forms = [self.add("Unsqueeze", [form, self.integers(1)]) for form in forms]
         seen = self.add("Unsqueeze", ["mask", self.integers(1)])
         return self.add("Mul", [self.add("Concat", forms, axis=1), seen]), seen
-
-    def write(self, inputs: Mapping[str, list], outputs: Mapping[str, list], description: str) -> bytes:
-        helper = self._onnx.helper
-
-        def tensors(shapes: Mapping[str, list]) -> list:
-            kind = self._onnx.TensorProto.FLOAT
-            return [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()]
-
-        graph = helper.make_graph(
-            self._nodes,
-            "cascade",
-            tensors(inputs),
-            tensors(outputs),
-            initializer=list(self._constants.values()),
-            doc_string=description,
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="cascade_engine",
-            opset_imports=[helper.make_opsetid("", _OPSET)],
-            ir_version=_IR_VERSION,
-        )
-        self._onnx.checker.check_model(model)
-        return model.SerializeToString()
 
 
 class _Member:

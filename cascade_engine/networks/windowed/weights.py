@@ -14,15 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade_engine.errors import MissingExtraError, ModelError
+from cascade_engine.errors import ModelError
+from cascade_engine.networks.onnx_graph import Graph
 
 #: Dilation behind one and behind two poolings by 2.
 POOLED_ONCE, POOLED_TWICE = 2, 4
 
 INPUT, MEAN_OUTPUT, MEMBERS_OUTPUT = "dff", "spike_prob", "members"
-
-_OPSET = 17
-_IR_VERSION = 8
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class NetworkWeights:
     kernels: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shapes = [kernel.shape for kernel in self.kernels]
         chained = len(shapes) == len(self.biases) == 5 and all(len(shape) == 3 for shape in shapes)
         if chained:
@@ -88,72 +86,43 @@ def build_onnx(networks: Sequence[NetworkWeights], description: str = "") -> byt
     bytes
         Content of an ``.onnx`` file.
     """
-    try:
-        import onnx
-        from onnx import TensorProto, helper, numpy_helper
-    except ImportError:
-        raise MissingExtraError("onnx", "import", "writing a model") from None
-
-    nodes, constants = [], []
-
-    def constant(name: str, value: np.ndarray) -> str:
-        constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def add(operator: str, inputs: list[str], output: str, **attributes) -> str:
-        nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
-        return output
-
+    graph = Graph()
     # The time axis is the last of two spatial axes: runtimes have faster kernels for images than for sequences.
-    trace = add("Unsqueeze", [INPUT, constant("image_axes", np.array([1, 2], dtype=np.int64))], "trace")
+    axes = graph.constant(np.array([1, 2], dtype=np.int64), "image_axes")
+    trace = graph.add("Unsqueeze", [INPUT, axes], "trace")
     outputs = []
     for number, network in enumerate(networks):
         prefix = f"network{number}"
 
-        def convolve(x: str, layer: int, dilation: int = 1, prefix: str = prefix, network=network) -> str:
+        def convolve(
+            x: str, layer: int, dilation: int = 1, prefix: str = prefix, network: NetworkWeights = network
+        ) -> str:
             kernel, bias = network.kernels[layer], network.biases[layer]
             weights = kernel.transpose(2, 1, 0)[:, :, np.newaxis, :].astype(np.float32)
             inputs = [
                 x,
-                constant(f"{prefix}_kernel{layer}", weights),
-                constant(f"{prefix}_bias{layer}", bias.astype(np.float32)),
+                graph.constant(weights, f"{prefix}_kernel{layer}"),
+                graph.constant(bias.astype(np.float32), f"{prefix}_bias{layer}"),
             ]
-            return add("Conv", inputs, f"{prefix}_layer{layer}", dilations=[1, dilation])
+            return graph.add("Conv", inputs, f"{prefix}_layer{layer}", dilations=[1, dilation])
 
         def rectify(x: str) -> str:
-            return add("Relu", [x], f"{x}_relu")
+            return graph.add("Relu", [x], f"{x}_relu")
 
         def pool(x: str, dilation: int) -> str:
-            return add("MaxPool", [x], f"{x}_pool", kernel_shape=[1, 2], strides=[1, 1], dilations=[1, dilation])
+            return graph.add("MaxPool", [x], f"{x}_pool", kernel_shape=[1, 2], strides=[1, 1], dilations=[1, dilation])
 
         x = rectify(convolve(trace, 0))
         x = pool(rectify(convolve(x, 1)), 1)
         x = pool(rectify(convolve(x, 2, POOLED_ONCE)), POOLED_ONCE)
         x = rectify(convolve(x, 3))
         outputs.append(convolve(x, 4, POOLED_TWICE))
-    members = add("Concat", outputs, "members_as_images", axis=1)
-    add("Squeeze", [members, constant("height_axis", np.array([2], dtype=np.int64))], MEMBERS_OUTPUT)
-    add("ReduceMean", [MEMBERS_OUTPUT], MEAN_OUTPUT, axes=[1], keepdims=0)
-
-    def tensor(name: str, shape: list):
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    graph = helper.make_graph(
-        nodes,
-        "cascade",
-        [tensor(INPUT, ["batch", "frames"])],
-        [
-            tensor(MEAN_OUTPUT, ["batch", "output_frames"]),
-            tensor(MEMBERS_OUTPUT, ["batch", len(networks), "output_frames"]),
-        ],
-        initializer=constants,
-        doc_string=description,
+    members = graph.add("Concat", outputs, "members_as_images", axis=1)
+    height_axis = graph.constant(np.array([2], dtype=np.int64), "height_axis")
+    graph.add("Squeeze", [members, height_axis], MEMBERS_OUTPUT)
+    graph.add("ReduceMean", [MEMBERS_OUTPUT], MEAN_OUTPUT, axes=[1], keepdims=0)
+    return graph.write(
+        {INPUT: ["batch", "frames"]},
+        {MEAN_OUTPUT: ["batch", "output_frames"], MEMBERS_OUTPUT: ["batch", len(networks), "output_frames"]},
+        description,
     )
-    model = helper.make_model(
-        graph,
-        producer_name="cascade_engine",
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-    )
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
