@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.accuracy.disturbed import disturbed
 from cascade_engine.evaluation import Condition, read_scores, summarize
 from cascade_engine.evaluation.leave_out import leave_out
-from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_dataset
+from cascade_engine.ground_truth import Dataset, find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.networks.store import load_model
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.simulated import simulated_datasets
@@ -100,7 +100,7 @@ def main() -> None:
     available = find_datasets(ground_truth_root())
     config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
     names = [name for name in config.training_datasets if name in available]
-    tested = [name for name in names if name.startswith(TESTED)]
+    tested = [name for name in names if name in map(folder_name, TESTED)]
     trained = tuple(name for name in names if name not in tested)
     datasets = {name: load_dataset(available[name]) for name in names}
     interneurons = tuple(name for name in config.interneuron_datasets if name in trained)

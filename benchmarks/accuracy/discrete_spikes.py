@@ -31,7 +31,7 @@ from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring
 from cascade_engine.evaluation.spike_trains import ERROR_RATE_TOLERANCE_S, SpikeTrainScore, n_matched, score_spikes
 from cascade_engine.file_formats.atomic import replacing
-from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
+from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.ground_truth.resampling import resample
 from cascade_engine.inference import Inference
@@ -170,7 +170,8 @@ def principal_datasets(wanted: Sequence[str]) -> dict[str, Path]:
     """Datasets of principal cells that the shipped model is made for, as far as they are here."""
     config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
     available = find_datasets(ground_truth_root())
-    names = [name for name in config.training_datasets if name in available and name.split("-")[0] in wanted]
+    chosen = {folder_name(name) for name in wanted}
+    names = [name for name in config.training_datasets if name in available and name in chosen]
     return {name: available[name] for name in names if name not in config.interneuron_datasets}
 
 

@@ -54,10 +54,16 @@ def list_command(ground_truth: Path | None) -> None:
 def show_command(dataset: str, ground_truth: Path | None) -> None:
     """Show DATASET (DS09, or a folder's name): neurons, minutes, spikes, frame rates, noise levels."""
     from cascade_engine.errors import InputError
-    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
+    from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_catalogue, load_dataset
 
-    catalogue = load_catalogue()
-    entry = next((item for item in catalogue.values() if dataset in (item.key, item.folder)), None)
+    try:
+        present = find_datasets(ground_truth_root(ground_truth))
+    except InputError:
+        if ground_truth:
+            raise
+        present = {}
+    name = folder_name(dataset, present)
+    entry = next((item for item in load_catalogue().values() if item.folder == name), None)
     if entry:
         click.echo(f"{entry.key}  {entry.folder}")
         click.echo(f"  {entry.indicator} in {entry.species} {entry.area}, {entry.cell_type}")
@@ -68,18 +74,9 @@ def show_command(dataset: str, ground_truth: Path | None) -> None:
             click.echo(f"  cite {entry.citation['text']}, doi:{entry.citation['doi']}")
         if entry.note:
             click.echo(f"  {entry.note}")
-    try:
-        present = find_datasets(ground_truth_root(ground_truth))
-    except InputError:
-        if ground_truth or not entry:
-            raise
-        present = {}
-    name = entry.folder if entry else dataset
     if entry and name not in present:
         click.echo(f"  the recordings are not here: 'cascade ground-truth fetch {entry.key}' downloads them")
         return
-    if name not in present:
-        raise InputError(f"there is no dataset {name} here: 'cascade ground-truth list' shows what there is")
     click.echo(f"  {'neuron':50} {'recordings':>10} {_SUMMARY_HEADER}")
     for neuron in load_dataset(present[name]).neurons:
         click.echo(f"  {neuron.cell:50.50} {len(neuron.recordings):10} {_summary([neuron])}")

@@ -20,7 +20,7 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     Interrupt it at any time: the same command goes on where it stopped, with the same result.
     """
     from cascade_engine.errors import InputError
-    from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
+    from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
     from cascade_engine.networks.configuration import read_yaml
     from cascade_engine.networks.store import load_model, user_models
     from cascade_engine.networks.universal.config import UniversalConfig
@@ -36,10 +36,9 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     settings = (UniversalConfig if universal else ModelConfig).from_dict(content, source=str(config))
     root = ground_truth_root(ground_truth)
     available = find_datasets(root)
-    catalogue = load_catalogue()
 
     def folders(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(catalogue[name].folder if name in catalogue else name for name in names)
+        return tuple(folder_name(name, available) for name in names)
 
     names = folders(settings.training_datasets)
     absent = [name for name in names if name not in available]

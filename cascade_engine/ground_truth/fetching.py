@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.catalogue import load_catalogue, public_source
 from cascade_engine.ground_truth.database import ENVIRONMENT_VARIABLE
+from cascade_engine.ground_truth.names import folder_name
 from cascade_engine.user_folders import user_folder
 
 _TREE_URL = "https://api.github.com/repos/{repository}/git/trees/{ref}?recursive=1"
@@ -34,7 +35,7 @@ def fetch(
     Parameters
     ----------
     datasets : sequence of str
-        Keys (``"DS09"``) or folder names. Default: all.
+        Keys (``"DS09"``) or folder names, as for `folder_name`. Default: all.
     folder : path, optional
         Where to put them. Default: ``CASCADE_GROUND_TRUTH``, else the platform's data folder.
     progress : bool
@@ -72,13 +73,7 @@ def fetch(
 
 
 def _folder_names(datasets: Sequence[str]) -> list[str]:
-    catalogue = load_catalogue()
-    by_name = {entry.folder: entry.folder for entry in catalogue.values()}
-    by_name |= {key: entry.folder for key, entry in catalogue.items()}
-    unknown = [name for name in datasets if name not in by_name]
-    if unknown:
-        raise InputError(f"there is no public dataset {', '.join(unknown)}: 'cascade ground-truth list' shows them")
-    return [by_name[name] for name in datasets] or [entry.folder for entry in catalogue.values()]
+    return [folder_name(name) for name in datasets] or [entry.folder for entry in load_catalogue().values()]
 
 
 def _list_files(url: str, folder: str, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -420,7 +420,7 @@ def test_ground_truth_that_is_not_there(tmp_path, cascade):
     assert_one_line(err, "no ground truth in")
     status, _, err = cascade("ground-truth", "show", "DS99", "--ground-truth", tmp_path)
     assert status == 1
-    assert_one_line(err, "there is no dataset DS99 here")
+    assert_one_line(err, "there is no dataset DS99: did you mean")
 
 
 @pytest.mark.parametrize("option", ["--minutes", "--frame-rate", "--noise-level", "--neurons"])

@@ -160,7 +160,9 @@ def test_benchmark_refuses_what_the_model_has_seen(tmp_path, random_model, capsy
     assert main_fails("benchmark", random_model.folder, "none", "--ground-truth", tmp_path)
     assert "random was trained on none: its figures there would be too good" in capsys.readouterr().err
     assert main_fails("benchmark", random_model.folder, "other", "--ground-truth", tmp_path)
-    assert "there is no dataset other here" in capsys.readouterr().err
+    assert "there is no dataset other: 'cascade ground-truth list' shows all" in capsys.readouterr().err
+    assert main_fails("benchmark", random_model.folder, "DS09", "--ground-truth", tmp_path)
+    assert "DS09-GCaMP6f-m-V1 is not here: 'cascade ground-truth fetch" in capsys.readouterr().err
     assert main_fails("benchmark", random_model.folder)
     assert "has no evaluation" in capsys.readouterr().err
 

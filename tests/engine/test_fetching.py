@@ -93,7 +93,7 @@ def test_damaged_files_are_not_kept_and_changed_ones_are_replaced(server, tmp_pa
 
 def test_unknown_and_absent_datasets_are_named(server, tmp_path):
     urls, _, _ = server
-    with pytest.raises(InputError, match="no public dataset DS99"):
+    with pytest.raises(InputError, match="no dataset DS99: did you mean"):
         fetch(["DS99"], tmp_path, progress=False, **urls)
     with pytest.raises(InputError, match="no longer has"):
         fetch(["DS20"], tmp_path, progress=False, **urls)

@@ -12,6 +12,7 @@ from cascade_engine import InputError, noise_levels
 from cascade_engine.ground_truth import (
     Indicator,
     find_datasets,
+    folder_name,
     ground_truth_root,
     load_catalogue,
     load_dataset,
@@ -210,6 +211,33 @@ def test_where_ground_truth_is_looked_for(tmp_path, monkeypatch):
         ground_truth_root(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no ground truth"):
         load_dataset(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("DS09", "DS09-GCaMP6f-m-V1"),
+        ("ds9", "DS09-GCaMP6f-m-V1"),
+        ("DS1", "DS01-OGB1-m-V1"),
+        ("DS09-GCaMP6f-m-V1", "DS09-GCaMP6f-m-V1"),
+        ("ds30-gcamp8", "DS30-GCaMP8f-m-V1"),
+        ("mine", "mine"),
+        ("Mine", "mine"),
+        ("min", "did you mean mine or mine2?"),
+        ("DS77", "DS77-own"),
+        ("DS14-GCaMP6f", "did you mean DS14-GCaMP6s-m-V1 or"),
+        ("DS", "did you mean DS01-OGB1-m-V1 or DS02-OGB1-2-m-V1 or DS03-Cal520-m-S1?"),
+        ("V1", "there is no dataset V1: 'cascade"),
+        ("", "there is no dataset : 'cascade"),
+    ],
+)
+def test_what_a_dataset_may_be_called(name, folder):
+    own = ["mine", "mine2", "DS77-own"]
+    if " " not in folder:
+        assert folder_name(name, own) == folder
+    else:
+        with pytest.raises(InputError, match=re.escape(folder)):
+            folder_name(name, own)
 
 
 def test_catalogue_is_complete():
