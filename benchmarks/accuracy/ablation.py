@@ -1,21 +1,24 @@
 """What each choice in the training of the universal model brings on datasets that it has not seen.
 
-    python -m benchmarks.accuracy.ablation --work FOLDER [VARIANT ...]
+    python -m benchmarks.accuracy.ablation                              # prints what was measured
+    python -m benchmarks.accuracy.ablation --work FOLDER [VARIANT ...]  # measures and prints it
 
-needs CASCADE_GROUND_TRUTH. Each variant differs in one choice from the one that it is based on; one network of each is
-trained without ten datasets and tested on them (10 min on 2 cores; interrupt it at any time, the same command goes on).
-Scores of all neurons go to ``results/ablation/``; the table is printed.
+Measuring needs CASCADE_GROUND_TRUTH. Each variant differs in one choice from the one that it is based on. A network of
+each is trained without ten datasets and tested on them: 10 min on 2 cores. Interrupt it at any time, the same command
+goes on. Scores of all neurons go into ``results/ablation.csv.gz``.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
+from benchmarks import tables
 from benchmarks.accuracy.disturbed import disturbed
-from cascade_engine.evaluation import Condition, read_scores, summarize
+from cascade_engine.evaluation import Condition, NeuronScore, summarize
 from cascade_engine.evaluation.leave_out import leave_out
 from cascade_engine.ground_truth import Dataset, find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.networks.store import load_model
@@ -24,7 +27,7 @@ from cascade_engine.networks.universal.simulated import simulated_datasets
 from cascade_engine.networks.universal.trainer import train_universal
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ROOT / "benchmarks" / "results" / "ablation"
+STUDY = "ablation"
 TESTED = ("DS01", "DS03", "DS06", "DS07", "DS11", "DS14", "DS15", "DS19", "DS20", "DS31")
 CONDITIONS = [
     *(Condition(30.0, 0.05, level) for level in (2.0, 4.0, 8.0)),
@@ -88,31 +91,23 @@ def changes_of(name: str) -> dict[str, object]:
     return {**(changes_of(variant.based_on) if variant.based_on else {}), **variant.changes}
 
 
-def main() -> None:
-    """Train, test, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)} [default: all]")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the models")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.variants) - set(VARIANTS):
-        parser.error(f"there is no variant {', '.join(unknown)}")
-
+def measure(names: Sequence[str], work: Path) -> None:
+    """Train and test variants, and put their scores into the table."""
     available = find_datasets(ground_truth_root())
     config = UniversalConfig.from_yaml(ROOT / "examples" / "universal.yaml")
-    names = [name for name in config.training_datasets if name in available]
-    tested = [name for name in names if name in map(folder_name, TESTED)]
-    trained = tuple(name for name in names if name not in tested)
-    datasets = {name: load_dataset(available[name]) for name in names}
+    usable = [name for name in config.training_datasets if name in available]
+    tested = [name for name in usable if name in map(folder_name, TESTED)]
+    trained = tuple(name for name in usable if name not in tested)
+    datasets = {name: load_dataset(available[name]) for name in usable}
     interneurons = tuple(name for name in config.interneuron_datasets if name in trained)
     config = replace(config, training_datasets=trained, interneuron_datasets=interneurons, steps=5000)
     config = replace(config, folds=0, ensemble_size=1, simulated_networks=0)
 
-    print("| variant | condition | correlation | error | bias | absolute bias |\n|---|---|---|---|---|---|")
-    for name in arguments.variants or VARIANTS:
+    for name in names:
         variant, settings = VARIANTS[name], replace(config, model_name=name, **changes_of(name))
 
         def trained_model(*_, variant=variant, settings=settings):
-            folder = arguments.work / settings.model_name
+            folder = work / settings.model_name
             if folder.exists():
                 return load_model(folder)
             recorded = [datasets[dataset] for dataset in trained]
@@ -120,14 +115,35 @@ def main() -> None:
             return train_universal(settings, [*recorded, *more] if variant.recorded else more, folder)
 
         conditions = [condition for condition in CONDITIONS if not settings.doubt_about_rate(condition.frame_rate)]
-        leave_out(trained_model, datasets, [tested], conditions, TABLES, name, say=lambda _: None)
-        scores = read_scores(TABLES / f"{name}_fold0.csv")
-        for condition in conditions:
-            s = summarize([entry for entry in scores if entry.condition == condition.label])
-            print(
-                f"| {name} | {condition.label} | {s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} "
-                f"| {s.absolute_bias:.2f} |"
-            )
+        leave_out(trained_model, datasets, [tested], conditions, work / "scores", name, say=lambda _: None)
+        tables.merge_scores(STUDY, work / "scores", name)
+        print(f"{name} is done", flush=True)
+
+
+def report(names: Collection[str]) -> None:
+    """Print what was measured, in Markdown: means over datasets of medians over neurons."""
+    print("| variant | condition | correlation | error | bias | absolute bias |\n|---|---|---|---|---|---|")
+    scores = tables.read_as(NeuronScore, STUDY)
+    for name, condition in product(names, CONDITIONS):
+        chosen = [entry for entry in scores if (entry.method, entry.condition) == (name, condition.label)]
+        if chosen:
+            s = summarize(chosen)
+            figures = f"{s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} | {s.absolute_bias:.2f}"
+            print(f"| {name} | {condition.label} | {figures} |")
+
+
+def main() -> None:
+    """Measure if asked for, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)} [default: all]")
+    parser.add_argument("--work", type=Path, help="measure, and keep models and scores in this folder")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.variants) - set(VARIANTS):
+        parser.error(f"there is no variant {', '.join(unknown)}")
+    names = arguments.variants or list(VARIANTS)
+    if arguments.work:
+        measure(names, arguments.work)
+    report(names)
 
 
 if __name__ == "__main__":

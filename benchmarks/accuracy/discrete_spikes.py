@@ -1,36 +1,36 @@
 """Discrete spikes: how right they are, how near the best, how fast.
 
-    python -m benchmarks.accuracy.discrete_spikes score                 # each dataset unseen by the networks, and OASIS
-    python -m benchmarks.accuracy.discrete_spikes search                # against 500 restarts of a Monte-Carlo search
-    python -m benchmarks.accuracy.discrete_spikes speed [PATH]          # 100 neurons x 27,000 frames
+    python -m benchmarks.accuracy.discrete_spikes score         # each dataset unseen by the networks, and OASIS
+    python -m benchmarks.accuracy.discrete_spikes summary       # prints what `score` has measured
+    python -m benchmarks.accuracy.discrete_spikes search        # against 500 restarts of a Monte-Carlo search
+    python -m benchmarks.accuracy.discrete_spikes speed [PATH]  # 100 neurons x 27,000 frames
     python -m benchmarks.accuracy.discrete_spikes timing        # do times between frames come nearer?
 
-need CASCADE_GROUND_TRUTH, and OASIS suite2p. Scores of every neuron go to ``results/discrete_spikes/``. PATH is a
-recording with results of 'cascade run', whose ROIs are repeated; without it the ground truth is taken, which fires and
-bursts more than most.
+All but `summary` need CASCADE_GROUND_TRUTH, and OASIS needs suite2p. The scores of every neuron go into
+``results/discrete_spikes.csv.gz``. PATH is a recording with results of 'cascade run', whose ROIs are repeated; without
+it the ground truth is taken, which fires and bursts more than most recordings.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks import tables
 from benchmarks.accuracy.leave_one_out import TAUS_S, suite2p_deconvolution
 from cascade_engine import infer, infer_discrete_spikes, load_model, smooth_spikes, smoothing_kernel
 from cascade_engine.discrete.stretches import find_stretches
 from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring
 from cascade_engine.evaluation.spike_trains import ERROR_RATE_TOLERANCE_S, SpikeTrainScore, n_matched, score_spikes
-from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.ground_truth.resampling import resample
@@ -40,7 +40,7 @@ from cascade_engine.networks.universal.config import UniversalConfig
 from tests.builders.monte_carlo import best_distance
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ROOT / "benchmarks" / "results" / "discrete_spikes"
+STUDY = "discrete_spikes"
 CONDITIONS = (Condition(60.0, 0.025, None), Condition(30.0, 0.05, 2.0))
 
 #: ENS2 (Zhou et al. 2023), over excitatory DS02-DS21 at 60 Hz: mean and median.
@@ -64,6 +64,11 @@ class Row:
     cell: str
     noise_level: float
     score: SpikeTrainScore
+
+    def columns(self) -> dict[str, Any]:
+        """As a row of the table."""
+        score = asdict(self.score)
+        return {name: value for name, value in vars(self).items() if name != "score"} | score
 
 
 def spike_times(trace: TestTrace, counts: np.ndarray) -> np.ndarray:
@@ -123,18 +128,14 @@ def error_rate(trace: TestTrace, counts: np.ndarray) -> float:
     return 1 - 2 * n_matched(true, found, ERROR_RATE_TOLERANCE_S) / (len(true) + len(found))
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write a table, one neuron per line."""
-    names = [field.name for field in fields(Row) if field.name != "score"]
-    text = io.StringIO()
-    table = csv.DictWriter(text, [*names, *(field.name for field in fields(SpikeTrainScore))], lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        values = {name: getattr(row, name) for name in names} | asdict(row.score)
-        table.writerow({key: f"{value:.4f}" if isinstance(value, float) else value for key, value in values.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+def read() -> list[Row]:
+    """Rows of the table."""
+    texts = ("condition", "method", "dataset", "cell")
+    scores = tables.read_as(SpikeTrainScore, STUDY)
+    return [
+        Row(*(row[name] for name in texts), float(row["noise_level"]), score)
+        for row, score in zip(tables.read(STUDY), scores, strict=True)
+    ]
 
 
 def summarize(rows: Sequence[Row]) -> None:
@@ -161,8 +162,7 @@ def score(arguments: argparse.Namespace) -> None:
             rows += score_dataset(dataset, condition, model.without([name]), arguments)
         print(f"{name} is done", flush=True)
         if not (arguments.datasets or arguments.neurons):
-            for method in {row.method for row in rows}:
-                write(TABLES / f"{method}.csv", [row for row in rows if row.method == method])
+            tables.merge(STUDY, [row.columns() for row in rows])
     summarize(rows)
 
 
@@ -302,6 +302,8 @@ def main() -> None:
     command.add_argument("datasets", nargs="*", metavar="DS", help="only these, such as DS09")
     command.add_argument("--neurons", type=int, help="for a trial: so many neurons of each dataset")
     command.add_argument("--without-oasis", action="store_true")
+    command = commands.add_parser("summary")
+    command.set_defaults(run=lambda _: summarize(read()))
     command = commands.add_parser("search")
     command.set_defaults(run=search)
     command.add_argument("--restarts", type=int, default=500)

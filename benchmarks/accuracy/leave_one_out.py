@@ -14,9 +14,9 @@ imported         models as published (folder --peer-models), on datasets that th
 oasis            as suite2p runs it, tau 0.7 s
 oasis-tuned      the same, the decay chosen per dataset by its score there: it is favoured
 
-Models of the folds are kept in FOLDER; interrupt it at any time, the same command goes on, and with --fold several
-processes can share the work. Scores of every neuron go to ``results/leave_one_out/``; remove the tables of a method to
-measure it again.
+Models and scores of the folds are kept in FOLDER: interrupt it at any time, the same command goes on, and with --fold
+several processes can share the work. The scores of every neuron go into ``results/leave_one_out.csv.gz``, where they
+replace earlier ones of the same method, condition and dataset.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import tables
 from cascade_engine import import_published, load_model
 from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, read_scores, write_scores
@@ -41,8 +42,7 @@ from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.kernels import smooth_spikes
 
-ROOT = Path(__file__).resolve().parents[2]
-TABLES = ROOT / "benchmarks" / "results" / "leave_one_out"
+STUDY = "leave_one_out"
 NOISE_LEVELS = (2.0, 4.0, 8.0)
 
 AT_30HZ = [Condition(30.0, 0.05, level) for level in (*NOISE_LEVELS, None)]
@@ -112,10 +112,12 @@ def suite2p_deconvolution():
     return dcnv, torch.device("cpu")
 
 
-def score_oasis(datasets: dict[str, Dataset], names: list[str], taus_s: Sequence[float], method: str) -> None:
+def score_oasis(
+    datasets: dict[str, Dataset], names: list[str], taus_s: Sequence[float], method: str, parts: Path
+) -> None:
     """Score OASIS; of several decays the one with the best median correlation on the dataset is kept."""
     for name in names:
-        table = TABLES / f"{method}_{name.split('-')[0]}.csv"
+        table = parts / f"{method}_{name.split('-')[0]}.csv"
         scores = read_scores(table) if table.is_file() else []
         done = {entry.condition for entry in scores}
         for condition in (condition for condition in AT_30HZ if condition.label not in done):
@@ -130,14 +132,16 @@ def score_oasis(datasets: dict[str, Dataset], names: list[str], taus_s: Sequence
         print(f"{method}: {name} is done", flush=True)
 
 
-def score_imported(datasets: dict[str, Dataset], names: list[str], source: Path, work: Path) -> None:
+def score_imported(datasets: dict[str, Dataset], names: list[str], source: Path, work: Path, parts: Path) -> None:
     """Score published models on the datasets that they were not trained on."""
     for model_name, smoothing in IMPORTED.items():
         folder = work / model_name
         model = load_model(folder) if folder.exists() else import_published(source / model_name, folder)
         unseen = [name for name in names if model.has_not_seen([name])]
         conditions = [Condition(30.0, smoothing, level) for level in NOISE_LEVELS]
-        leave_out(lambda *_, model=model: model, datasets, [unseen], conditions, TABLES, f"imported-{model_name}")
+        method = f"imported-{model_name}"
+        leave_out(lambda *_, model=model: model, datasets, [unseen], conditions, parts, method)
+        tables.merge_scores(STUDY, parts, method)
 
 
 def main() -> None:
@@ -145,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     methods = ("universal", "universal-told", "published", "published-5", "imported", "oasis", "oasis-tuned")
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the models of the folds")
+    parser.add_argument("--work", type=Path, required=True, help="folder for models and scores of the folds")
     parser.add_argument("--peer-models", type=Path, help="folder with published models, for 'imported'")
     parser.add_argument("--fold", type=int, action="append", help="only this fold; may be repeated")
     arguments = parser.parse_args()
@@ -168,6 +172,7 @@ def main() -> None:
     principal_folds = [[name for name in fold if name in principal] for fold in folds]
     datasets = {name: load_dataset(available[name]) for name in names}
 
+    parts = arguments.work / "scores"
     for method in chosen:
         if method.startswith("universal"):
             leave_out(
@@ -175,7 +180,7 @@ def main() -> None:
                 datasets,
                 folds,
                 CONDITIONS if method == "universal" else [*AT_30HZ, *AT_7HZ, ENS2],
-                TABLES,
+                parts,
                 method,
                 arguments.fold,
                 tell_indicator=method == "universal-told",
@@ -183,16 +188,17 @@ def main() -> None:
         elif method == "published":
             for settings, conditions in published_configs(tuple(principal)):
                 train = trained_without(settings, datasets, arguments.work)
-                leave_out(train, datasets, principal_folds, conditions, TABLES, method, arguments.fold)
+                leave_out(train, datasets, principal_folds, conditions, parts, method, arguments.fold)
         elif method == "published-5":
             settings, conditions = published_configs(tuple(principal))[0]
             settings = replace(settings, model_name="published_30Hz_ensemble", ensemble_size=5)
             train = trained_without(settings, datasets, arguments.work)
-            leave_out(train, datasets, principal_folds, conditions, TABLES, method, [0])
+            leave_out(train, datasets, principal_folds, conditions, parts, method, [0])
         elif method == "imported":
-            score_imported(datasets, principal, arguments.peer_models, arguments.work)
+            score_imported(datasets, principal, arguments.peer_models, arguments.work, parts)
         else:
-            score_oasis(datasets, principal, TAUS_S if method == "oasis-tuned" else (TAU_S,), method)
+            score_oasis(datasets, principal, TAUS_S if method == "oasis-tuned" else (TAU_S,), method, parts)
+        tables.merge_scores(STUDY, parts, method)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.leave_one_out_summary [--card] [--plot docs/leave_one_out.png]
 
-reads ``results/leave_one_out/``. Every method is compared with the universal model on the datasets that both have
+reads ``results/leave_one_out.csv.gz``. Every method is compared with the universal model on the datasets that both have
 predicted under a condition. Principal cells and interneurons are apart. With --card the figures go into the card of
 the shipped model.
 """
@@ -17,15 +17,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from benchmarks import tables
 from benchmarks.accuracy.ablation import TESTED
+from benchmarks.accuracy.leave_one_out import CONDITIONS, STUDY
 from cascade_engine import load_model
-from cascade_engine.evaluation import NeuronScore, card_entries, read_scores, summarize
+from cascade_engine.evaluation import NeuronScore, card_entries, summarize
 from cascade_engine.evaluation.scores import METRICS
 from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.networks.store import CARD_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ROOT / "benchmarks" / "results" / "leave_one_out"
 CARD = ROOT / "pretrained" / "universal" / CARD_NAME
 
 #: Datasets of the protocol of ENS2 (Zhou et al. 2023), as far as they are public in this form, and its condition.
@@ -54,10 +55,9 @@ def load() -> tuple[Scores, Scores]:
     """Scores by condition and method: of principal cells, and of interneurons."""
     interneuron_datasets = load_model(CARD.parent).config.interneuron_datasets
     principal, interneurons = defaultdict(lambda: defaultdict(list)), defaultdict(lambda: defaultdict(list))
-    for path in sorted(TABLES.glob("*.csv")):
-        for entry in read_scores(path):
-            group = interneurons if entry.dataset in interneuron_datasets else principal
-            group[entry.condition][entry.method].append(entry)
+    for entry in tables.read_as(NeuronScore, STUDY):
+        group = interneurons if entry.dataset in interneuron_datasets else principal
+        group[entry.condition][entry.method].append(entry)
     return principal, interneurons
 
 
@@ -127,6 +127,14 @@ def by_firing_rate(methods: dict[str, list[NeuronScore]], rival: str) -> None:
         print(f"| {low:g}-{high:g} Hz | {len(cells)} | {' | '.join(texts)} |")
 
 
+def counts_off(scores: Scores) -> None:
+    """Print by how much the number of spikes of the median neuron is off, in either direction."""
+    print("\nHalf of the neurons of a dataset have their number of spikes off by at least (means over datasets):")
+    for condition in PLOTTED:
+        off = [summarize(scores[f"{condition}_noise{level}"][OURS]).absolute_bias for level in (2, 4, 8)]
+        print(f"{condition}, noise level 2 / 4 / 8: {' / '.join(f'{value:.0%}' for value in off)}")
+
+
 def ens2(method: str, entries: list[NeuronScore]) -> None:
     """Print the figures of a method in ENS2's protocol: over neurons, not over datasets."""
     chosen = [entry for entry in entries if entry.dataset.split("-")[0] in ENS2_DATASETS]
@@ -142,8 +150,6 @@ def ens2(method: str, entries: list[NeuronScore]) -> None:
 
 def write_card(scores: Scores) -> None:
     """Put the figures of the universal model into its card."""
-    from leave_one_out import CONDITIONS
-
     entries = [entry for methods in scores.values() for entry in methods.get(OURS, [])]
     card = yaml.safe_load(CARD.read_text("utf-8"))
     card["evaluation"] = card_entries(entries, CONDITIONS, leaving_out=True)
@@ -201,6 +207,7 @@ def main() -> None:
     others = {e.dataset for e in principal["30Hz_50ms_noise2"][OURS] if not e.dataset.startswith(TESTED)}
     on_some(principal, "Datasets by which no setting was chosen", others, (OURS, "universal-told", "published"))
     by_firing_rate(principal["30Hz_50ms_noise2"], "published")
+    counts_off(principal)
     for method in (OURS, "universal-told"):
         ens2(method, principal[ENS2_CONDITION][method])
     if arguments.card:

@@ -1,0 +1,1 @@
+"""Scripts behind every figure of the documentation, and the tables that they have measured."""
