@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks import tables
 from benchmarks.accuracy.leave_one_out import TAUS_S, suite2p_deconvolution
 from cascade_engine import infer, infer_discrete_spikes, load_model, smooth_spikes, smoothing_kernel
-from cascade_engine.discrete.stretches import find_stretches
+from cascade_engine.discrete.islands import find_islands
 from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring
 from cascade_engine.evaluation.spike_trains import ERROR_RATE_TOLERANCE_S, SpikeTrainScore, n_matched, score_spikes
@@ -185,7 +185,7 @@ def predictions(condition: Condition, n_neurons: int) -> Iterator[tuple[TestTrac
 
 
 def search(arguments: argparse.Namespace) -> None:
-    """Compare distances with those that the Monte-Carlo search reaches, on stretches of predictions."""
+    """Compare distances with those that the Monte-Carlo search reaches, on islands of predictions."""
     rng = np.random.default_rng(0)
     for condition in (Condition(30.0, 0.05, 2.0), CONDITIONS[0]):
         weights = smoothing_kernel(condition.frame_rate, condition.smoothing)
@@ -194,10 +194,10 @@ def search(arguments: argparse.Namespace) -> None:
             spike_prob, rate = spike_prob[: trace.segments[0]].astype(float), condition.frame_rate
             spikes = infer_discrete_spikes(spike_prob[np.newaxis], rate, condition.smoothing)
             counts = spikes.counts()[0]
-            stretches = find_stretches(spike_prob[np.newaxis], weights, [slice(0, len(spike_prob))])
-            for number in rng.permutation(len(stretches.first))[:6]:
-                start = int(stretches.frame[stretches.first[number]])
-                stop = start + int(stretches.length[number])
+            islands = find_islands(spike_prob[np.newaxis], weights, [slice(0, len(spike_prob))])
+            for number in rng.permutation(len(islands.first))[:6]:
+                start = int(islands.frame[islands.first[number]])
+                stop = start + int(islands.length[number])
                 low, high = start - half, stop + half
                 if low < 0 or high > len(spike_prob) or high - low > 600:
                     continue
@@ -210,7 +210,7 @@ def search(arguments: argparse.Namespace) -> None:
                 excess.append((ours - theirs) / (weights**2).sum())
         excess = np.array(excess)
         print(
-            f"{condition.label}: {len(excess)} stretches; worse than the best of {arguments.restarts} restarts in "
+            f"{condition.label}: {len(excess)} islands; worse than the best of {arguments.restarts} restarts in "
             f"{np.count_nonzero(excess > 1e-9)}, better in {np.count_nonzero(excess < -1e-9)} (mean difference there "
             f"{-excess[excess < -1e-9].mean() if (excess < -1e-9).any() else 0:.3f} of a spike's squared norm)"
         )
@@ -238,7 +238,7 @@ def speed(arguments: argparse.Namespace) -> None:
         spikes = infer_discrete_spikes(traces, rate, smoothing, n_threads=2)
         times.append(time.perf_counter() - start)
     weights = smoothing_kernel(rate, smoothing)
-    active = find_stretches(traces, weights, [slice(0, traces.shape[1])]).possible.sum() / traces.size
+    active = find_islands(traces, weights, [slice(0, traces.shape[1])]).possible.sum() / traces.size
     print(
         f"100 neurons x 27,000 frames, {spikes.n_spikes.mean() / 27_000 * rate:.2f} spikes/s, {active:.1%} of frames "
         f"can hold one: {min(times):.2f} s with 2 threads"

@@ -37,7 +37,7 @@ from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, read_scores, write_scores
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
-from cascade_engine.ground_truth.folds import deal_out
+from cascade_engine.ground_truth.folds import training_folds
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.kernels import smooth_spikes
@@ -165,7 +165,7 @@ def main() -> None:
         available = find_datasets(ground_truth_root())
     except CascadeError as error:
         sys.exit(str(error))
-    folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
+    folds = training_folds(config.training_datasets, config.folds, config.interneuron_datasets)
     folds = [[name for name in fold if name in available] for fold in folds]
     names = [name for fold in folds for name in fold]
     principal = [name for name in config.training_datasets if name in names and name not in config.interneuron_datasets]

@@ -29,7 +29,7 @@ from cascade_engine.evaluation import Condition, bring
 from cascade_engine.evaluation.leave_out import predict_with, what_is_known
 from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
-from cascade_engine.ground_truth.folds import deal_out
+from cascade_engine.ground_truth.folds import training_folds
 from cascade_engine.networks.store import CARD_NAME
 from cascade_engine.networks.universal.architecture import POPULATIONS
 
@@ -125,7 +125,7 @@ def main() -> None:
 def measure(model: Model, into_card: bool) -> None:
     """Predict, fit, count, write the table and if wanted the card."""
     available, config = find_datasets(ground_truth_root()), model.config
-    folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
+    folds = training_folds(config.training_datasets, config.folds, config.interneuron_datasets)
     folds = [[name for name in fold if name in available] for fold in folds]
     counts = {}
     for fold in folds:

@@ -71,15 +71,15 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
     from cascade_engine.evaluation import Condition, bring, evaluate, summarize, write_scores
     from cascade_engine.evaluation.leave_out import predict_with, what_is_known
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
-    from cascade_engine.ground_truth.folds import catalogued_kin
+    from cascade_engine.ground_truth.folds import shared_recordings
 
     available = find_datasets(ground_truth_root(ground_truth))
     names = [folder_name(key, available) for key in keys]
-    kin, models = catalogued_kin(), {}
+    shared, models = shared_recordings(), {}
     for name in names:
         if name not in available:
             raise InputError(f"{name} is not here: 'cascade ground-truth fetch {name}' downloads it")
-        models[name] = model.without([name, *kin.get(name, ())])
+        models[name] = model.without([name, *shared.get(name, ())])
         if models[name] is None:
             raise InputError(f"{model.name} was trained on {name}: its figures there would be too good")
     if not model.is_universal:

@@ -1,8 +1,8 @@
-"""A solution that is nearly the best: decisions frame by frame, keeping the most promising histories.
+"""A solution that is nearly the best: counts are decided frame by frame, keeping the most promising histories.
 
-Spikes seen through a smoothing kernel are symbols received over a channel that smears them, and receivers of data, too,
-have to find the sequence that comes nearest to what they got: whiten it, so that each frame brings evidence of its own
-and no later frame takes anything back; then go through the frames and keep a fixed number of histories.
+A smoothed spike train is like a message received over a channel that smears its symbols, and is decoded like one: the
+trace is whitened, so that each frame carries evidence of its own that later frames do not change; then the frames are
+decided one after the other, and of all histories so far a fixed number of the best is kept.
 
 References
 ----------
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade_engine.discrete.stretches import Stretches
+from cascade_engine.discrete.islands import Islands
 
 #: Kernels that reach further than so many frames need more histories, in proportion, but no more than so many times.
 _KEPT_WIDTH, _KEPT_MOST = 12, 3
@@ -35,49 +35,49 @@ _BITS, _LOOKED_UP, _PER_NUMBER = 3, 4, 20
 _HASH = 0x9E3779B97F4A7C15 - (1 << 64)
 
 
-def decode(stretches: Stretches, correlation: np.ndarray, wanted: np.ndarray, n_kept: int) -> np.ndarray:
-    """Spike counts of stretches, as if no kernel were cut off.
+def decode(islands: Islands, correlation: np.ndarray, wanted: np.ndarray, n_kept: int) -> np.ndarray:
+    """Spike counts of islands, as if no kernel were cut off.
 
     Parameters
     ----------
-    stretches : Stretches
+    islands : Islands
         Where spikes can be.
     correlation : array, shape (n_places,)
         Scalar product of the whole kernel in each place with the trace.
     wanted : array of int
-        Numbers of the stretches.
+        Numbers of the islands.
     n_kept : int
         Histories kept, for a kernel of a usual width.
 
     Returns
     -------
     array, shape (n_places,), int
-        Counts, zero in other stretches.
+        Counts, zero in other islands.
     """
-    nearly_sure = np.where(stretches.possible, np.maximum(np.rint(stretches.expected) - 2, 0), 0).astype(np.int64)
-    n_kept *= int(np.clip(round(stretches.width / _KEPT_WIDTH), 1, _KEPT_MOST))
-    factor, floor = spectral_factor(stretches.overlaps[0], _FLOOR)
-    whitened = _whitened(stretches, correlation, nearly_sure, factor)
+    nearly_sure = np.where(islands.possible, np.maximum(np.rint(islands.expected) - 2, 0), 0).astype(np.int64)
+    n_kept *= int(np.clip(round(islands.width / _KEPT_WIDTH), 1, _KEPT_MOST))
+    factor, floor = spectral_factor(islands.overlaps[0], _FLOOR)
+    whitened = _whitened(islands, correlation, nearly_sure, factor)
     counts = np.zeros(len(correlation), dtype=np.int64)
-    # stretches of nearly equal length go together, the longest first: those that end first are always the last rows
-    wanted = wanted[np.argsort(-stretches.length[wanted], kind="stable")]
-    highest = np.maximum.reduceat(stretches.expected, stretches.first)[wanted] if len(wanted) else np.empty(0)
+    # islands of nearly equal length go together, the longest first: those that end first are always the last rows
+    wanted = wanted[np.argsort(-islands.length[wanted], kind="stable")]
+    highest = np.maximum.reduceat(islands.expected, islands.first)[wanted] if len(wanted) else np.empty(0)
     for group, n_tried in ((wanted[highest < 1], _TRIED_CALM), (wanted[highest >= 1], _TRIED_BUSY)):
         if len(group):
-            histories = _Histories(stretches, group, whitened, nearly_sure, factor, floor, n_tried, n_kept)
-            for step in range(int(stretches.length[group[0]])):
+            histories = _Histories(islands, group, whitened, nearly_sure, factor, floor, n_tried, n_kept)
+            for step in range(int(islands.length[group[0]])):
                 histories.extend(step)
             histories.write_best(counts)
     return counts
 
 
 class _Histories:
-    """The most promising counts of each stretch, up to a frame that moves on."""
+    """The most promising counts of each island, up to a frame that moves on."""
 
-    def __init__(self, stretches, group, whitened, nearly_sure, factor, floor, n_tried, n_kept):
-        self._first, self._length = stretches.first[group], stretches.length[group]
+    def __init__(self, islands, group, whitened, nearly_sure, factor, floor, n_tried, n_kept):
+        self._first, self._length = islands.first[group], islands.length[group]
         # half the precision is enough to choose, and twice as fast
-        self._possible, self._whitened, self._nearly_sure = stretches.possible, np.float32(whitened), nearly_sure
+        self._possible, self._whitened, self._nearly_sure = islands.possible, np.float32(whitened), nearly_sure
         factor = factor.astype(np.float32)
         width = len(factor) - 1
         self._width, self._n_tried, self._n_kept = width, n_tried, n_kept
@@ -93,7 +93,7 @@ class _Histories:
         self._choices: list[np.ndarray] = []
 
     def extend(self, step: int) -> None:
-        """Decide the next frame of every stretch that has one."""
+        """Decide the next frame of every island that has one."""
         n = int(np.searchsorted(-self._length, -step, side="left"))
         places = self._first[:n] + step
         left = self._whitened[places][:, np.newaxis] - self._smeared(self._past, n)
@@ -115,7 +115,7 @@ class _Histories:
         self._choices.append(chosen.astype(np.uint16))
 
     def write_best(self, counts: np.ndarray) -> None:
-        """Write the counts of the cheapest history of each stretch."""
+        """Write the counts of the cheapest history of each island."""
         kept = self._final_costs().argmin(axis=1)
         for step in reversed(range(len(self._choices))):
             n = len(self._choices[step])
@@ -159,7 +159,7 @@ def _tables(factor: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
     counts = (all_counts >> (_BITS * np.arange(_LOOKED_UP))) & ((1 << _BITS) - 1)
     weights = np.pad(factor[1:], (0, -width % _LOOKED_UP)).reshape(-1, _LOOKED_UP)
     places = [divmod(i * _LOOKED_UP, _PER_NUMBER) for i in range(len(weights))]
-    return [(number, _BITS * at, np.float32(counts @ part)) for (number, at), part in zip(places, weights, strict=True)]
+    return [(number, _BITS * at, np.float32(counts @ row)) for (number, at), row in zip(places, weights, strict=True)]
 
 
 def _shifted(past: list[np.ndarray], added: np.ndarray) -> list[np.ndarray]:
@@ -197,12 +197,12 @@ def spectral_factor(overlaps: np.ndarray, floor: float) -> tuple[np.ndarray, flo
     return np.fft.ifft(np.exp(np.fft.fft(cepstrum * causal))).real[: width + 1], floor
 
 
-def _whitened(stretches: Stretches, correlation: np.ndarray, nearly_sure: np.ndarray, factor: np.ndarray) -> np.ndarray:
+def _whitened(islands: Islands, correlation: np.ndarray, nearly_sure: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Traces, less the spikes that are nearly sure, seen so that each frame has evidence of its own."""
     from scipy.signal import lfilter
 
     left = correlation.copy()
     if nearly_sure.any():
-        for distance, overlap in enumerate(stretches.overlaps[0], -stretches.width):
+        for distance, overlap in enumerate(islands.overlaps[0], -islands.width):
             left -= overlap * np.roll(nearly_sure, distance)
     return lfilter([1.0], factor, left[::-1])[::-1]

@@ -1,7 +1,7 @@
 """Better solutions from good ones: a few neighbouring spikes are taken out and put back where they fit best.
 
 Adding, removing or moving spikes changes the squared distance by sums of correlations and overlaps alone, so that no
-trace is touched. Exchanges are tried in all stretches at once, the cheapest kind first; those that improve and cannot
+trace is touched. Exchanges are tried in all islands at once, the cheapest kind first; those that improve and cannot
 touch each other are made together, until none improves.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade_engine.discrete.stretches import ROOM, Stretches
+from cascade_engine.discrete.islands import ROOM, Islands
 
-#: Gains smaller than this part of a kernel's squared norm are rounding errors.
+#: Gains smaller than this fraction of a kernel's squared norm are rounding errors.
 _LEAST_GAIN = 1e-9
 
 #: Neighbouring spikes taken out, and the most that are put in, by each kind of exchange.
@@ -29,7 +29,7 @@ class Exchanges:
 
     Parameters
     ----------
-    stretches : Stretches
+    islands : Islands
         Where they are.
     counts : array, shape (n_places,), int
         To begin with.
@@ -42,22 +42,22 @@ class Exchanges:
         Scalar product of the kernel in each place with what the spikes leave unexplained.
     """
 
-    def __init__(self, stretches: Stretches, counts: np.ndarray):
+    def __init__(self, islands: Islands, counts: np.ndarray):
         assert _REACH <= ROOM
-        self._s = stretches
-        self._width = stretches.width
-        self._padded = np.pad(stretches.overlaps, ((0, 0), (1, 1)))
-        self._possible = np.flatnonzero(stretches.possible)
-        self._cut = np.append(0, np.cumsum(stretches.row > 0))
+        self._islands = islands
+        self._width = islands.width
+        self._padded = np.pad(islands.overlaps, ((0, 0), (1, 1)))
+        self._possible = np.flatnonzero(islands.possible)
+        self._cut = np.append(0, np.cumsum(islands.row > 0))
         self.counts = np.zeros_like(counts)
-        self.correlation = stretches.correlation.copy()
+        self.correlation = islands.correlation.copy()
         self._change(np.empty(0, dtype=np.int64), np.repeat(np.arange(len(counts)), counts))
 
     def run(self, wanted: np.ndarray | None = None) -> None:
-        """Make exchanges, in the wanted stretches or in all, until none improves."""
+        """Make exchanges, in the wanted islands or in all, until none improves."""
         todo = np.zeros((len(_KINDS), len(self.counts)), dtype=bool)
-        stretch = self._s.stretch_of(self._possible)
-        todo[:, self._possible[slice(None) if wanted is None else np.isin(stretch, wanted)]] = True
+        island = self._islands.island_of(self._possible)
+        todo[:, self._possible[slice(None) if wanted is None else np.isin(island, wanted)]] = True
         reach = np.arange(-3 * self._width - _REACH, 3 * self._width + _REACH + 1)
         while (left := todo.any(axis=1)).any():
             kind = int(np.argmax(left))
@@ -70,28 +70,28 @@ class Exchanges:
             # what else may improve now: whatever looks at correlations that have changed
             around = np.concatenate([removed, added])[:, np.newaxis] + reach
             todo[:, np.clip(around, 0, todo.shape[1] - 1)] = True
-            todo &= self._s.possible
+            todo &= self._islands.possible
 
     def take_better(self, other: Exchanges) -> None:
         """Take over from another solution whatever is better there; differences that cannot touch are judged apart."""
         places = np.flatnonzero(other.counts != self.counts)
         more = (other.counts - self.counts)[places]
         gains = 0.5 * more * (other.correlation[places] + self.correlation[places])
-        part = np.cumsum(np.diff(places, prepend=places[:1]) > self._width)
-        better = np.bincount(part, gains)[part] > _LEAST_GAIN * self._s.norm[places]
+        group = np.cumsum(np.diff(places, prepend=places[:1]) > self._width)
+        better = np.bincount(group, gains)[group] > _LEAST_GAIN * self._islands.norm[places]
         places, more = places[better], more[better]
         self._change(np.repeat(places, np.maximum(-more, 0)), np.repeat(places, np.maximum(more, 0)))
 
     def losses(self, places: np.ndarray) -> np.ndarray:
         """By how much half the squared distance grows without one of the spikes in each place."""
-        return self.correlation[places] + 0.5 * self._s.norm[places]
+        return self.correlation[places] + 0.5 * self._islands.norm[places]
 
     def _change(self, removed: np.ndarray, added: np.ndarray) -> None:
         reach = np.arange(-self._width, self._width + 1)
         for places, sign in ((removed, 1), (added, -1)):
             np.subtract.at(self.counts, places, sign)
             around = places[:, np.newaxis] + reach
-            np.add.at(self.correlation, around, sign * self._s.overlaps[self._s.row[places]])
+            np.add.at(self.correlation, around, sign * self._islands.overlaps[self._islands.row[places]])
 
     def _improving(self, n_out: int, n_in: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Exchanges in wanted places that improve, the best for each group of neighbouring spikes.
@@ -119,11 +119,11 @@ class Exchanges:
             ]
         if not found:
             return np.empty(0), np.empty((0, n_out), dtype=np.int64), np.empty((0, n_in), dtype=np.int64)
-        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
     def _additions(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gains = self.correlation[places] - 0.5 * self._s.norm[places]
-        good = gains > _LEAST_GAIN * self._s.norm[places]
+        gains = self.correlation[places] - 0.5 * self._islands.norm[places]
+        good = gains > _LEAST_GAIN * self._islands.norm[places]
         places = places[good, np.newaxis]
         return gains[good], np.full_like(places, -1), places
 
@@ -136,10 +136,10 @@ class Exchanges:
             cost_out += self._overlap(groups[:, 0], groups[:, 1])
         middle = (groups[:, 0] + groups[:, -1]) // 2
         places = middle[:, np.newaxis] + np.arange(-reach, reach + 1)
-        cost_in = 0.5 * self._s.norm[places] - self.correlation[places]
+        cost_in = 0.5 * self._islands.norm[places] - self.correlation[places]
         for i in range(n_out):
             cost_in -= self._overlap(groups[:, i : i + 1], places)
-        cost_in[~self._s.possible[places]] = np.inf
+        cost_in[~self._islands.possible[places]] = np.inf
 
         one = cost_in.argmin(axis=1)
         best, added = cost_out + cost_in[rows, one], np.full((n_groups, n_in), -1)
@@ -159,13 +159,13 @@ class Exchanges:
             better = cost < best
             best[better] = cost[better]
             added[better] = np.stack([places[rows, a[two]], places[rows, b[two]]], axis=1)[better]
-        good = best < -_LEAST_GAIN * self._s.norm[groups[:, 0]]
+        good = best < -_LEAST_GAIN * self._islands.norm[groups[:, 0]]
         return -best[good], groups[good], added[good]
 
     def _overlap(self, places: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Scalar products of the kernels in two places each; zero where they do not touch."""
         distance = np.clip(others - places, -self._width - 1, self._width + 1) + self._width + 1
-        return self._padded[self._s.row[places], distance]
+        return self._padded[self._islands.row[places], distance]
 
     def _apart(self, gains: np.ndarray, removed: np.ndarray, added: np.ndarray) -> np.ndarray:
         """Numbers of exchanges that can be made together, the best first."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade_engine.discrete.islands import find_islands
 from cascade_engine.discrete.solving import solve
-from cascade_engine.discrete.stretches import find_stretches
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference
 from cascade_engine.parallel import available_processors
@@ -38,7 +38,7 @@ class DiscreteSpikes:
         By how much the squared distance to the trace grows without this spike, in units of that of a spike that stands
         alone and fits exactly: 1 for such a spike, near 0 for one that might as well be left out.
     notes : list of str
-        Why a neuron has no spikes although it should have been looked at; an empty string for all others.
+        Why no spikes were searched for in a neuron; an empty string for all others.
     frame_rate : float
         In Hz.
     smoothing : float
@@ -83,7 +83,7 @@ def infer_discrete_spikes(
     """Find the spike counts per frame whose sum of kernels is nearest to a trace of expected spikes.
 
     Nearest means the smallest sum of squared differences over the frames that have a value. Kernels are cut off at the
-    ends of each session as in `smooth_spikes`. The same input gives the same spikes, always.
+    ends of each segment as in `smooth_spikes`. The same input gives the same spikes, always.
 
     Single spikes can be trusted where the noise level is low, up to about 2 percent per sqrt(Hz), as the method's
     authors say; elsewhere use the expected number of spikes itself.
@@ -100,7 +100,7 @@ def infer_discrete_spikes(
     kernel : {"gaussian", "causal"}
         Its form.
     segments : sequence of int, optional
-        Frames of each concatenated session; no kernel reaches across a seam.
+        Frames of each segment; no kernel reaches from one segment into the next.
     n_threads : int, optional
         Threads to use. Default: all processors that this process may use.
 
@@ -141,10 +141,10 @@ def infer_discrete_spikes(
     spike_prob, frame_rate, smoothing = _as_spike_prob(spike_prob), as_frame_rate(frame_rate), float(smoothing)
     weights = smoothing_kernel(frame_rate, smoothing, kernel)
     n_neurons, n_frames = spike_prob.shape
-    parts = segment_slices(n_frames, segments)
+    slices = segment_slices(n_frames, segments)
 
     def work(block: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        return _spikes_of(block, weights, parts)
+        return _spikes_of(block, weights, slices)
 
     rows = max(1, _BLOCK_FRAMES // max(n_frames, 1))
     blocks = [spike_prob[first : first + rows] for first in range(0, n_neurons, rows)]
@@ -179,16 +179,16 @@ def _as_spike_prob(spike_prob: np.ndarray) -> np.ndarray:
     return spike_prob
 
 
-def _spikes_of(traces: np.ndarray, weights: np.ndarray, parts: Sequence[slice]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _spikes_of(traces: np.ndarray, weights: np.ndarray, slices: Sequence[slice]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Frames and confidence of the spikes of each trace."""
     n_neurons, n_frames = traces.shape
-    stretches = find_stretches(traces, weights, parts)
-    if not len(stretches.first):
+    islands = find_islands(traces, weights, slices)
+    if not len(islands.first):
         return [(np.empty(0, dtype=np.int64), np.empty(0))] * n_neurons
-    solution = solve(stretches)
+    solution = solve(islands)
     places = np.flatnonzero(solution.counts)
-    counts, confidence = solution.counts[places], 2.0 * solution.losses(places) / stretches.norm[places]
-    neuron, frame = np.divmod(stretches.frame[places], n_frames)
+    counts, confidence = solution.counts[places], 2.0 * solution.losses(places) / islands.norm[places]
+    neuron, frame = np.divmod(islands.frame[places], n_frames)
     borders = np.cumsum(np.bincount(neuron, counts, minlength=n_neurons).astype(np.int64))[:-1]
     return list(
         zip(np.split(np.repeat(frame, counts), borders), np.split(np.repeat(confidence, counts), borders), strict=True)

@@ -41,7 +41,7 @@ def leave_out(
     datasets : mapping of str to Dataset
         Ground truth by name: all that is tested.
     folds : sequence of sequence of str
-        Datasets that are left out together, as made by `deal_out`; each with its kin.
+        Datasets that are left out together, as made by `training_folds`.
     conditions : sequence of Condition
         What to bring the left-out datasets to.
     tables : Path

@@ -31,8 +31,8 @@ class CatalogueEntry:
         Text and DOI of the publication to cite, where known for sure.
     note : str or None
         What a user must know.
-    kin : list of str
-        Datasets that share recordings with this one.
+    shared_recordings : list of str
+        Keys of the datasets that hold some of the same recordings.
     """
 
     key: str
@@ -47,7 +47,7 @@ class CatalogueEntry:
     native_rate_hz: list[float] | None = None
     citation: dict | None = None
     note: str | None = None
-    kin: list[str] = field(default_factory=list)
+    shared_recordings: list[str] = field(default_factory=list)
 
 
 @cache

@@ -21,12 +21,12 @@ _REGULAR_STEP = (0.5, 1.5)
 
 @dataclass(frozen=True)
 class Recording:
-    """One uninterrupted stretch of dF/F on a regular time base, with the spikes recorded during it.
+    """One segment of dF/F on a regular time base, with the spikes recorded during it.
 
     Attributes
     ----------
     name : str
-        Where it comes from, e.g. ``"recording 2"`` or ``"recording 2, part 1"``.
+        Where it comes from, e.g. ``"recording 2"`` or ``"recording 2, segment 1"``.
     time_s : array, shape (n_frames,), float64
         Time of each frame in s.
     dff : array, shape (n_frames,), float32
@@ -87,7 +87,7 @@ class Dataset:
 def clean_recordings(
     name: str, time_s: np.ndarray, dff: np.ndarray, spike_times_s: np.ndarray
 ) -> tuple[list[Recording], list[str]]:
-    """Cut a raw recording into uninterrupted stretches, saying what had to be left out.
+    """Cut a raw recording into segments, saying what had to be left out.
 
     Missing samples, repeated or backward time stamps and gaps interrupt a recording; nothing is interpolated.
 
@@ -103,7 +103,7 @@ def clean_recordings(
     Returns
     -------
     recordings : list of Recording
-        Stretches of at least `MIN_FRAMES` frames.
+        Segments of at least `MIN_FRAMES` frames.
     notes : list of str
         One line per defect.
     """
@@ -118,9 +118,9 @@ def clean_recordings(
     present = np.isfinite(time_s) & np.isfinite(dff)
     if not present.all():
         notes.append(f"{name}: {np.count_nonzero(~present)} of {len(present)} frames without a value or time; left out")
-    stretches = _regular_stretches(time_s, present)
-    if len(stretches) > 1 and present.all():
-        notes.append(f"{name}: gaps or repeated time stamps; cut into {len(stretches)} parts")
+    slices = _segment_slices(time_s, present)
+    if len(slices) > 1 and present.all():
+        notes.append(f"{name}: gaps or repeated time stamps; cut into {len(slices)} segments")
 
     n_unreadable = np.count_nonzero(~np.isfinite(spike_times_s))
     if n_unreadable:
@@ -128,30 +128,30 @@ def clean_recordings(
     spikes = np.sort(spike_times_s[np.isfinite(spike_times_s)])
 
     recordings, n_used = [], 0
-    for number, part in enumerate(stretches, start=1):
-        part_name = f"{name}, part {number}" if len(stretches) > 1 else name
-        n_frames = part.stop - part.start
+    for number, segment in enumerate(slices, start=1):
+        segment_name = f"{name}, segment {number}" if len(slices) > 1 else name
+        n_frames = segment.stop - segment.start
         if n_frames < MIN_FRAMES:
-            notes.append(f"{part_name}: {n_frames} frames, fewer than {MIN_FRAMES}; left out")
+            notes.append(f"{segment_name}: {n_frames} frames, fewer than {MIN_FRAMES}; left out")
             continue
-        frames = time_s[part]
+        frames = time_s[segment]
         frame_rate = (n_frames - 1) / (frames[-1] - frames[0])
         half_step = 0.5 / frame_rate
-        problem = unit_problem(np.median(dff[part]), noise_levels(dff[np.newaxis, part], frame_rate)[0])
+        problem = unit_problem(np.median(dff[segment]), noise_levels(dff[np.newaxis, segment], frame_rate)[0])
         if not _PLAUSIBLE_RATES[0] <= frame_rate <= _PLAUSIBLE_RATES[1]:
             problem = f"a frame rate of {frame_rate:.3g} Hz: time must be in s"
         if problem:
-            notes.append(f"{part_name}: {problem}; left out")
+            notes.append(f"{segment_name}: {problem}; left out")
             continue
         inside = spikes[(spikes >= frames[0] - half_step) & (spikes < frames[-1] + half_step)]
         n_used += len(inside)
-        recordings.append(Recording(part_name, frames, dff[part].astype(np.float32), inside))
+        recordings.append(Recording(segment_name, frames, dff[segment].astype(np.float32), inside))
     if recordings and n_used < len(spikes):
         notes.append(f"{name}: {len(spikes) - n_used} of {len(spikes)} spikes outside the imaged time; left out")
     return recordings, notes
 
 
-def _regular_stretches(time_s: np.ndarray, present: np.ndarray) -> list[slice]:
+def _segment_slices(time_s: np.ndarray, present: np.ndarray) -> list[slice]:
     """Slices of consecutive present frames with regular steps between them."""
     if not present.any():
         return []

@@ -1,4 +1,4 @@
-"""Bringing ground truth to the frame rate and noise level of the recording for which a network is trained."""
+"""Resampling ground truth to a frame rate, and adding noise up to a noise level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from cascade_engine.ground_truth.records import Recording
 from cascade_engine.signal.noise import noise_level_to_sd, noise_levels
 
-#: Recordings within this part of the wanted frame rate are used as they are.
+#: Recordings whose frame rate differs from the wanted one by no more than this fraction are used as they are.
 RATE_TOLERANCE = 0.05
 
 

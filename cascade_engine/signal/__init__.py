@@ -1,1 +1,1 @@
-"""Traces as they are: noise, kernels, uninterrupted stretches, units, dF/F."""
+"""Traces before any network: noise levels, smoothing kernels, segments, units, dF/F."""

@@ -40,7 +40,7 @@ class Baseline:
     ----------
     method : {"percentile", "maximin", "constant"}
         A rolling percentile; the maximum of a rolling minimum of the smoothed trace (the baseline that suite2p takes
-        for deconvolution); or one percentile of each whole session.
+        for deconvolution); or one percentile of each whole segment.
     window_s : float
         Length of the rolling window in s.
     percentile : float
@@ -110,7 +110,7 @@ def delta_f_over_f(
     baseline : Baseline, optional
         How to find F0. Default: the 15th percentile in a rolling window of 60 s.
     segments : sequence of int, optional
-        Frames of each concatenated session; no baseline reaches across a seam.
+        Frames of each segment; no baseline reaches from one segment into the next.
     background : array, shape (n_neurons, n_frames), optional
         Fluorescence at each neuron's place that F does not hold, in the same unit; it counts only in the divisor.
 
@@ -132,12 +132,12 @@ def delta_f_over_f(
                 "they must be the same"
             )
     n_neurons, n_frames = fluorescence.shape
-    parts = segment_slices(n_frames, segments)
+    slices = segment_slices(n_frames, segments)
     dff = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
     f0 = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
     guarded, notes = np.zeros(n_neurons, dtype=int), [""] * n_neurons
     for i in range(n_neurons):
-        with np.errstate(over="ignore"):  # what is too large is infinite, and told as such
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is reported
             trace = fluorescence[i].astype(np.float32)
         notes[i] = _reason_without_baseline(trace, "F")
         if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
@@ -150,10 +150,10 @@ def delta_f_over_f(
             notes[i] = _reason_to_mistrust(background[i], "the background")
         if notes[i]:
             continue
-        noise = _noise_sd(trace, parts)
-        f0[i] = resting = _piecewise_baseline(trace, parts, frame_rate, baseline)
+        noise = _noise_sd(trace, slices)
+        f0[i] = resting = _segment_baselines(trace, slices, frame_rate, baseline)
         if background is not None:
-            f0[i] = _piecewise_baseline(trace + background[i], parts, frame_rate, baseline)
+            f0[i] = _segment_baselines(trace + background[i], slices, frame_rate, baseline)
         denominator = np.maximum(f0[i], noise)
         if not np.nanmax(denominator) > 0:
             notes[i] = "F0 is not above zero and there is no noise to divide by"
@@ -180,22 +180,22 @@ def _reason_without_baseline(trace: np.ndarray, name: str) -> str:
     return reason
 
 
-def _noise_sd(trace: np.ndarray, parts: Sequence[slice]) -> float:
+def _noise_sd(trace: np.ndarray, slices: Sequence[slice]) -> float:
     """Standard deviation of white noise with the same frame-to-frame differences."""
-    steps = np.concatenate([np.abs(np.diff(trace[part])) for part in parts])
+    steps = np.concatenate([np.abs(np.diff(trace[segment])) for segment in slices])
     steps = steps[np.isfinite(steps)]
     return float(np.median(steps)) / MEDIAN_ABS_DIFFERENCE if steps.size else 0.0
 
 
-def _piecewise_baseline(trace: np.ndarray, parts: Sequence[slice], frame_rate: float, baseline: Baseline) -> np.ndarray:
+def _segment_baselines(trace: np.ndarray, slices: Sequence[slice], frame_rate: float, baseline: Baseline) -> np.ndarray:
     f0 = np.full(trace.shape, np.nan, dtype=np.float32)
-    for part in parts:
-        f0[part] = _baseline(trace[part], frame_rate, baseline, _noise_sd(trace, [part]))
+    for segment in slices:
+        f0[segment] = _baseline(trace[segment], frame_rate, baseline, _noise_sd(trace, [segment]))
     return f0
 
 
 def _baseline(trace: np.ndarray, frame_rate: float, baseline: Baseline, noise_sd: float) -> np.ndarray:
-    """F0 of one uninterrupted stretch."""
+    """F0 of one segment."""
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, percentile_filter
     from scipy.special import ndtri
 

@@ -1,4 +1,4 @@
-"""The noise level of a dF/F trace, which chooses the network and tells what to expect of it."""
+"""The noise level of a dF/F trace, by which the network is chosen and its accuracy can be predicted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     frame_rate : float
         Frames per second of each neuron's trace, in Hz.
     segments : sequence of int, optional
-        Frames of each concatenated session; differences across a seam are left out.
+        Frames of each segment; differences from one segment to the next are left out.
 
     Returns
     -------
@@ -51,11 +51,11 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     dff = as_traces(dff)
     frame_rate = as_frame_rate(frame_rate)
     n_neurons, n_frames = dff.shape
-    slices = [part for part in segment_slices(n_frames, segments) if part.stop - part.start > 1]
+    slices = [segment for segment in segment_slices(n_frames, segments) if segment.stop - segment.start > 1]
     levels = np.full(n_neurons, np.nan)
     for neuron in range(n_neurons):
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values give none
-            steps = [np.abs(np.diff(dff[neuron, part])) for part in slices]
+            steps = [np.abs(np.diff(dff[neuron, segment])) for segment in slices]
         steps = np.concatenate(steps) if steps else np.empty(0)
         steps = steps[~np.isnan(steps)]
         if steps.size:

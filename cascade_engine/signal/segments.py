@@ -1,7 +1,7 @@
-"""Uninterrupted stretches of a recording.
+"""Segments: the uninterrupted stretches of frames in a recording.
 
-Several sessions are often concatenated into one array. Neither a difference between neighbouring frames, nor a
-baseline, nor the window of a network may reach across such a seam.
+Several imaging sessions are often concatenated into one array. No difference between neighbouring frames, no baseline
+and no window of a network may reach from one segment into the next.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from cascade_engine.errors import InputError
 
 
 def segment_slices(n_frames: int, segments: Sequence[int] | None = None) -> list[slice]:
-    """Turn the frame counts of concatenated sessions into slices of the time axis.
+    """Turn the frame counts of segments into slices of the time axis.
 
     Parameters
     ----------
     n_frames : int
         Frames of the whole recording.
     segments : sequence of int, optional
-        Frames of each uninterrupted session, in order. None: one session.
+        Frames of each segment, in order. None: the whole recording is one segment.
 
     Returns
     -------
     list of slice
-        One per session, covering all frames; sessions without frames are left out.
+        One per segment, together all frames; segments without frames are left out.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def segment_slices(n_frames: int, segments: Sequence[int] | None = None) -> list
     counts = [int(count) for count in segments]
     if any(count < 0 for count in counts) or sum(counts) != n_frames:
         raise InputError(
-            f"the sessions' frame counts {counts} add up to {sum(counts)}, but the recording has {n_frames} frames"
+            f"the segments' frame counts {counts} add up to {sum(counts)}, but the recording has {n_frames} frames"
         )
     slices, start = [], 0
     for count in counts:

@@ -1,7 +1,7 @@
 """Reference for the search of spikes: Monte-Carlo guesses, systematic shifts and pruning, many times over.
 
 Written from the description of how the published tool looks for spikes, with the objective of `cascade_engine.discrete`
-and none of its code: kernels and overlaps are those of the whole stretch, written out as a matrix.
+and none of its code: kernels and overlaps are those of the whole island, written out as a matrix.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SWEEPS = 30
 def best_distance(
     trace: np.ndarray, places: slice, frame_rate: float, smoothing: float, kernel: str, restarts: int, rng
 ) -> float:
-    """Smallest squared distance between a stretch and a sum of kernels that any restart has found.
+    """Smallest squared distance between an island and a sum of kernels that any restart has found.
 
     Parameters
     ----------

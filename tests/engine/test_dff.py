@@ -97,8 +97,8 @@ def test_neuropil_that_is_missing_or_infinite_is_told():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_baseline_crosses_a_seam(method):
-    """Two sessions of very different brightness: each is treated as if it were alone."""
+def test_no_baseline_reaches_from_one_segment_into_the_next(method):
+    """Two segments of very different brightness: each is treated as if it were alone."""
     first, second = 1000.0 * (1 + quiet(700, seed=1)), 100.0 * (1 + quiet(500, seed=2))
     baseline = Baseline(method, window_s=10.0)
     joined = delta_f_over_f(np.hstack([first, second]), RATE, baseline=baseline, segments=[700, 500])
@@ -122,7 +122,7 @@ def test_missing_frames_stay_missing_and_harm_no_others(method):
     np.testing.assert_allclose(result.dff[0, present], whole.dff[0, present], atol=0.02)
 
 
-def test_a_session_without_any_value_leaves_the_others_alone():
+def test_a_segment_without_any_value_leaves_the_others_alone():
     f = 300.0 * (1 + quiet())
     f[0, :400] = np.nan
     result = delta_f_over_f(f, RATE, segments=[400, 800])
@@ -231,8 +231,8 @@ def test_bad_baselines_are_refused(options, message):
         Baseline(**options)
 
 
-def test_noise_is_not_measured_across_seams():
-    """One session of two frames, then many of one frame at other brightness: only the first step is noise."""
+def test_noise_is_not_measured_between_segments():
+    """One segment of two frames, then many of one frame at other brightness: only the first step is noise."""
     fluorescence = np.concatenate([[-50.0, -49.5], np.arange(0.0, 1980.0, 10.0)])[np.newaxis].astype(np.float32)
     found = delta_f_over_f(fluorescence, 30.0, segments=[2] + [1] * 198, baseline=Baseline("constant"))
     assert found.guarded_frames[0] >= 2

@@ -8,7 +8,7 @@ import pytest
 from cascade_engine import InputError, infer, infer_discrete_spikes, smooth_spikes, smoothing_kernel
 from cascade_engine.discrete import spikes as discrete_spikes
 from cascade_engine.discrete.decoding import spectral_factor
-from cascade_engine.discrete.stretches import find_stretches
+from cascade_engine.discrete.islands import find_islands
 from cascade_engine.ground_truth import simulate_dataset
 from tests.builders.monte_carlo import best_distance
 
@@ -40,10 +40,10 @@ def test_not_worse_than_the_best_of_500_monte_carlo_restarts(predictions, kernel
     half, n_compared = len(weights) // 2, 0
     for trace in predictions:
         counts = counts_of(trace, kernel=kernel)
-        stretches = find_stretches(trace[np.newaxis], weights, [slice(0, len(trace))])
-        for number in rng.permutation(len(stretches.first))[:5]:
-            start = int(stretches.frame[stretches.first[number]])
-            stop = start + int(stretches.length[number])
+        islands = find_islands(trace[np.newaxis], weights, [slice(0, len(trace))])
+        for number in rng.permutation(len(islands.first))[:5]:
+            start = int(islands.frame[islands.first[number]])
+            stop = start + int(islands.length[number])
             low, high = max(start - half, 0), min(stop + half, len(trace))
             inside = np.zeros(high - low)
             inside[start - low : stop - low] = counts[start:stop]
@@ -124,13 +124,13 @@ def test_one_frame(value, expected):
     assert counts_of(np.array([[value * weight]]))[0] == expected
 
 
-def test_no_kernel_reaches_across_a_seam():
+def test_no_kernel_reaches_from_one_segment_into_the_next():
     first, second = np.zeros(60, dtype=int), np.zeros(40, dtype=int)
     first[58], second[[1, 20]] = 1, 1
-    trace = np.concatenate([smooth_spikes(part, RATE, SMOOTHING) for part in (first, second)])
+    trace = np.concatenate([smooth_spikes(segment, RATE, SMOOTHING) for segment in (first, second)])
     both = np.concatenate([first, second])
     np.testing.assert_array_equal(counts_of(trace, segments=[60, 0, 40]), both)
-    apart = [counts_of(part) for part in (trace[:60], trace[60:])]
+    apart = [counts_of(segment) for segment in (trace[:60], trace[60:])]
     np.testing.assert_array_equal(np.concatenate(apart), both)
 
 
@@ -156,7 +156,7 @@ def test_confidence_is_what_the_distance_loses(predictions):
     assert found.confidence[0][middle] == pytest.approx(expected)
 
 
-def test_a_result_of_infer_brings_what_is_needed(predictions):
+def test_a_result_of_infer_says_rate_smoothing_and_kernel(predictions):
     recording = simulate_dataset(n_neurons=1, duration_s=30).neurons[0].recordings[0]
     result = infer(recording.dff[np.newaxis], recording.frame_rate, smoothing=0.1, kernel="causal")
     found = infer_discrete_spikes(result)

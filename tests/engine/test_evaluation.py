@@ -22,7 +22,7 @@ from cascade_engine.evaluation import (
 )
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
 from cascade_engine.ground_truth import simulate_dataset
-from cascade_engine.ground_truth.folds import deal_out, make_folds
+from cascade_engine.ground_truth.folds import split_into_folds, training_folds
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.noise import noise_levels
 
@@ -70,12 +70,12 @@ def test_a_perfect_prediction_scores_perfectly(dataset):
 
 
 def test_kin_are_left_out_together():
-    folds = make_folds(["a", "b", "c", "d", "e"], 2, {"a": ["d"], "e": ["d"]})
+    folds = split_into_folds(["a", "b", "c", "d", "e"], 2, {"a": ["d"], "e": ["d"]})
     assert sorted(name for fold in folds for name in fold) == ["a", "b", "c", "d", "e"]
     (with_a,) = [fold for fold in folds if "a" in fold]
     assert {"d", "e"} <= set(with_a)
-    assert make_folds(["a", "b", "c", "d"], 2, {}) == [["a", "c"], ["b", "d"]]
-    assert deal_out(["a", "b", "c", "d", "e"], 2, ["b", "e"]) == [["a", "d", "b"], ["c", "e"]]
+    assert split_into_folds(["a", "b", "c", "d"], 2, {}) == [["a", "c"], ["b", "d"]]
+    assert training_folds(["a", "b", "c", "d", "e"], 2, ["b", "e"]) == [["a", "d", "b"], ["c", "e"]]
 
 
 def test_summary_is_the_mean_of_medians():

@@ -96,7 +96,7 @@ def test_irregular_time_base_is_cut(tmp_path, step):
     time_s[150:] += step - (0.05 if step < 0 else 0)
     neuron = read(tmp_path, recording(fluo_time=time_s))
     assert [len(part.dff) for part in neuron.recordings] == [150, 150]
-    assert "cut into 2 parts" in neuron.notes[0]
+    assert "cut into 2 segments" in neuron.notes[0]
     assert all(part.frame_rate == pytest.approx(RATE) for part in neuron.recordings)
 
 

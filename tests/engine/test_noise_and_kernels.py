@@ -23,7 +23,7 @@ def test_noise_level_is_the_published_formula():
     assert noise_levels(dff, 25.0)[0] == pytest.approx(100 * 0.2 / 5.0)
 
 
-def test_noise_level_ignores_missing_frames_and_seams():
+def test_noise_level_ignores_missing_frames_and_borders_of_segments():
     rng = np.random.default_rng(2)
     dff = 0.1 * rng.standard_normal((1, 6))
     joined = np.concatenate([dff, dff + 50, dff], axis=1)

@@ -15,7 +15,7 @@ import numpy as np
 
 from cascade_engine._version import __version__
 from cascade_engine.errors import InputError
-from cascade_engine.ground_truth.folds import deal_out
+from cascade_engine.ground_truth.folds import training_folds
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.keras import import_keras
 from cascade_engine.networks.store import Model, write_model
@@ -132,7 +132,7 @@ def _left_out(config: UniversalConfig) -> list[list[str]]:
     """Datasets that each network does not see."""
     if not config.folds:
         return [[] for _ in range(config.ensemble_size)]
-    folds = deal_out(config.training_datasets, config.folds, config.interneuron_datasets)
+    folds = training_folds(config.training_datasets, config.folds, config.interneuron_datasets)
     return [folds[member % config.folds] for member in range(config.ensemble_size)]
 
 
