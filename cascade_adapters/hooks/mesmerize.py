@@ -1,8 +1,9 @@
-"""``series.cascade``: spike inference on the items of a mesmerize-core batch.
+"""``series.cascade``: spike inference on the items of a mesmerize-core batch::
 
->>> import mesmerize_core, cascade_adapters.hooks.mesmerize  # doctest: +SKIP
->>> df = mesmerize_core.load_batch("batch.pickle")  # doctest: +SKIP
->>> df.iloc[1].cascade.run()  # after this item, a CNMF, has been run  # doctest: +SKIP
+import mesmerize_core, cascade_adapters.hooks.mesmerize
+
+df = mesmerize_core.load_batch("batch.pickle")
+df.iloc[1].cascade.run()  # after this item, a CNMF, has been run
 """
 
 from __future__ import annotations

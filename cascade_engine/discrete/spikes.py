@@ -120,6 +120,7 @@ def infer_discrete_spikes(
 
     Examples
     --------
+    >>> from cascade_engine import smooth_spikes
     >>> counts = np.zeros((1, 100))
     >>> counts[0, [30, 33, 60]] = 1, 1, 2
     >>> spikes = infer_discrete_spikes(smooth_spikes(counts, 30.0, 0.05), 30.0, 0.05)

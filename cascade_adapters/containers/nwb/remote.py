@@ -1,10 +1,11 @@
 """NWB files that are not on this computer, such as those of DANDI: only what is needed is fetched.
 
 Results go into a small new NWB file in the working folder: the session, the imaging planes and the ROIs, without the
-traces and movies of the original.
+traces and movies of the original::
 
->>> from cascade_adapters.containers.nwb.remote import infer_remote  # doctest: +SKIP
->>> infer_remote("https://api.dandiarchive.org/api/assets/.../download/", output="mouse1_cascade.nwb")  # doctest: +SKIP
+    from cascade_adapters.containers.nwb.remote import infer_remote
+
+    infer_remote("https://api.dandiarchive.org/api/assets/.../download/", output="mouse1_cascade.nwb")
 """
 
 from __future__ import annotations
