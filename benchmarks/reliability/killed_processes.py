@@ -17,7 +17,7 @@ from tests.builders.killing import OPERATIONS
 
 #: Code whose every line is a step at which a process is killed.
 PUTS_IN_PLACE = (
-    "folder.py", "copy.py", "in_place.py", "overlay.py", "lock.py", "fsync.py", "atomic.py", "beside.py", "placing.py",
+    "folder.py", "copy.py", "in_place.py", "overlay.py", "lock.py", "fsync.py", "atomic.py", "beside.py", "new_file.py",
     "cascade_engine/files.py", "nwb/files.py", "nwb/output.py", "nwb/hdf5_file.py", "nwb/zarr_store.py",
     "caiman/undo.py",
 )  # fmt: skip

@@ -10,9 +10,9 @@ from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.convert.arrays import write_csv, write_mat, write_npz
 from cascade_adapters.convert.metadata import Metadata
 from cascade_adapters.convert.nwb import write_nwb
-from cascade_adapters.convert.placing import placing
 from cascade_adapters.convert.session import Session, gather
 from cascade_adapters.convert.suite2p import write_suite2p
+from cascade_adapters.safe_writing.new_file import placing
 from cascade_engine.errors import InputError
 
 #: Kinds of target, and the ends of names that mean them.

@@ -6,7 +6,6 @@ next one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat
@@ -15,11 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cascade_adapters.safe_writing.fsync import sync_folder
-from cascade_adapters.safe_writing.lock import lock
+from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.fsync import sync_file, sync_folder
+from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_engine.errors import InputError
-
-_SUFFIX = ".part"
 
 
 @contextmanager
@@ -45,17 +43,16 @@ def rewriting(path: Path, extra_bytes: int = 0) -> Iterator[Path]:
     InputError
         If the file is read-only, or is being changed by another run or program, or cannot be written.
     """
-    with lock(path):
+    with lock(path), under_way(path):
         copy = None
         try:
             target = path.resolve(strict=True)
-            _remove(_leftovers(target))
+            _remove(names.copies(target))
             before = target.stat()
             _check_room(path, target, before, extra_bytes)
             copy = _new_copy(target, before)
             yield copy
-            with copy.open("r+b") as file:
-                os.fsync(file.fileno())
+            sync_file(copy)
             if _state(target.stat()) != _state(before):
                 raise InputError(f"{path} was changed by another program meanwhile: it was left as it is, run again")
             os.replace(copy, target)
@@ -68,11 +65,11 @@ def rewriting(path: Path, extra_bytes: int = 0) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the copies that killed runs have left beside a file; `InputError` if a run is at work on it now."""
+    """Remove the copies that killed runs have left beside a file; waits for a run that is changing it now."""
     target = path.resolve()
-    if _leftovers(target):
+    if names.copies(target) and not is_under_way(path):
         with lock(path):
-            _remove(_leftovers(target))
+            _remove(names.copies(target))
 
 
 def _check_room(path: Path, target: Path, status: os.stat_result, extra_bytes: int) -> None:
@@ -87,7 +84,7 @@ def _check_room(path: Path, target: Path, status: os.stat_result, extra_bytes: i
 
 
 def _new_copy(target: Path, status: os.stat_result) -> Path:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=names.copy_prefix(target))
     os.close(handle)
     try:
         shutil.copy2(target, name)
@@ -98,21 +95,6 @@ def _new_copy(target: Path, status: os.stat_result) -> Path:
         _remove([Path(name)])
         raise
     return Path(name)
-
-
-def _leftovers(target: Path) -> list[Path]:
-    try:
-        with os.scandir(target.parent) as entries:
-            names = [entry.name for entry in entries]
-    except OSError:
-        return []
-    prefix = _prefix(target)
-    return [target.parent / name for name in names if name.startswith(prefix) and name.endswith(_SUFFIX)]
-
-
-def _prefix(target: Path) -> str:
-    """Start of the name of each copy of a file: short, however long its own name is, and of no other file."""
-    return f".cascade-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
 
 
 def _remove(paths: list[Path]) -> None:

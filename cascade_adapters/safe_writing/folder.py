@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cascade_adapters.safe_writing.fsync import sync_folder
-from cascade_adapters.safe_writing.lock import lock
+from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.fsync import sync_folder, sync_open
+from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import replacing
 
@@ -36,8 +37,7 @@ class Transaction:
         """Open a file that will replace or create `name`."""
         with (self._staging / name).open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            sync_open(file)
         self._changes.append({"do": "place", "name": name})
 
     def staged(self, name: str) -> Path:
@@ -86,10 +86,11 @@ def change_folder(folder: Path, concerns: str = "") -> Iterator[Transaction]:
     Raises
     ------
     InputError
-        If another process is changing the folder, or it cannot be written to.
+        If another run is still changing the folder, or it cannot be written to.
     """
-    staging = _staging(folder, concerns)
-    with lock(folder / concerns):
+    staging = names.staging(folder, concerns)
+    assert not is_under_way(folder / concerns), "the changes of one folder are collected in one block"
+    with lock(folder / concerns), under_way(folder / concerns):
         _recover(folder, staging)
         try:
             staging.mkdir()
@@ -107,14 +108,10 @@ def change_folder(folder: Path, concerns: str = "") -> Iterator[Transaction]:
 
 def finish_interrupted(folder: Path, concerns: str = "") -> None:
     """Finish, or throw away, what a killed run has left in a folder; `concerns` as in `change_folder`."""
-    staging = _staging(folder, concerns)
-    if staging.exists():
+    staging = names.staging(folder, concerns)
+    if staging.exists() and not is_under_way(folder / concerns):
         with lock(folder / concerns):
             _recover(folder, staging)
-
-
-def _staging(folder: Path, concerns: str) -> Path:
-    return folder / (f".{concerns}.cascade-staging" if concerns else ".cascade-staging")
 
 
 def _recover(folder: Path, staging: Path) -> None:

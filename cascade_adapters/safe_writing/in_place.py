@@ -5,9 +5,6 @@ opens the file sees it; what it would overwrite is kept in memory until it has e
 bytes of those few pages are saved in a journal beside the file, and the pages are written. A run that is killed earlier
 leaves the file as it was, but for bytes behind its end; one that is killed in the instant in between is rolled back by
 the next command that opens the file. The journal can be kept: it is a complete backup, of the size of the change.
-
-Journals of ``data.nwb`` are ``.data.nwb.cascade-undo`` while a change is under way, and ``.data.nwb.cascade-undo1``,
-``...2`` afterwards, oldest first.
 """
 
 from __future__ import annotations
@@ -22,8 +19,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from cascade_adapters.safe_writing.fsync import sync_folder
-from cascade_adapters.safe_writing.lock import lock
+from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.fsync import sync_folder, sync_open
+from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
 
@@ -64,7 +62,7 @@ def changing(path: Path, keep: bool, check: Callable[[Path], None] = lambda path
         If the file cannot be changed, or another program has it open.
     """
     path = path.resolve()  # journals lie beside the file, not beside a link to it
-    pending = _pending(path)
+    pending = names.pending_journal(path)
     try:
         _recover(path)
         if keep:
@@ -76,12 +74,14 @@ def changing(path: Path, keep: bool, check: Callable[[Path], None] = lambda path
             journal = _Journal(path.stat().st_size, path.stat().st_mtime_ns, _first_page(file))
             _write_journal(pending, file, journal)
             overlay = OverlayFile(file)
-            yield overlay
+            with under_way(path):
+                yield overlay
             _save_old_bytes(overlay, file, pending, journal)
             overlay.apply()
-        check(path)
+        with under_way(path):
+            check(path)
         if keep:
-            os.replace(pending, _kept(path, len(kept_journals(path)) + 1))
+            os.replace(pending, names.journal(path, len(kept_journals(path)) + 1))
         else:
             pending.unlink()
         sync_folder(path.parent)
@@ -105,7 +105,7 @@ def recover(path: Path) -> None:
     InputError
         If another run is changing the file now, or somebody else has changed it after the run was killed.
     """
-    if _pending(path.resolve()).exists():
+    if names.pending_journal(path.resolve()).exists() and not is_under_way(path):
         with lock(path):
             _recover(path.resolve())
 
@@ -130,7 +130,7 @@ def roll_back(path: Path) -> bool:
     journals = kept_journals(path)
     if not journals or not _still_as_written(path, _read_journal(journals[-1])):
         return False
-    os.replace(journals[-1], _pending(path))
+    os.replace(journals[-1], names.pending_journal(path))
     _recover(path)
     return True
 
@@ -138,8 +138,8 @@ def roll_back(path: Path) -> bool:
 def kept_journals(path: Path) -> list[Path]:
     """Journals of the changes that can be undone, oldest first."""
     path, found = path.resolve(), []
-    while _kept(path, len(found) + 1).exists():
-        found.append(_kept(path, len(found) + 1))
+    while names.journal(path, len(found) + 1).exists():
+        found.append(names.journal(path, len(found) + 1))
     return found
 
 
@@ -180,18 +180,6 @@ class _Journal:
         return [*overwritten, (self.size, max(0, self.after["size"] - self.size))]
 
 
-def _pending(path: Path) -> Path:
-    return path.with_name(f".{path.name}.cascade-undo")
-
-
-def _part(journal: Path) -> Path:
-    return journal.with_name(f"{journal.name}.part")
-
-
-def _kept(path: Path, number: int) -> Path:
-    return path.with_name(f".{path.name}.cascade-undo{number}")
-
-
 def _save_old_bytes(overlay: OverlayFile, file: BinaryIO, pending: Path, journal: _Journal) -> None:
     overlay.check()
     journal.ranges = overlay.changed()
@@ -204,13 +192,12 @@ def _save_old_bytes(overlay: OverlayFile, file: BinaryIO, pending: Path, journal
 
 def _write_journal(place: Path, file: BinaryIO, journal: _Journal) -> None:
     journal.old_sha256 = _digest(file, journal.ranges)
-    part = _part(place)
+    part = names.journal_part(place)
     with part.open("wb") as target:
         target.write(_MAGIC + json.dumps(asdict(journal)).encode() + b"\n")
         for block in _blocks(file, journal.ranges):
             target.write(block)
-        target.flush()
-        os.fsync(target.fileno())
+        sync_open(target)
     os.replace(part, place)
     sync_folder(place.parent)
 
@@ -235,8 +222,8 @@ def _read_journal(place: Path) -> _Journal:
 
 def _recover(path: Path) -> None:
     """Put the old bytes back, if a change is under way; may be killed and called again."""
-    pending = _pending(path)
-    _part(pending).unlink(missing_ok=True)
+    pending = names.pending_journal(path)
+    names.journal_part(pending).unlink(missing_ok=True)
     if not pending.exists():
         return
     journal = _read_journal(pending)
@@ -246,8 +233,7 @@ def _recover(path: Path) -> None:
             if _is_mixture(first_page, journal):
                 _copy_old_bytes_back(pending, file, journal)
                 file.truncate(journal.size)
-                file.flush()
-                os.fsync(file.fileno())
+                sync_open(file)
                 os.utime(path, ns=(path.stat().st_atime_ns, journal.mtime_ns))
             elif journal.after is not None:
                 raise InputError(

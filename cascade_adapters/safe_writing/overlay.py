@@ -6,6 +6,8 @@ import io
 import os
 from typing import BinaryIO
 
+from cascade_adapters.safe_writing.fsync import sync_open
+
 _PAGE = 4096
 
 _EVERYTHING = 1 << 63
@@ -104,7 +106,7 @@ class OverlayFile(io.RawIOBase):
         """Raise the `OSError` of whatever has failed, and make sure that what was appended is on the disk."""
         if self._error is not None:
             raise self._error
-        os.fsync(self._file.fileno())
+        sync_open(self._file)
 
     def changed(self) -> list[tuple[int, int]]:
         """Offset and length in bytes of what is changed in memory and will be there."""
@@ -124,7 +126,7 @@ class OverlayFile(io.RawIOBase):
             start = page * _PAGE
             self._write_file(start, memoryview(self._pages[page])[: self.size - start])
         self._file.truncate(self.size)
-        os.fsync(self._file.fileno())
+        sync_open(self._file)
 
     def _changed_pages(self) -> list[int]:
         return sorted(page for page in self._pages if page * _PAGE < self.size)

@@ -21,6 +21,7 @@ from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
+from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.signal.dff import delta_f_over_f
@@ -817,7 +818,7 @@ def test_two_runs_at_once(tmp_path):
     before = hashes(tmp_path)
 
     def refused_for_now():
-        with pytest.raises(InputError, match=r"traces.npy is being changed by another run"):
+        with waiting(0), pytest.raises(InputError, match=r"traces.npy is being changed by another run"):
             write(path, 2.0)
 
     container = ArrayFile(path, ROIS_FIRST)

@@ -16,11 +16,12 @@ import pytest
 from cascade_adapters.containers.base import Reading, Results
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.safe_writing import copy as rewriting
-from cascade_adapters.safe_writing.lock import lock
+from cascade_adapters.safe_writing.lock import lock, waiting
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.builders.caiman_files import content, make_file
 from tests.builders.killing import forked, killed, needs_fork
+from tests.builders.locking import in_another_thread, locked_elsewhere
 
 #: Code within which every line counts as a step.
 OWN_CODE = ("copy.py", "lock.py", "fsync.py")
@@ -279,14 +280,16 @@ def test_files_that_only_look_like_leftovers_stay(path):
 
 
 def test_a_second_run_at_once_is_refused_and_harms_nothing(states, path):
-    with lock(path):
+    with locked_elsewhere(path):
         for action in (lambda: write(path, 2.0), lambda: restore(path)):
             with pytest.raises(InputError, match=r"results 1.hdf5 is being changed by another run"):
                 action()
     assert sha256(path) == sha256(states / "first")
     with rewriting.rewriting(path) as copy:
+        CaimanFile(path).results()
+        assert copy.exists()
         with pytest.raises(InputError, match="another run"):
-            CaimanFile(path).results()
+            in_another_thread(CaimanFile(path).results)
         assert copy.exists()
     write(path, 2.0)
     assert sha256(path) == sha256(states / "second")
@@ -295,7 +298,7 @@ def test_a_second_run_at_once_is_refused_and_harms_nothing(states, path):
 @needs_fork
 def test_a_second_process_at_once_is_refused(path):
     def refused():
-        with pytest.raises(InputError, match="another run"):
+        with waiting(0), pytest.raises(InputError, match="another run"):
             write(path, 2.0)
 
     with lock(path):

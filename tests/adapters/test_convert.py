@@ -16,11 +16,11 @@ from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert import TARGETS, TEMPLATE, convert, gather, read_metadata
 from cascade_adapters.convert.conversion import kind_of
-from cascade_adapters.convert.placing import placing
-from cascade_adapters.safe_writing.lock import lock
+from cascade_adapters.safe_writing.new_file import placing
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.safe_pickle import load_records
 from tests.builders.killing import killed, needs_fork
+from tests.builders.locking import locked_elsewhere
 from tests.builders.sessions import (
     IMAGE_SHAPE,
     Given,
@@ -403,7 +403,7 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path):
 
 
 def test_two_conversions_to_one_target(tmp_path, source):
-    with lock(tmp_path / "out.npz"), pytest.raises(InputError, match="another run"):
+    with locked_elsewhere(tmp_path / "out.npz"), pytest.raises(InputError, match="another run"):
         convert(source, tmp_path / "out.npz")
 
 

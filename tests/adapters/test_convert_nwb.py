@@ -407,7 +407,7 @@ def test_without_the_extra(bare, tmp_path, monkeypatch, module, suffix):
 @needs_fork
 def test_a_killed_conversion_leaves_no_half_file(source, tmp_path):
     target = tmp_path / "out.nwb"
-    own_code = ("convert/nwb.py", "nwb/hdf5_file.py", "convert/placing.py")
+    own_code = ("convert/nwb.py", "nwb/hdf5_file.py", "safe_writing/new_file.py")
     n_kills = 0
     for at in range(0, 5000, 110):
         was_killed = killed(partial(to_nwb, source / "plane0", target), at, own_code)

@@ -21,11 +21,11 @@ from cascade_adapters.containers.nwb.opening import open_nwb
 from cascade_adapters.containers.nwb.traces import load_series
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import Options
-from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.adapters.test_nwb_reading import OPHYS, SERIES, TABLE
 from tests.builders.killing import OPERATIONS, forked, killed, needs_fork
+from tests.builders.locking import locked_elsewhere
 from tests.builders.nwb_files import N_FRAMES, N_ROIS, RATE, Session, raw_traces, simple, suite2p_layout
 
 IN_PLACE = Selection(in_place=True)
@@ -782,7 +782,7 @@ def test_two_runs_at_once(path, selection):
     container = NwbRecording(path, selection=selection)
     results, before = made_up(container), state(path.parent)
     with (
-        lock(path if selection.in_place else output(path)),
+        locked_elsewhere(path if selection.in_place else output(path)),
         pytest.raises(InputError, match="is being changed by another run"),
     ):
         container.write(results)

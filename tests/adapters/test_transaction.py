@@ -14,7 +14,9 @@ import pytest
 from cascade_adapters.containers.base import Results
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.safe_writing.folder import change_folder, finish_interrupted
+from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine.errors import InputError
+from tests.builders.locking import in_another_thread
 from tests.builders.suite2p_folders import hashes, make_plane
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process, which this platform lacks")
@@ -342,7 +344,7 @@ def test_a_second_run_at_once_is_refused_and_harms_nothing(states, tmp_path):
             file.write(b"first")
         for action in (lambda: write(folder, 2.0), lambda: restore(folder), lambda: open_again(folder)):
             with pytest.raises(InputError, match=r"plane0 is being changed by another run"):
-                action()
+                in_another_thread(action)
         assert transaction.staged("note").read_bytes() == b"first"
     assert (folder / "note").read_bytes() == b"first"
     (folder / "note").unlink()
@@ -356,7 +358,7 @@ def test_a_second_process_at_once_is_refused(states, tmp_path):
     folder = Path(shutil.copytree(states / "first", tmp_path / "plane0"))
 
     def refused():
-        with pytest.raises(InputError, match="another run"):
+        with waiting(0), pytest.raises(InputError, match="another run"):
             write(folder, 2.0)
 
     with change_folder(folder):

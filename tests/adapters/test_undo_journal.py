@@ -13,6 +13,7 @@ from cascade_adapters.safe_writing.in_place import changing, forget, kept_journa
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 from tests.builders.killing import forked, needs_fork
+from tests.builders.locking import in_another_thread
 
 #: Sizes around the pages that are journaled.
 SIZES = st.sampled_from([0, 1, 100, 4095, 4096, 4097, 9000, 20_000])
@@ -318,8 +319,9 @@ def test_a_file_that_another_program_has_open_is_refused(tmp_path):
 def test_a_run_under_way_is_not_rolled_back(path):
     with lock(path), changing(path, keep=False) as file:
         file.write(b"ours")
+        recover(path)
         with pytest.raises(InputError, match="is being changed by another run"):
-            recover(path)
+            in_another_thread(lambda: recover(path))
     assert path.read_bytes()[:4] == b"ours"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cascade_adapters.containers.nwb.opening import is_zarr, open_root
 from cascade_adapters.containers.nwb.results import Found, find_results
+from cascade_adapters.safe_writing import names as hidden
 from cascade_engine.errors import CascadeError
 
 _SUFFIXES = (".nwb.zarr", ".zarr", ".nwb", ".hdf5", ".h5")
@@ -37,6 +38,7 @@ def nwb_files(path: Path, in_place: bool = False) -> list[Path]:
         return [(not in_place and source_of(path)) or path] if _is_nwb(path) else []
     found = []
     for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not hidden.is_ours(name)]
         here = [Path(folder) / name for name in sorted(names) if name.lower().endswith(".nwb")]
         stores = [Path(folder) / name for name in sorted(folders) if is_zarr(Path(folder) / name)]
         folders[:] = sorted(set(folders) - {store.name for store in stores})

@@ -21,6 +21,8 @@ from cascade_adapters.containers.nwb import results as ours
 from cascade_adapters.containers.nwb.opening import one_line
 from cascade_adapters.containers.nwb.results import Addition, Names
 from cascade_adapters.safe_writing import in_place
+from cascade_adapters.safe_writing import names as hidden
+from cascade_adapters.safe_writing.fsync import sync_file
 from cascade_engine.errors import CascadeError, InputError
 
 if TYPE_CHECKING:
@@ -103,10 +105,9 @@ def creating(source: Path | Callable[[Path], None], target: Path, check: Callabl
             _copy(source, part)
         else:
             source(part)
-        with _explained(target), part.open("r+b") as file:
-            with _editing(str(part)) as editor:
-                yield editor
-            os.fsync(file.fileno())
+        with _explained(target), _editing(str(part)) as editor:
+            yield editor
+        sync_file(part)
         check(part)
         os.replace(part, target)
     except OSError as error:
@@ -137,7 +138,7 @@ def throw_away(path: Path) -> None:
 
 def part_of(target: Path) -> Path:
     """Where a file is while it is being made."""
-    return target.with_name(f".{target.name}.part")
+    return hidden.part(target)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from cascade_adapters.containers.nwb import results as ours
 from cascade_adapters.containers.nwb.opening import OpenNwb, one_line, reading_and_writing_zarr
 from cascade_adapters.containers.nwb.results import Addition, Names
+from cascade_adapters.safe_writing import names as hidden
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
 
@@ -80,7 +81,7 @@ def updating(path: Path, keep: bool, check: Callable[[Path], None]) -> Iterator[
 
 def part_of(target: Path) -> Path:
     """Where a store is while it is being made."""
-    return target.with_name(f".{target.name}.part")
+    return hidden.part(target)
 
 
 def recover(path: Path) -> None:
@@ -110,7 +111,7 @@ def _swap(new: Path, path: Path) -> None:
 
 
 def _old(path: Path) -> Path:
-    return path.with_name(f".{path.name}.cascade-old")
+    return hidden.old(path)
 
 
 def _link_data(source: str, target: str) -> None:

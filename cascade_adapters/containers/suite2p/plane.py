@@ -11,6 +11,7 @@ import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
 from cascade_adapters.containers.suite2p.settings import read_image_shape, read_settings
+from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
@@ -69,7 +70,8 @@ class Suite2pPlane(Container):
         if path.is_file():
             files = [path] if path.name == name else []
         else:
-            files = sorted(path.rglob(name), key=lambda file: _natural(file.parent))
+            found = (file for file in path.rglob(name) if not names.lies_in_ours(file, path))
+            files = sorted(found, key=lambda file: _natural(file.parent))
         folders = [file.parent for file in files if file.parent.absolute().name != "combined"]
         return [cls(folder, channel) for folder in folders]
 

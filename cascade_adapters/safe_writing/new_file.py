@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.fsync import sync_folder, sync_tree
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 
@@ -38,16 +39,15 @@ def placing(path: Path) -> Iterator[Path]:
         raise InputError(f"{path.parent} is no folder: make it first")
     with lock(path):
         _refuse_existing(path)
-        # short, however long the name is; hidden, so that nothing is found in it
-        staging = path.parent / f".cascade-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part"
+        staging = names.part(path)
         try:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
             yield staging / path.name
-            _sync(staging)
+            sync_tree(staging)
             _refuse_existing(path)  # renaming would replace a file
             os.rename(staging / path.name, path)
-            _sync_one(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
         finally:
@@ -57,19 +57,3 @@ def placing(path: Path) -> Iterator[Path]:
 def _refuse_existing(path: Path) -> None:
     if path.exists() or path.is_symlink():
         raise InputError(f"{path} exists already: remove it, or choose another name")
-
-
-def _sync(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    """Make what was written durable, where the platform can."""
-    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
