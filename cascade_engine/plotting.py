@@ -57,7 +57,7 @@ def plot_traces(
     n_neurons, n_frames = np.shape(dff)
     time_s = np.arange(n_frames) / frame_rate
     figure = Figure(figsize=(11, 0.6 + 1.35 * n_neurons), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(n_neurons, 1, sharex=True))
+    axes = figure.subplots(n_neurons, 1, sharex=True, squeeze=False)[:, 0]
     for i, axis in enumerate(axes):
         height = max(np.nanmax(dff[i]), 0.1)
         rate = spike_prob[i] * frame_rate

@@ -74,7 +74,17 @@ def decode(islands: Islands, correlation: np.ndarray, wanted: np.ndarray, n_kept
 class _Histories:
     """The most promising counts of each island, up to a frame that moves on."""
 
-    def __init__(self, islands, group, whitened, nearly_sure, factor, floor, n_tried, n_kept):
+    def __init__(
+        self,
+        islands: Islands,
+        group: np.ndarray,
+        whitened: np.ndarray,
+        nearly_sure: np.ndarray,
+        factor: np.ndarray,
+        floor: float,
+        n_tried: int,
+        n_kept: int,
+    ):
         self._first, self._length = islands.first[group], islands.length[group]
         # half the precision is enough to choose, and twice as fast
         self._possible, self._whitened, self._nearly_sure = islands.possible, np.float32(whitened), nearly_sure

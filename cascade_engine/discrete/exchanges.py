@@ -119,7 +119,8 @@ class Exchanges:
             ]
         if not found:
             return np.empty(0), np.empty((0, n_out), dtype=np.int64), np.empty((0, n_in), dtype=np.int64)
-        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        gains, removed, added = zip(*found, strict=True)
+        return np.concatenate(gains), np.concatenate(removed), np.concatenate(added)
 
     def _additions(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gains = self.correlation[places] - 0.5 * self._islands.norm[places]
@@ -127,7 +128,9 @@ class Exchanges:
         places = places[good, np.newaxis]
         return gains[good], np.full_like(places, -1), places
 
-    def _best(self, groups: np.ndarray, n_in: int, reach: int, plain: bool):
+    def _best(
+        self, groups: np.ndarray, n_in: int, reach: int, plain: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The best that can be done with each group; those that are best left alone are left out."""
         n_groups, n_out = groups.shape
         rows = np.arange(n_groups)

@@ -124,7 +124,7 @@ class Array:
         stored, data, following = read_element(self.content, position, self.order)
         if stored not in _NUMBERS:
             raise ValueError(f"numbers of the unknown type {stored}")
-        dtype = np.dtype(_NUMBERS[stored]).newbyteorder(self.order)
+        dtype = np.dtype(self.order + _NUMBERS[stored])
         if len(data) != dtype.itemsize * prod(self.shape):
             raise ValueError(f"{len(data)} bytes for an array of the shape {self.shape}")
         values = np.frombuffer(data, dtype)

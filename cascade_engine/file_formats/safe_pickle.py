@@ -11,6 +11,7 @@ import math
 import pathlib
 import pickle
 import pickletools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ _KINDS = "biufcSUO"
 
 
 class _SettingsUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module  # as Python 2 calls it
         if module in ("pathlib", "pathlib._local") and name in _PATH_CLASSES:
             # a path of another operating system cannot be made here; a pure one can
@@ -52,7 +53,7 @@ class _SettingsUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _only_callable(function):
+def _only_callable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Hide a function or class behind a function made for this one reference, since a pickle can set attributes."""
     return lambda *args: function(*args)
 
@@ -61,7 +62,8 @@ class _DataType:
     """A data type as a pickle describes it; `checked` makes the real one."""
 
     def __init__(self, text: str, *_: Any):
-        self._text, self._byte_order = text, "="
+        self._text = text
+        self._byte_order: Any = "="
 
     def __setstate__(self, state: tuple) -> None:
         self._byte_order = state[1]
@@ -84,7 +86,8 @@ class _Array(np.ndarray):
         if dtype.hasobject and (min(shape, default=0) < 0 or math.prod(shape) != len(content)):
             raise pickle.UnpicklingError("an array's content is not of its size")
         content = content if dtype.hasobject else _to_bytes(content)
-        super().__setstate__((1, shape, dtype, bool(fortran_order), content))
+        checked: Any = (1, shape, dtype, bool(fortran_order), content)
+        super().__setstate__(checked)
 
 
 def _reconstruct(*_: Any) -> np.ndarray:
@@ -96,7 +99,7 @@ def _scalar(dtype: _DataType, content: bytes | str = b"") -> np.generic:
     return np.frombuffer(_to_bytes(content), checked, count=1)[0] if checked.itemsize else checked.type()
 
 
-def _frombuffer(content: bytes, dtype: _DataType, shape: tuple, order: str, *_: Any) -> np.ndarray:
+def _frombuffer(content: bytes, dtype: _DataType, shape: tuple, order: Any, *_: Any) -> np.ndarray:
     return np.frombuffer(content, dtype.checked()).reshape(shape, order=order)
 
 
@@ -110,11 +113,11 @@ def _to_bytes(content: bytes | str, *_: Any) -> bytes:
 def _check_memo(pickled: bytes) -> None:
     """Refuse numbers beyond all that a pickle of this size can memorise: Python would fill memory up to them."""
     for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(pickled):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument is not None and argument > len(pickled):
             raise pickle.UnpicklingError("it is damaged")
 
 
-_NUMPY = {
+_NUMPY: dict[str, Callable[..., Any]] = {
     "dtype": _DataType,
     "ndarray": _reconstruct,
     "bool_": np.bool_,
@@ -220,7 +223,7 @@ class Placeholder:
 
 
 class _TolerantUnpickler(_SettingsUnpickler):
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         try:
             return super().find_class(module, name)
         except pickle.UnpicklingError:

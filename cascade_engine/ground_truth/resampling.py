@@ -58,18 +58,18 @@ def resample(recording: Recording, frame_rate: float) -> Resampled:
     native_rate = recording.frame_rate
     dff, rate = recording.dff, native_rate
     if abs(native_rate / frame_rate - 1.0) > RATE_TOLERANCE:
-        from scipy.signal import resample_poly
-
         ratio = Fraction(frame_rate / native_rate).limit_denominator(500)
-        dff = _resample_mirrored(recording.dff.astype(np.float64), ratio, resample_poly)
+        dff = _resample_mirrored(recording.dff.astype(np.float64), ratio)
         rate = native_rate * float(ratio)
     counts = count_spikes(recording.spike_times_s, recording.time_s[0], rate, len(dff))
     level = float(noise_levels(dff[np.newaxis], rate)[0])
     return Resampled(dff.astype(np.float32), counts, rate, level)
 
 
-def _resample_mirrored(dff: np.ndarray, ratio: Fraction, resample_poly) -> np.ndarray:
+def _resample_mirrored(dff: np.ndarray, ratio: Fraction) -> np.ndarray:
     """Resample between mirrored copies of the ends, then cut these off again."""
+    from scipy.signal import resample_poly
+
     up, down = ratio.numerator, ratio.denominator
     # whole periods of the fraction, so that the first frame stays where it was; as long as the filter reaches
     n_pad = down * int(np.ceil(10 * max(up, down) / up / down))

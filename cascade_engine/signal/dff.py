@@ -51,7 +51,7 @@ class Baseline:
     window_s: float = 60.0
     percentile: float = 15.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"the baseline method must be one of {', '.join(METHODS)}, but it is {self.method!r}")
         if not _SHORTEST_WINDOW_S <= self.window_s < np.inf:

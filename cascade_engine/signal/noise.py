@@ -55,8 +55,8 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     levels = np.full(n_neurons, np.nan)
     for neuron in range(n_neurons):
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values give none
-            steps = [np.abs(np.diff(dff[neuron, segment])) for segment in slices]
-        steps = np.concatenate(steps) if steps else np.empty(0)
+            differences = [np.abs(np.diff(dff[neuron, segment])) for segment in slices]
+        steps = np.concatenate(differences) if differences else np.empty(0)
         steps = steps[~np.isnan(steps)]
         if steps.size:
             levels[neuron] = np.median(steps)
