@@ -9,15 +9,10 @@ import numpy as np
 from cascade_engine.errors import InputError
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.signal.units import unit_problem
 
 #: dF/F (fraction) beyond which a trace is taken for a division by an F0 near zero.
 ABSURD_DFF = 1e3
-
-#: Median noise level (percent per sqrt(Hz)) above which dF/F is taken for percent.
-_PERCENT_NOISE_LEVEL = 50.0
-
-#: Median dF/F (fraction) above which an array is taken for raw fluorescence.
-RAW_MEDIAN = 5.0
 
 #: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches: most such traces were denoised or smoothed.
 _DENOISED_NOISE_LEVEL = 0.1
@@ -83,30 +78,6 @@ def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None
     problem = unit_problem(middle, float(np.nanmedian(levels[usable])))
     if problem:
         raise InputError(f"{problem}; or pass check_units=False if this is right")
-
-
-def unit_problem(median_dff: float, noise_level: float) -> str:
-    """Why numbers meant to be dF/F as a fraction look like something else; empty if they do not.
-
-    Parameters
-    ----------
-    median_dff : float
-        Median of dF/F (fraction).
-    noise_level : float
-        Noise level in percent per sqrt(Hz).
-
-    Returns
-    -------
-    str
-        What was found and what to do.
-    """
-    if median_dff > RAW_MEDIAN:
-        return f"the median of dF/F is {median_dff:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %)"
-    if noise_level > _PERCENT_NOISE_LEVEL:
-        return (
-            f"the median noise level is {noise_level:.3g} % per sqrt(Hz), as if dF/F were in percent: divide it by 100"
-        )
-    return ""
 
 
 def doubts(

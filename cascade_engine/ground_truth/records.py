@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cascade_engine.checks import unit_problem
 from cascade_engine.signal.noise import noise_levels
+from cascade_engine.signal.units import unit_problem
 
 #: Recordings shorter than this are of no use: a window of the network alone spans 64 frames.
 MIN_FRAMES = 100

@@ -1,9 +1,9 @@
 """dF/F from raw fluorescence: neuropil, baseline, guarded division.
 
 ``corrected = F - r * (Fneu - median(Fneu))`` keeps the mean of F; ``dF/F = (corrected - F0) / max(F0, noise)``, where
-the noise is the standard deviation of the frame-to-frame noise, so that an F0 near or below zero cannot explode or
-turn over dF/F. Frames where the guard bites are counted. Where a pipeline has taken the background out of F (CaImAn),
-F0 of F is subtracted and F0 of F plus background divided by.
+the noise is the standard deviation of the frame-to-frame noise, so that dF/F neither explodes nor changes its sign
+where F0 is near or below zero. Frames in which the noise replaces F0 are counted. Where a pipeline has taken the
+background out of F, as CaImAn does, F0 of F is subtracted and F0 of F plus background is the divisor.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cascade_engine.signal.segments import segment_slices
 
 METHODS = ("percentile", "maximin", "constant")
 
-#: F is averaged in bins of this length (s) before a percentile is taken, so that noise pulls F0 down less.
+#: F is averaged in bins of this length (s) before its percentile is taken, so that noise lowers F0 less.
 _BIN_S = 0.25
 
-#: How far below the mean of pure noise a percentile lies is corrected for within these percentiles.
+#: The distance of a percentile of noise from its mean is computed for percentiles between these.
 _CORRECTED_PERCENTILES = (1.0, 99.0)
 
-#: Limits beyond which a baseline is none: a window that follows single events, a percentile of the events themselves.
+#: Beyond these limits F0 would follow the events themselves.
 _SHORTEST_WINDOW_S, _HIGHEST_PERCENTILE = 2.0, 90.0
 
 #: Width (s, standard deviation) of the smoothing before the minimum and maximum filters.
@@ -44,7 +44,7 @@ class Baseline:
     window_s : float
         Length of the rolling window in s.
     percentile : float
-        Percentile for "percentile" and "constant"; how far noise alone pulls it below the mean is corrected for.
+        Percentile for "percentile" and "constant"; corrected for how far noise alone pulls it below the mean.
     """
 
     method: str = "percentile"
@@ -106,7 +106,7 @@ def delta_f_over_f(
     neuropil : array, shape (n_neurons, n_frames), optional
         Fluorescence Fneu of the surroundings, in the same unit.
     neuropil_coefficient : float
-        Part r of Fneu's changes that is subtracted.
+        Fraction r of Fneu's changes that is subtracted.
     baseline : Baseline, optional
         How to find F0. Default: the 15th percentile in a rolling window of 60 s.
     segments : sequence of int, optional

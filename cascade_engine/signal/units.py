@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade_engine.checks import RAW_MEDIAN, unit_problem
 from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.noise import noise_levels
+
+#: Median dF/F (fraction) above which numbers are taken for raw fluorescence.
+_RAW_MEDIAN = 5.0
+
+#: Median noise level (percent per sqrt(Hz)) above which dF/F is taken for percent.
+_PERCENT_NOISE_LEVEL = 50.0
 
 #: Size of the sample.
 _SAMPLED_ROIS, _SAMPLED_FRAMES = 200, 20_000
@@ -32,6 +37,30 @@ _BOUND = 1e30
 
 #: How far mean and standard deviation of z-scores may be from 0 and 1.
 _Z_TOLERANCE = 0.01
+
+
+def unit_problem(median_dff: float, noise_level: float) -> str:
+    """Why numbers meant to be dF/F as a fraction look like something else; empty if they do not.
+
+    Parameters
+    ----------
+    median_dff : float
+        Median of dF/F (fraction).
+    noise_level : float
+        Noise level in percent per sqrt(Hz).
+
+    Returns
+    -------
+    str
+        What was found and what to do.
+    """
+    if median_dff > _RAW_MEDIAN:
+        return f"the median of dF/F is {median_dff:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %)"
+    if noise_level > _PERCENT_NOISE_LEVEL:
+        return (
+            f"the median noise level is {noise_level:.3g} % per sqrt(Hz), as if dF/F were in percent: divide it by 100"
+        )
+    return ""
 
 
 def why_not_dff(values: np.ndarray, frame_rate: float) -> str:
@@ -78,7 +107,7 @@ def why_not_raw(values: np.ndarray) -> str:
         return ""
     middle = float(np.median(np.nanmedian(sample, axis=1)))
     negative = float(np.median(np.mean(sample < 0, axis=1)))
-    if negative > (_NEGATIVE_FRACTION_IF_SMALL if middle < RAW_MEDIAN else _NEGATIVE_FRACTION):
+    if negative > (_NEGATIVE_FRACTION_IF_SMALL if middle < _RAW_MEDIAN else _NEGATIVE_FRACTION):
         return f"the median is {middle:.3g} and {negative:.0%} of the values are below zero, as of dF/F"
     return ""
 
