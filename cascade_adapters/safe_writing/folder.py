@@ -7,6 +7,7 @@ hidden folder, which is thrown away; one that is killed after is finished by who
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cascade_adapters.safe_writing import names
-from cascade_adapters.safe_writing.fsync import sync_folder, sync_open
+from cascade_adapters.safe_writing.fsync import sync_file, sync_folder, sync_open
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import replacing
@@ -43,6 +44,18 @@ class Transaction:
     def staged(self, name: str) -> Path:
         """Where the new content of `name` lies until then."""
         return self._staging / name
+
+    def adopt(self, name: str, path: Path) -> None:
+        """Let a finished file from elsewhere replace or create `name`; it is moved, if that can be, and else copied."""
+        target = self._staging / name
+        try:
+            os.rename(path, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # another file system
+                raise
+            shutil.copyfile(path, target)
+        sync_file(target)
+        self._changes.append({"do": "place", "name": name})
 
     def copy(self, source: str, name: str) -> None:
         """Copy a file of the folder to `name`, with its times."""
