@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,60 @@ from tests.builders.models import random_network
 
 #: Recordings and published models used by some tests; CASCADE_TEST_DATA names another folder.
 SHARED = Path(os.environ.get("CASCADE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
+
+
+#: Libraries that only some users install, as far as they are not installed here.
+ABSENT = {
+    name
+    for name in (
+        "caiman", "hdmf", "hdmf_zarr", "isx", "keras", "matplotlib", "mesmerize_core", "neuroconv", "nwbinspector",
+        "onnx", "pandas", "pymatreader", "pynwb", "remfile", "roiextractors", "suite2p", "tensorflow", "torch", "zarr",
+    )
+    if find_spec(name) is None
+}  # fmt: skip
+
+
+def skip_without_library(error: BaseException) -> None:
+    """Skip the test if it ended because a library is not installed, and say which."""
+    cause: BaseException | None = error
+    while cause is not None:
+        name = (getattr(cause, "name", None) or "").split(".")[0]
+        if isinstance(cause, ModuleNotFoundError) and name in ABSENT:
+            pytest.skip(f"{name} is not installed")
+        cause = cause.__cause__ or cause.__context__
+
+
+class ModuleOfTests(pytest.Module):
+    """A module that is skipped if it imports a library that is not installed."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            skip_without_library(error)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    return ModuleOfTests.from_parent(parent, path=module_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    try:
+        return (yield)
+    except Exception as error:
+        skip_without_library(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    try:
+        return (yield)
+    except Exception as error:
+        skip_without_library(error)
+        raise
 
 
 @pytest.fixture
