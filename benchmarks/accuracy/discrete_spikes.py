@@ -221,7 +221,7 @@ def speed(arguments: argparse.Namespace) -> None:
     if arguments.path:
         from cascade_adapters.containers.registry import find_containers
 
-        results = find_containers(arguments.path)[0].load_results()
+        results = find_containers(arguments.path)[0].results()
         if results is None:
             sys.exit(f"{arguments.path} has no results: 'cascade run' first")
         rate, smoothing = (

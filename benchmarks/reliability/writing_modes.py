@@ -13,11 +13,12 @@ import numpy as np
 
 from benchmarks.reliability.killed_processes import told
 from cascade_adapters.containers.arrays import ArrayFile
-from cascade_adapters.containers.base import Container, Reading, Results, Selection
+from cascade_adapters.containers.base import Container, Reading, Selection
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.nwb import NwbRecording
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert import convert, read_metadata
+from cascade_adapters.results import Results
 from cascade_engine.errors import InputError
 from tests.builders import array_files, caiman_files, nwb_files, sessions, suite2p_folders
 
@@ -87,7 +88,7 @@ def adapter_modes(
     reading = Reading(frame_rate=find(folders["original"]).read(Reading(frame_rate=30.0)).frame_rate)
 
     def look(folder: Path) -> None:
-        find(folder).results()
+        find(folder).record()
 
     def restore(folder: Path) -> None:
         find(folder).restore()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -32,7 +33,9 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        return import_module(f"cascade_adapters.cli.{_COMMANDS[name][0]}").command
+        command = import_module(f"cascade_adapters.cli.{_COMMANDS[name][0]}").command
+        _add_common_options(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -51,8 +54,36 @@ def cascade() -> None:
     """
 
 
+def _add_common_options(command: click.Command) -> None:
+    """Options that every command has."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _add_common_options(each)
+    elif not any(parameter.name == "log" for parameter in command.params):
+        command.params.append(
+            click.Option(
+                ["--log"],
+                type=click.Path(dir_okay=False, path_type=Path),
+                metavar="FILE",
+                expose_value=False,
+                is_eager=True,
+                callback=_set_log,
+                help="File for the details of unforeseen failures.",
+            )
+        )
+
+
+def _set_log(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    from cascade_adapters.running.failures import log_to
+
+    log_to(path)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; an explained failure is one line and exit status 1, an interruption status 130."""
+    """Run the command; a failure is one line and exit status 1, an interruption status 130.
+
+    This is the last resort of every command: whatever was not foreseen ends here, in one line.
+    """
     from cascade_engine.errors import CascadeError
 
     try:
@@ -62,12 +93,14 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except CascadeError as error:
-        click.echo(f"cascade: {error}", err=True)
-        sys.exit(1)
-    except OSError as error:
+    except (CascadeError, OSError) as error:
         click.echo(f"cascade: {error}", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("cascade: interrupted", err=True)
         sys.exit(130)
+    except Exception as error:
+        from cascade_adapters.running.failures import unforeseen
+
+        click.echo(unforeseen(error, "cascade"), err=True)
+        sys.exit(1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
+from typing import Any
 
 import click
 
-from cascade_adapters.cli.selecting import reading_options, selection_options
+from cascade_adapters.cli.choices import choices_of, given
 
 
 def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -44,11 +44,16 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
     callback=_print_template,
     help="Print a file for --metadata.",
 )
-@reading_options
-@selection_options
-@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="File for details of unforeseen failures.")
-def command(source, target, kind, session_start_time, metadata_file, settings, frame_rate, neuropil_coefficient, dff,
-            arbitrary_units, channel, series, key, orientation, raw, log):  # fmt: skip
+@choices_of("reading", "selection", leave_out=("in_place",))
+def command(
+    source: Path,
+    target: Path,
+    kind: str | None,
+    session_start_time: str | None,
+    metadata_file: Path | None,
+    settings: tuple[str, ...],
+    **choices: Any,
+) -> None:
     """Write what the recording IN holds to the new file or folder OUT. Nothing is computed, IN stays as it is.
 
     \b
@@ -56,25 +61,14 @@ def command(source, target, kind, session_start_time, metadata_file, settings, f
     OUT.npz, OUT.mat        the same as arrays
     OUT                     a folder like suite2p's; with --to csv, a folder of tables
     """
-    from cascade_adapters.containers.base import Reading, Selection
     from cascade_adapters.convert import convert, read_metadata
-    from cascade_engine.errors import CascadeError
+    from cascade_adapters.running.options import parse_options
 
     if session_start_time is not None:
         settings = (*settings, f"session_start_time={session_start_time}")
     metadata = read_metadata(metadata_file, settings)
-    selection = Selection(channel=channel, series=series, key=key, orientation=orientation, raw=raw)
-    reading = Reading(frame_rate, neuropil_coefficient, dff, arbitrary_units)
-    try:
-        done = convert(source, target, kind, selection, reading, metadata)
-    except (CascadeError, OSError):
-        raise
-    except Exception as error:
-        if log is not None:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(f"{source} to {target}\n{traceback.format_exc()}\n")
-        text = " ".join(str(error).split())
-        raise CascadeError(f"unforeseen failure, please report it: {type(error).__name__}: {text}") from error
+    options = parse_options(given(choices))
+    done = convert(source, target, kind, options.selection, options.reading, metadata)
     click.echo(f"{done.target}: {done.kind}, from {done.session.path} ({done.session.kind})")
     for plane in done.session.planes:
         n_rois, n_frames = plane.traces.shape

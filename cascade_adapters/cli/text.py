@@ -13,33 +13,93 @@ _NAMED_ROIS = 8
 
 
 def describe_report(report: Report) -> str:
-    """A few lines on one recording."""
+    """A few lines on one recording that was to be run."""
     if report.status in ("failed", "skipped"):
         where = "" if report.path in report.message else f"{report.path}: "
         return f"{report.status}: {where}{report.message}"
-    told = f", told that it is {report.indicator}" if report.indicator else ""
+    indicator = (report.settings or {}).get("indicator")
+    given = f", for {indicator}" if indicator else ""
     lines = [
         f"{report.path}: {report.status}",
-        f"  {report.kind}, {report.n_rois} ROIs x {report.n_frames} frames at {report.frame_rate:g} Hz, "
-        f"{report.n_frames / report.frame_rate / 60:.1f} min",
-        f"  from {report.traces}, with model {report.model}{told}",
+        f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
+        f"  from {report.traces}, with model {report.model}{given}",
+        *_noise(report),
+        *_left_out(report),
+        *(f"  warning: {text}" for text in report.warnings),
     ]
-    if report.noise_level is not None:
-        lines.append(
-            f"  noise level {report.noise_level:.1f} % per sqrt(Hz) (median; {judge_noise(report.noise_level)})"
-        )
-    if report.expected is not None:
-        lines.append(f"  {tell_expected(report.expected)}")
-    for reason, count in Counter(report.without_prediction.values()).most_common():
-        rois = [roi for roi, note in report.without_prediction.items() if note == reason]
-        named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
-        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason} (ROI {named})")
-    if report.guarded:
-        lines.append(f"  F0 below the noise in {report.guarded} ROIs; the noise was divided by there")
-    lines += [f"  warning: {text}" for text in report.warnings]
     if report.written:
         lines.append(f"  wrote {', '.join(report.written)}")
     return "\n".join(lines)
+
+
+def describe_inspection(report: Report) -> str:
+    """A few lines on one recording that was looked at."""
+    if report.status == "failed":
+        return report.message
+    lines = [
+        report.path,
+        f"  {report.kind}, {_size(report)}, {_minutes(report)}",
+        f"  frame rate {report.frame_rate_hz:g} Hz ({report.frame_rate_source})",
+        f"  {'raw fluorescence' if report.dff == 'computed' else 'dF/F'} from {report.traces}",
+    ]
+    if report.container_indicator:
+        lines.append(f"  indicator {report.container_indicator}")
+    if report.dff == "computed":
+        has_neuropil = report.neuropil_coefficient is not None
+        lines.append(
+            f"  neuropil coefficient {report.neuropil_coefficient:g}" if has_neuropil else "  no neuropil traces"
+        )
+    if report.segments:
+        lines.append(f"  {len(report.segments)} concatenated segments of {report.segments} frames")
+    settings = report.settings or {}
+    smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
+    lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_left_out(report)]
+    lines.append(f"  results: {report.earlier_results}")
+    lines += [f"  warning: {text}" for text in report.warnings]
+    return "\n".join(lines)
+
+
+def describe_spikes(report: Report) -> str:
+    """A few lines on the discrete spikes of one recording."""
+    rate = "" if report.median_rate_hz is None else f", median rate {report.median_rate_hz:.2g} Hz"
+    lines = [
+        f"{report.path}: {report.n_spikes} spikes in {report.n_active} of {report.n_rois} ROIs{rate}",
+        *(f"  warning: {text}" for text in report.warnings),
+        f"  wrote {', '.join(report.written)}",
+    ]
+    return "\n".join(lines)
+
+
+def _size(report: Report) -> str:
+    cells = "" if report.n_cells is None else f" ({report.n_cells} cells)"
+    return f"{report.n_rois} ROIs{cells} x {report.n_frames} frames"
+
+
+def _minutes(report: Report) -> str:
+    minutes = (report.duration_s or 0.0) / 60
+    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+
+
+def _noise(report: Report) -> list[str]:
+    if report.noise_level is None or report.noise_level_range is None:
+        return []
+    low, high = report.noise_level_range
+    lines = [
+        f"  noise level {report.noise_level:.1f} % per sqrt(Hz) ({judge_noise(report.noise_level)}), {low:.1f} to "
+        f"{high:.1f} in 80 % of ROIs"
+    ]
+    return lines if report.expected is None else [*lines, f"  {describe_expected(report.expected)}"]
+
+
+def _left_out(report: Report) -> list[str]:
+    lines = []
+    for reason, count in Counter(report.without_prediction.values()).most_common():
+        rois = [str(roi) for roi, note in report.without_prediction.items() if note == reason]
+        named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
+        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason} (ROI {named})")
+    if report.n_guarded:
+        lines.append(f"  F0 below the noise in {report.n_guarded} ROIs; dF/F was divided by the noise there")
+    return lines
 
 
 def judge_noise(level: float) -> str:
@@ -51,7 +111,7 @@ def judge_noise(level: float) -> str:
     return "high: expect weak single spikes to be missed"
 
 
-def tell_expected(figures: dict) -> str:
+def describe_expected(figures: dict) -> str:
     """What a model reached under conditions like these."""
     return (
         f"to expect at this noise level: correlation {figures['correlation']:.2f} with the true spikes, error "

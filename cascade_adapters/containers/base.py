@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from cascade_adapters.results import Record, Results, Spikes
+from cascade_adapters.results.record import SpikesFound
+from cascade_adapters.results.rows import Rows
+from cascade_engine.declared import declared
+from cascade_engine.errors import InputError
+from cascade_engine.signal.noise import as_frame_rate
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """Which of the traces at a path the user means, and where results go; each kind heeds what concerns it.
 
@@ -30,15 +38,21 @@ class Selection:
         Arrays: the values are raw fluorescence, not dF/F.
     """
 
-    channel: int | None = 1
-    series: str | None = None
-    in_place: bool = False
-    key: str | None = None
-    orientation: str | None = None
-    raw: bool = False
+    channel: int | None = declared(1, help="suite2p: channel.", choices=(1, 2))
+    series: str | None = declared(
+        None, help="NWB: path of the series inside the file, or its last part.", metavar="NAME"
+    )
+    in_place: bool = declared(False, help="NWB: change the file itself instead of writing a new one beside it.")
+    key: str | None = declared(
+        None, help="Arrays: the variable that holds the traces; SIMA: the extraction.", metavar="NAME"
+    )
+    orientation: str | None = declared(
+        None, help="Arrays: which axis comes first.", choices=("rois-first", "frames-first")
+    )
+    raw: bool = declared(False, help="Arrays: raw fluorescence, not dF/F.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """What the user says about traces; it takes precedence over the container.
 
@@ -51,31 +65,52 @@ class Reading:
     dff : {"auto", "container", "compute"}
         Take dF/F from the container or compute it from raw fluorescence; by default whatever is sure to be right.
     arbitrary_units : bool
-        Accept traces in arbitrary units (no background to divide by) for want of dF/F.
+        Accept traces in arbitrary units (no background to divide by) where no dF/F can be had.
     """
 
-    frame_rate: float | None = None
-    neuropil_coefficient: float | None = None
-    dff: str = "auto"
-    arbitrary_units: bool = False
+    frame_rate: float | None = declared(
+        None, help="Frame rate of each ROI, instead of the container's.", unit="Hz", metavar="HZ"
+    )
+    neuropil_coefficient: float | None = declared(None, help="Instead of the container's [else 0.7].", metavar="R")
+    dff: str = declared(
+        "auto",
+        help="Take the container's dF/F, or compute it from raw fluorescence.",
+        choices=("auto", "container", "compute"),
+    )
+    arbitrary_units: bool = declared(False, help="Accept traces of which no dF/F can be had (one-photon).")
+
+    def __post_init__(self) -> None:
+        if self.dff not in ("auto", "container", "compute"):
+            raise InputError(f"dff must be one of auto, container, compute, but it is {self.dff!r}")
+        if self.frame_rate is not None:
+            as_frame_rate(self.frame_rate)
+        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient <= 2:
+            raise InputError(
+                f"the neuropil coefficient must lie between 0 and 2, but it is {self.neuropil_coefficient}"
+            )
 
 
 @dataclass(kw_only=True)
 class Traces:
     """Traces of one recording, as read from a container: raw fluorescence, or dF/F.
 
+    The arrays have one row per ROI, in the container's order. They may be read from the disk, block by block, when
+    their rows are asked for (`cascade_adapters.results.rows.Rows`).
+
     Attributes
     ----------
-    fluorescence : array, shape (n_rois, n_frames), or None
-        Raw fluorescence of all ROIs, in the container's order; may be memory-mapped.
-    dff : array, shape (n_rois, n_frames), or None
+    fluorescence : array-like, shape (n_rois, n_frames), or None
+        Raw fluorescence.
+    dff : array-like, shape (n_rois, n_frames), or None
         dF/F as a fraction, instead of raw fluorescence, where the container's is to be used.
-    neuropil : array, shape (n_rois, n_frames), or None
+    neuropil : array-like, shape (n_rois, n_frames), or None
         Fluorescence of the surroundings.
     neuropil_coefficient : float
         Part of the neuropil's changes to be subtracted.
-    background : array, shape (n_rois, n_frames), or None
+    background : array-like, shape (n_rois, n_frames), or None
         Fluorescence under each ROI that `fluorescence` does not hold; it counts for the baseline to divide by.
+    arbitrary_units : bool
+        Whether `dff` is no dF/F but a trace scaled to one noise level.
     frame_rate : float
         Frames per second of each ROI, in Hz.
     frame_rate_source : str
@@ -83,7 +118,7 @@ class Traces:
     source : str
         Which of the container's traces these are, for messages and the record.
     segments : list of int or None
-        Frames of each concatenated session.
+        Frames of each uninterrupted segment.
     is_cell : array of bool, shape (n_rois,), or None
         ROIs that the pipeline or the user takes for cells.
     cell_probability : array of float, shape (n_rois,), or None
@@ -92,13 +127,16 @@ class Traces:
         Calcium indicator, as the container names it.
     remarks : list of str
         What was found to be doubtful.
+    hashes : callable or None
+        Gives the hashes of `Container.fingerprint` without reading again what has been read from these traces by then.
     """
 
-    fluorescence: np.ndarray | None = None
-    dff: np.ndarray | None = None
-    neuropil: np.ndarray | None = None
+    fluorescence: Rows | None = None
+    dff: Rows | None = None
+    neuropil: Rows | None = None
     neuropil_coefficient: float = 0.0
-    background: np.ndarray | None = None
+    background: Rows | None = None
+    arbitrary_units: bool = False
     frame_rate: float
     frame_rate_source: str
     source: str
@@ -107,77 +145,18 @@ class Traces:
     cell_probability: np.ndarray | None = None
     indicator: str | None = None
     remarks: list[str] = field(default_factory=list)
+    hashes: Callable[[], dict[str, str]] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         assert (self.fluorescence is None) != (self.dff is None)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of ROIs and frames."""
-        n_rois, n_frames = (self.dff if self.fluorescence is None else self.fluorescence).shape
+        values = self.dff if self.fluorescence is None else self.fluorescence
+        assert values is not None
+        n_rois, n_frames = values.shape
         return int(n_rois), int(n_frames)
-
-
-@dataclass
-class Spikes:
-    """Discrete spikes of a recording, by ROI and time: one entry per spike in each array.
-
-    Attributes
-    ----------
-    roi : array, shape (n_spikes,), int64
-        Row of the ROI in the container.
-    frame : array, shape (n_spikes,), int64
-        Frame of the spike, from 0.
-    time_s : array, shape (n_spikes,), float64
-        Time in s: the frame divided by the frame rate, unless the container has times of its own.
-    confidence : array, shape (n_spikes,), float64
-        As in `cascade_engine.DiscreteSpikes`.
-    """
-
-    roi: np.ndarray
-    frame: np.ndarray
-    time_s: np.ndarray
-    confidence: np.ndarray
-
-    #: Names of the columns of `table`.
-    COLUMNS: ClassVar[tuple[str, ...]] = ("roi", "frame", "time_s", "confidence")
-
-    @property
-    def table(self) -> np.ndarray:
-        """Everything in one array, shape (n_spikes, 4), float64."""
-        return np.stack([getattr(self, name) for name in self.COLUMNS], axis=1).astype(np.float64)
-
-    @classmethod
-    def from_table(cls, table: np.ndarray) -> Spikes:
-        """Spikes from their `table`; `ValueError` if it is none."""
-        table = np.asarray(table, dtype=np.float64).reshape(-1, len(cls.COLUMNS))
-        roi, frame, time_s, confidence = table.T.copy()
-        return cls(roi.astype(np.int64), frame.astype(np.int64), time_s, confidence)
-
-
-@dataclass
-class Results:
-    """What is written back into a container.
-
-    Attributes
-    ----------
-    spike_prob : array, shape (n_rois, n_frames), float32
-        Expected spikes per frame; NaN where there is no prediction.
-    dff : array, shape (n_rois, n_frames), float32
-        dF/F as a fraction.
-    noise_levels : array, shape (n_rois,), float32
-        Noise levels in percent per sqrt(Hz).
-    provenance : dict
-        How it came about, ready for JSON.
-    spikes : Spikes or None
-        Discrete spikes, where they were asked for; ``provenance["discrete_spikes"]`` says how they came about.
-    """
-
-    spike_prob: np.ndarray
-    dff: np.ndarray
-    noise_levels: np.ndarray
-    provenance: dict[str, Any]
-    spikes: Spikes | None = None
 
 
 @dataclass
@@ -202,7 +181,7 @@ class Rois:
 class Container(ABC):
     """One recording in a container.
 
-    A new kind of container is a subclass, listed in `cascade_adapters.containers.registry`.
+    A new kind of container is a subclass; ``docs/write_a_container.md`` shows one that is added by another package.
     """
 
     #: Name of the kind, for messages.
@@ -219,7 +198,7 @@ class Container(ABC):
 
     @classmethod
     @abstractmethod
-    def find(cls, path: Path, selection: Selection = Selection()) -> list[Container]:
+    def find(cls, path: Path, selection: Selection = Selection()) -> Sequence[Container]:
         """All recordings of this kind at or below `path`, in order."""
 
     @abstractmethod
@@ -237,19 +216,32 @@ class Container(ABC):
         """Hashes that change when the traces do, by file or dataset."""
 
     @abstractmethod
-    def results(self) -> dict[str, Any] | None:
-        """Provenance of the results that are there, or None."""
+    def record(self) -> Record | None:
+        """The record of the results that are there, or None.
+
+        Raises
+        ------
+        InputError
+            If there is one that is damaged.
+        """
 
     @abstractmethod
-    def load_results(self) -> Results | None:
-        """The results that are there, as they were written, or None."""
+    def results(self) -> Results | None:
+        """The results that are there, as they were written, or None.
+
+        Raises
+        ------
+        InputError
+            If they are damaged or not complete.
+        """
 
     def rois(self) -> Rois | None:
         """Where the ROIs lie, or None if the container does not say."""
         return None
 
-    def check_replaceable(self) -> None:  # noqa: B027  (nothing to check is a fine answer)
+    def check_replaceable(self) -> None:
         """Raise now what `write` with `replace_spikes` would refuse later, after all the work."""
+        raise InputError(f"{self.path}: {self.kind} has no deconvolved traces to replace: leave out --replace-spks")
 
     @abstractmethod
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
@@ -259,20 +251,33 @@ class Container(ABC):
         that an earlier run had replaced are put back.
         """
 
-    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+    @classmethod
+    def write_together(
+        cls, written: Sequence[tuple[Container, Results]], replace_spikes: bool = False
+    ) -> list[list[str] | InputError]:
+        """Write results of recordings that share a file (`job`); one list of names, or one failure, for each."""
+        outcome: list[list[str] | InputError] = []
+        for container, results in written:
+            try:
+                outcome.append(container.write(results, replace_spikes))
+            except InputError as error:
+                outcome.append(error)
+        return outcome
+
+    def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
         """Write discrete spikes to results that are there, all or nothing; returns the names written.
 
         Parameters
         ----------
         results : Results
-            As `load_results` gives them.
+            As `results` gives them.
         spikes : Spikes
             To replace any that are there.
-        record : dict
-            How they came about, ready for JSON.
+        found : SpikesFound
+            How they came about.
         """
-        provenance = {**results.provenance, "discrete_spikes": record}
-        return self.write(replace(results, spikes=spikes, provenance=provenance), self.has_replaced_spikes())
+        record = replace(results.record, discrete_spikes=found)
+        return self.write(replace(results, spikes=spikes, record=record), self.has_replaced_spikes())
 
     def has_replaced_spikes(self) -> bool:
         """Whether our rates are now in the place of the container's own deconvolved traces."""
@@ -287,7 +292,17 @@ class Container(ABC):
         """The same for two objects that stand for the same traces."""
         return (self.kind, self.path.resolve())
 
+    @property
+    def job(self) -> tuple:
+        """The same for recordings that are processed and written together, because they share a file."""
+        return self.identity
+
+    @property
+    def scratch_folder(self) -> Path | None:
+        """Folder beside which large results may wait on the disk until they are written; None: in memory."""
+        return self.path if self.path.is_dir() else self.path.parent
+
     def is_stale(self) -> bool:
         """Whether there are results, made from other traces than those that are there now."""
-        earlier = self.results()
-        return earlier is not None and earlier.get("input") != self.fingerprint()
+        earlier = self.record()
+        return earlier is not None and earlier.input != self.fingerprint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from cascade_adapters.containers.arrays.file import ArrayFile
@@ -11,11 +12,33 @@ from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.segmentations import SEGMENTATIONS
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.running.report import Report
-from cascade_engine.errors import CascadeError, InputError
+from cascade_engine.errors import InputError
 
-#: In this order a file is offered to them; the first that knows it has it.
+#: In this order a file is offered to them; the first that knows it has it. Those of other packages come first.
 CONTAINERS: tuple[type[Container], ...] = (Suite2pPlane, NwbRecording, CaimanFile, *SEGMENTATIONS, ArrayFile)
+
+#: Group of entry points by which other packages add kinds of container; see ``docs/write_a_container.md``.
+ENTRY_POINTS = "cascade_adapters.containers"
+
+
+def all_containers() -> tuple[type[Container], ...]:
+    """Every kind of container: those of other packages, then our own.
+
+    Raises
+    ------
+    InputError
+        If another package adds something that cannot be used.
+    """
+    added = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            kind = entry.load()
+        except Exception as error:  # whatever goes wrong in somebody else's package
+            raise InputError(f"the container {entry.name} ({entry.value}) cannot be loaded: {error}") from error
+        if not (isinstance(kind, type) and issubclass(kind, Container)):
+            raise InputError(f"the container {entry.name} ({entry.value}) is no subclass of Container")
+        added.append(kind)
+    return (*added, *CONTAINERS)
 
 
 def find_containers(path: Path | str, selection: Selection = Selection()) -> list[Container]:
@@ -42,53 +65,25 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
         from cascade_adapters.containers.nwb.remote import find_remote
 
         return list(find_remote(path, selection))
-    path = Path(path)
+    path, kinds = Path(path), all_containers()
     if not path.exists():
         raise InputError(f"{path} does not exist")
     found: list[Container] = []
-    for kind in CONTAINERS:
+    for kind in kinds:
         if not (found and path.is_file()):
             found += kind.find(path, selection)
     found = [container for container in found if not _is_hidden(container.path, path)]
     if not found:
-        raise InputError(f"{path} holds nothing to run on; {_looked_for()}")
+        raise InputError(f"{path} holds nothing to run on; {_looked_for(kinds)}")
     return found
 
 
-def _looked_for() -> str:
+def _looked_for(kinds: Sequence[type[Container]]) -> str:
     searched, others = (
-        "; ".join(f"{kind.kind} ({kind.looks_for})" for kind in CONTAINERS if kind.searched_for == wanted)
+        "; ".join(f"{kind.kind} ({kind.looks_for})" for kind in kinds if kind.searched_for == wanted)
         for wanted in (True, False)
     )
     return f"looked for {searched}; and, given themselves and not a folder above, for {others}"
-
-
-def find_all(paths: Sequence[Path | str], selection: Selection = Selection()) -> tuple[list[Container], list[Report]]:
-    """All recordings at or below some paths.
-
-    Parameters
-    ----------
-    paths : sequence of Path or str
-        Files, folders or addresses, as for `find_containers`.
-    selection : Selection
-        Which traces are meant.
-
-    Returns
-    -------
-    containers : list of Container
-        Each recording once.
-    failures : list of Report
-        One for each path that holds nothing.
-    """
-    found: dict[tuple, Container] = {}
-    failures = []
-    for path in paths:
-        try:
-            for container in find_containers(path, selection):
-                found.setdefault(container.identity, container)
-        except CascadeError as error:
-            failures.append(Report(str(path), "unknown", "failed", str(error)))
-    return list(found.values()), failures
 
 
 def _is_hidden(found: Path, path: Path) -> bool:

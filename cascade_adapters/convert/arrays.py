@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.containers.base import Spikes
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
+from cascade_adapters.results import Spikes
 from cascade_engine.errors import InputError
 
 #: What the arrays are; those that a session lacks are left out.
@@ -30,7 +30,7 @@ CONTENT = {
     "image_shape": "height and width of the image in pixels (of a volume also its depth)",
     "pixels": "one row per pixel: ROI, row, column (of a volume also the plane), all counted from 0",
     "pixel_weights": "weight of each of these pixels in its ROI",
-    "provenance": "how spike_prob came about: versions, model, parameters, warnings (JSON)",
+    "record": "how spike_prob came about: versions, model, settings, warnings (JSON)",
 }
 
 #: Largest array of a MATLAB v5 file in bytes.
@@ -90,8 +90,8 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, np.ndarray]:
     if results is None:
         found["dff"] = found.pop("source_dff")
     else:
-        found |= {"spike_prob": results.spike_prob, "dff": results.dff, "noise_levels": results.noise_levels}
-        found["provenance"] = json.dumps(results.provenance)
+        found |= results.arrays
+        found["record"] = results.record.to_json()
         found["spikes"] = None if results.spikes is None else results.spikes.table
     if plane.rois is not None:
         numbers = np.repeat(np.arange(len(plane.rois.pixels)), [len(pixels) for pixels in plane.rois.pixels])
@@ -114,8 +114,8 @@ def _write_tables(arrays: dict[str, np.ndarray], folder: Path) -> None:
     n_rois = next(array.shape[0] for array in arrays.values() if array.ndim == 2)
     rois, facts = {"roi": np.arange(n_rois)}, {}
     for name, array in arrays.items():
-        if name == "provenance":
-            (folder / "provenance.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
+        if name == "record":
+            (folder / "record.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
         elif name == "spikes":
             _write_table(folder / "spikes.csv", dict(zip(Spikes.COLUMNS, array.T, strict=True)))
         elif name in ("is_cell", "cell_probability", "noise_levels"):

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timezone
 
-from cascade_adapters.containers.base import Container, Results
+from cascade_adapters.containers.base import Container
 from cascade_adapters.convert.session import Plane, Session
+from cascade_adapters.results import Results
+from cascade_adapters.results.record import now
 from cascade_engine._version import __version__
-
-#: What every record says, wherever it lies; the rest concerns the container it was in.
-_COMMON = (
-    "format", "what", "created", "software", "model", "parameters", "recording", "input", "rois", "warnings",
-    "discrete_spikes", "converted",
-)  # fmt: skip
 
 
 def carried_results(session: Session, plane: Plane, container: Container | None = None) -> Results | None:
@@ -36,16 +31,18 @@ def carried_results(session: Session, plane: Plane, container: Container | None 
     """
     if plane.results is None:
         return None
-    earlier = plane.results.provenance
-    record = {key: earlier[key] for key in _COMMON if key in earlier}
+    earlier = plane.results.record
     step = {
         "from": session.path.name,
         "kind": session.kind,
-        "input": earlier.get("input"),
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "input": earlier.input,
+        "at": now(),
         "cascade-spikes": __version__,
     }
-    record["converted"] = [*record.get("converted", []), step]
-    if container is not None:
-        record["input"] = container.fingerprint()
-    return replace(plane.results, provenance=record)
+    record = replace(
+        earlier,
+        converted=[*earlier.converted, step],
+        input=earlier.input if container is None else container.fingerprint(),
+        container={},  # what the old container had to remember means nothing to the new one
+    )
+    return replace(plane.results, record=record)

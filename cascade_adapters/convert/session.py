@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.registry import find_containers
+from cascade_adapters.results import Results
 from cascade_engine.errors import InputError
 
 
@@ -158,7 +159,7 @@ def _read_plane(container: Container, name: str, reading: Reading, remarks: list
     try:
         if container.is_stale():
             raise InputError("the traces have changed since they were made")
-        results = container.load_results()
+        results = container.results()
     except InputError as error:
         found.append(f"cascade's results are left out: {error}")
     remarks += [f"{name}: {text}" for text in dict.fromkeys(found)]

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cascade_adapters.containers.base import Results
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.hooks.caiman import run_on_file
+from cascade_adapters.results import Results
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import MissingExtraError
 
@@ -56,7 +56,7 @@ class CascadeSeriesExtensions:
 
     def get_results(self) -> Results | None:
         """The results in the item's file, or None."""
-        return CaimanFile(self._path()).load_results()
+        return CaimanFile(self._path()).results()
 
     def restore(self) -> list[str]:
         """Take everything back that `run` has written; returns what was done."""

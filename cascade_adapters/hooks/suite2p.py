@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.running.batch import process_all
-from cascade_adapters.running.options import Options, parse_options
+from cascade_adapters.hooks.running import hook_options, run_and_warn
+from cascade_adapters.running.options import parse_options
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
 from cascade_engine.networks.store import load_model
 
 
-def run_on_folder(folder: str | Path, channel: int = 1, **options: Any) -> list[Report]:
+def run_on_folder(folder: str | Path, **options: Any) -> list[Report]:
     """Infer spikes in every plane of a suite2p folder and write them back.
 
     Parameters
     ----------
     folder : path
         A suite2p folder, a plane's folder, or any folder above.
-    channel : {1, 2}
-        Channel whose traces are used.
     **options
-        Fields of `cascade_adapters.running.options.Options`; ``baseline`` may be the name of a method, with
-        ``baseline_window_s`` and ``baseline_percentile`` beside it.
+        As for `cascade_adapters.run`; ``channel=2`` for the second channel. Results of an earlier run are overwritten
+        unless ``existing`` says otherwise.
 
     Returns
     -------
@@ -39,12 +37,14 @@ def run_on_folder(folder: str | Path, channel: int = 1, **options: Any) -> list[
     CascadeError
         If there is no plane; or, once all planes have had their turn, if some could not be processed: they are as they
         were, the others are complete.
+
+    Warns
+    -----
+    CascadeWarning
+        If something makes the results doubtful.
     """
-    reports = _run_planes(Path(folder), channel, parse_options(options))
-    failed = [report.message for report in reports if report.status == "failed"]
-    if failed:
-        raise CascadeError("; ".join(failed))
-    return reports
+    selection = parse_options(options).selection
+    return run_and_warn(_planes(Path(folder), selection), options)
 
 
 def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
@@ -58,7 +58,7 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
     *args, **kwargs
         For ``suite2p.run_s2p``.
     cascade : mapping, optional
-        Options for `run_on_folder`. Results of an earlier run are overwritten unless it says otherwise.
+        Options, as for `run_on_folder`.
 
     Returns
     -------
@@ -83,39 +83,26 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
         if error.name != "suite2p":
             raise
         raise MissingExtraError("suite2p", "suite2p", "running suite2p") from None
-    options = {"existing": "overwrite", **(cascade or {})}
-    channel = options.pop("channel", 1)
-    Suite2pPlane(Path(), channel)
+    options = hook_options(cascade or {})
     chosen = parse_options(options)
     load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)
-    failures, doubts = [], []
     try:
         folders = _output_folders(result, args, kwargs)
+        planes = [plane for folder in folders for plane in _planes(folder, chosen.selection)]
+        run_and_warn(planes, options)
     except CascadeError as error:
-        folders, failures = [], [str(error)]
-    for folder in folders:
-        try:
-            reports = _run_planes(folder, channel, chosen)
-        except CascadeError as error:
-            failures.append(str(error))
-            continue
-        failures += [report.message for report in reports if report.status == "failed"]
-        doubts += [f"{report.path}: {text}" for report in reports for text in report.warnings]
-    for text in failures:
-        text = f"suite2p has finished, but spikes were not inferred: {text}"
-        warnings.warn(text, CascadeWarning, stacklevel=2)
-    for text in doubts:
+        text = f"suite2p has finished, but spikes were not inferred: {error}"
         warnings.warn(text, CascadeWarning, stacklevel=2)
     return result
 
 
-def _run_planes(folder: Path, channel: int, options: Options) -> list[Report]:
-    planes = Suite2pPlane.find(folder, Selection(channel=channel))
+def _planes(folder: Path, selection: Selection) -> Sequence[Suite2pPlane]:
+    planes = Suite2pPlane.find(folder, selection)
     if not planes:
-        raise InputError(f"{folder} holds no suite2p plane with traces of channel {channel}")
-    return process_all(planes, options)
+        raise InputError(f"{folder} holds no suite2p plane with traces of channel {selection.channel}")
+    return planes
 
 
 def _output_folders(result: Any, args: tuple, kwargs: Mapping[str, Any]) -> list[Path]:

@@ -1,16 +1,19 @@
-"""Many recordings, one after another: a failure is reported at the end and stops nothing."""
+"""Many recordings, one after another: a failure of one is reported and stops nothing."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from itertools import groupby
 
 from cascade_adapters.containers.base import Container
+from cascade_adapters.running.discrete import add_spikes
+from cascade_adapters.running.failures import unforeseen
+from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeError
+from cascade_engine.networks.store import load_model
 
 
 def process_all(
@@ -18,9 +21,8 @@ def process_all(
     options: Options,
     dry_run: bool = False,
     announce: Callable[[Report], None] = lambda report: None,
-    log: Path | None = None,
 ) -> list[Report]:
-    """Process recordings one after another.
+    """Process recordings one after another; those that share a file go together.
 
     Parameters
     ----------
@@ -32,26 +34,58 @@ def process_all(
         Write nothing.
     announce : callable
         Called with each report as soon as it is there.
-    log : Path, optional
-        File to which the traceback of an unforeseen failure is appended.
 
     Returns
     -------
     list of Report
         One per recording; status "failed" with a message where it could not be done.
+
+    Raises
+    ------
+    CascadeError
+        If the model cannot be had.
     """
+    model = load_model(options.model)
     reports = []
-    for container in containers:
+    for _, group in groupby(containers, key=lambda container: container.job):
+        job = list(group)
         try:
-            report = process(container, options, dry_run)
-        except CascadeError as error:
-            report = Report(str(container.path), container.kind, "failed", str(error))
+            done = process(job, options, model, dry_run)
         except Exception as error:
-            message = f"unforeseen failure, please report it: {type(error).__name__}: {error}"
-            report = Report(str(container.path), container.kind, "failed", " ".join(message.split()))
-            if log is not None:
-                with log.open("a", encoding="utf-8") as file:
-                    file.write(f"{container.path}\n{traceback.format_exc()}\n")
-        reports.append(report)
-        announce(report)
+            message = unforeseen(error, f"{job[0].path}")
+            done = [Report(path=str(each.path), kind=each.kind, status="failed", message=message) for each in job]
+        for report in done:
+            announce(report)
+        reports += done
     return reports
+
+
+def inspect_all(containers: Sequence[Container], options: Options) -> list[Report]:
+    """Say what recordings hold; see `cascade_adapters.running.inspection.inspect_container`."""
+    model = load_model(options.model)
+    return [_one(container, lambda each: inspect_container(each, options, model)) for container in containers]
+
+
+def add_spikes_to_all(containers: Sequence[Container], n_threads: int | None = None) -> list[Report]:
+    """Find discrete spikes in the results of recordings; see `cascade_adapters.running.discrete.add_spikes`."""
+    return [_one(container, lambda each: add_spikes(each, n_threads)) for container in containers]
+
+
+def restore_all(containers: Sequence[Container]) -> list[Report]:
+    """Take back what was written into recordings; the reports say what was done."""
+
+    def restore(container: Container) -> Report:
+        return Report(path=str(container.path), kind=container.kind, written=container.restore())
+
+    return [_one(container, restore) for container in containers]
+
+
+def _one(container: Container, work: Callable[[Container], Report]) -> Report:
+    """The report on one recording, whatever happens."""
+    try:
+        return work(container)
+    except CascadeError as error:
+        message = str(error)
+    except Exception as error:
+        message = unforeseen(error, str(container.path))
+    return Report(path=str(container.path), kind=container.kind, status="failed", message=message)

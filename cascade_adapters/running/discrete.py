@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any
-
 import numpy as np
 
-from cascade_adapters.containers.base import Container, Results, Spikes
+from cascade_adapters.containers.base import Container
+from cascade_adapters.results import Spikes
+from cascade_adapters.results.record import SpikesFound, now
+from cascade_adapters.results.rows import row_blocks
+from cascade_adapters.running.report import Report
 from cascade_engine._version import __version__
 from cascade_engine.discrete import TRUSTED_NOISE_LEVEL, DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import InputError
 
 
-@dataclass
-class SpikeReport:
-    """What came out for one recording.
-
-    Attributes
-    ----------
-    path, kind : str
-        Where it lies, and what it is.
-    status : {"done", "failed"}
-        How it ended.
-    message : str
-        Why it failed.
-    n_spikes, n_rois, n_active : int
-        Spikes, ROIs, and ROIs with at least one spike.
-    median_rate_hz : float or None
-        Median firing rate of the ROIs that have a prediction.
-    smoothing_s : float
-        Width of the kernel that the spikes were found with.
-    warnings : list of str
-        What is doubtful.
-    written : list of str
-        Files or datasets.
-    """
-
-    path: str
-    kind: str
-    status: str = "done"
-    message: str = ""
-    n_spikes: int = 0
-    n_rois: int = 0
-    n_active: int = 0
-    median_rate_hz: float | None = None
-    smoothing_s: float = 0.0
-    warnings: list[str] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
-
-
-def add_spikes(container: Container, n_threads: int | None = None) -> SpikeReport:
+def add_spikes(container: Container, n_threads: int | None = None) -> Report:
     """Find the most likely spikes behind the results of 'cascade run', and write them beside these.
 
     Parameters
@@ -63,7 +26,7 @@ def add_spikes(container: Container, n_threads: int | None = None) -> SpikeRepor
 
     Returns
     -------
-    SpikeReport
+    Report
         With a warning if single spikes are not to be trusted.
 
     Raises
@@ -71,7 +34,7 @@ def add_spikes(container: Container, n_threads: int | None = None) -> SpikeRepor
     CascadeError
         If there are no results, or only stale ones; the container is then as it was.
     """
-    results = container.load_results()
+    results = container.results()
     if results is None:
         raise InputError(f"{container.path} has no results to find spikes in: use 'cascade run' first")
     if container.is_stale():
@@ -79,48 +42,68 @@ def add_spikes(container: Container, n_threads: int | None = None) -> SpikeRepor
             f"the results of {container.path} are stale, the traces have changed since: use 'cascade run --existing "
             "overwrite' first"
         )
-    frame_rate, smoothing, kernel, segments = _how_they_were_made(container, results)
-    found = infer_discrete_spikes(
-        results.spike_prob,
-        frame_rate,
-        smoothing,
-        kernel,
-        segments=segments,
-        n_threads=n_threads,
-    )
-    warning = trust_warning(results.noise_levels, results.spike_prob)
-    rates = found.n_spikes / found.n_frames * frame_rate
-    predicted = np.array([not note for note in found.notes], dtype=bool)
-    report = SpikeReport(
-        path=str(container.path),
-        kind=container.kind,
-        n_spikes=int(found.n_spikes.sum()),
-        n_rois=len(found.frames),
-        n_active=int(np.count_nonzero(found.n_spikes)),
-        median_rate_hz=float(np.median(rates[predicted])) if predicted.any() else None,
-        smoothing_s=found.smoothing,
+    recording, settings = results.record.recording, results.record.settings
+    n_rois, n_frames = results.shape
+    found, predicted = [], []
+    for rows in row_blocks(n_rois, n_frames):
+        spike_prob = np.asarray(results.spike_prob[rows])
+        predicted.append(~np.isnan(spike_prob).all(axis=1))
+        found.append(
+            infer_discrete_spikes(
+                spike_prob,
+                recording.frame_rate_hz,
+                settings.smoothing,
+                settings.kernel or "gaussian",
+                segments=recording.segments,
+                n_threads=n_threads,
+            )
+        )
+    has_prediction = np.concatenate(predicted) if predicted else np.empty(0, dtype=bool)
+    spikes, n_spikes = _as_spikes(found), np.concatenate([np.empty(0, dtype=int), *(each.n_spikes for each in found)])
+    warning = trust_warning(np.asarray(results.noise_levels[:]), has_prediction)
+    rates = n_spikes / n_frames * recording.frame_rate_hz
+    notes = [note for each in found for note in each.notes]
+    facts = SpikesFound(
+        created=now(),
+        version=__version__,
+        smoothing_s=float(settings.smoothing or 0.0),
+        kernel=settings.kernel or "gaussian",
+        n_spikes=int(n_spikes.sum()),
+        without_spikes={roi: note for roi, note in enumerate(notes) if note},
         warnings=[warning] if warning else [],
     )
-    report.written = container.add_spikes(results, _as_spikes(found), _record(found, report))
-    return report
+    return Report(
+        path=str(container.path),
+        kind=container.kind,
+        n_rois=n_rois,
+        n_frames=n_frames,
+        frame_rate_hz=recording.frame_rate_hz,
+        model=results.record.model.name,
+        settings=settings.to_dict(),
+        n_spikes=facts.n_spikes,
+        n_active=int(np.count_nonzero(n_spikes)),
+        median_rate_hz=float(np.median(rates[has_prediction])) if has_prediction.any() else None,
+        warnings=list(facts.warnings),
+        written=container.add_spikes(results, spikes, facts),
+    )
 
 
-def trust_warning(noise_levels: np.ndarray, spike_prob: np.ndarray) -> str:
+def trust_warning(noise_levels: np.ndarray, has_prediction: np.ndarray) -> str:
     """Why single spikes are not to be trusted; empty if nothing speaks against it.
 
     Parameters
     ----------
     noise_levels : array, shape (n_rois,)
         In percent per sqrt(Hz); NaN where there is none.
-    spike_prob : array, shape (n_rois, n_frames)
-        Expected spikes per frame: ROIs without any do not count.
+    has_prediction : array of bool, shape (n_rois,)
+        ROIs that count.
 
     Returns
     -------
     str
         How many ROIs are too noisy, and what to use instead.
     """
-    levels = np.asarray(noise_levels)[~np.isnan(spike_prob).all(axis=1)]
+    levels = np.asarray(noise_levels)[has_prediction]
     levels = levels[np.isfinite(levels)]
     noisy = np.count_nonzero(levels > TRUSTED_NOISE_LEVEL)
     if not noisy:
@@ -131,37 +114,11 @@ def trust_warning(noise_levels: np.ndarray, spike_prob: np.ndarray) -> str:
     )
 
 
-def _how_they_were_made(container: Container, results: Results) -> tuple[float, float, str, list[int] | None]:
-    """Frame rate (Hz), smoothing (s), kernel and sessions, as the record of the results says."""
-    try:
-        recording, model = results.provenance["recording"], results.provenance["model"]
-        segments = recording.get("frames_per_session")
-        return float(recording["frame_rate_hz"]), float(model["smoothing_s"]), str(model["kernel"]), segments
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(
-            f"the record of the results of {container.path} does not say how they were smoothed: use 'cascade run "
-            "--existing overwrite' first"
-        ) from None
-
-
-def _as_spikes(found: DiscreteSpikes) -> Spikes:
-    n_rois = len(found.frames)
+def _as_spikes(found: list[DiscreteSpikes]) -> Spikes:
+    n_spikes = np.concatenate([np.empty(0, dtype=np.int64), *(block.n_spikes for block in found)])
     return Spikes(
-        roi=np.repeat(np.arange(n_rois), found.n_spikes),
-        frame=np.concatenate([*found.frames, np.empty(0, dtype=np.int64)]),
-        time_s=np.concatenate([*found.times_s, np.empty(0)]),
-        confidence=np.concatenate([*found.confidence, np.empty(0)]),
+        roi=np.repeat(np.arange(len(n_spikes)), n_spikes),
+        frame=np.concatenate([np.empty(0, dtype=np.int64), *(frames for block in found for frames in block.frames)]),
+        time_s=np.concatenate([np.empty(0), *(times for block in found for times in block.times_s)]),
+        confidence=np.concatenate([np.empty(0), *(values for block in found for values in block.confidence)]),
     )
-
-
-def _record(found: DiscreteSpikes, report: SpikeReport) -> dict[str, Any]:
-    return {
-        "what": "the spikes whose kernels add up to what is nearest to spike_prob",
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "cascade-spikes": __version__,
-        "smoothing_s": found.smoothing,
-        "kernel": found.kernel,
-        "n_spikes": report.n_spikes,
-        "without_spikes": {str(roi): note for roi, note in enumerate(found.notes) if note},
-        "warnings": report.warnings,
-    }

@@ -1,57 +1,42 @@
-"""What the user can choose about a run."""
+"""What the user can choose about a run: one list, from which the command line, Python and the record are served.
+
+Each choice is a declared field of one of the groups below, or of `Options` itself. A further choice is one field there.
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from cascade_engine.networks.settings import Settings
 
-from cascade_adapters.containers.base import Reading
+from cascade_adapters.containers.base import Reading, Selection
+from cascade_engine.declared import Declared, declared, declared_fields
 from cascade_engine.errors import InputError
 from cascade_engine.networks.store import AUTOMATIC
 from cascade_engine.signal.dff import Baseline
-from cascade_engine.signal.noise import as_frame_rate
 
 EXISTING = ("error", "skip", "overwrite")
 
-DFF = ("auto", "container", "compute")
 
-_BASELINE_KEYS = {"baseline": "method", "baseline_window_s": "window_s", "baseline_percentile": "percentile"}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What the user can choose.
 
     Attributes
     ----------
-    model : str
-        Name or folder of the model.
-    frame_rate : float or None
-        Frame rate per plane in Hz, instead of the container's.
-    neuropil_coefficient : float or None
-        Instead of the container's.
-    dff : {"auto", "container", "compute"}
-        Take the container's dF/F or compute it; see `cascade_adapters.containers.base.Reading`.
-    arbitrary_units : bool
-        Accept traces in arbitrary units for want of dF/F.
+    settings : Settings
+        What the model is set to.
+    reading : Reading
+        What is known about the traces, instead of what the container says.
+    selection : Selection
+        Which of the traces are meant.
     baseline : Baseline
         How F0 is found.
-    smoothing : float or None
-        Width (s) of the kernel with which spikes are smoothed; default: the model's.
-    kernel : {"gaussian", "causal"} or None
-        Its form; default: the model's.
-    population : {"principal", "interneurons"} or None
-        What the neurons are, for the universal model.
-    indicator : str or None
-        The calcium indicator, for the universal model; default: what the container says, if the model knows it;
-        "unknown": it is not told.
-    noise_level : float or None
-        Noise level (percent per sqrt(Hz)) by which to choose networks, instead of each ROI's own.
-    threshold : {0, 1, False}
-        As in `cascade_engine.infer`.
+    model : str
+        Name or folder of the model.
     only_cells : bool
         Predict only ROIs that the container takes for cells; the others get NaN.
     replace_spikes : bool
@@ -64,54 +49,63 @@ class Options:
         Show a progress bar.
     """
 
-    model: str = AUTOMATIC
-    frame_rate: float | None = None
-    neuropil_coefficient: float | None = None
-    dff: str = "auto"
-    arbitrary_units: bool = False
+    settings: Settings = field(default_factory=Settings)
+    reading: Reading = field(default_factory=Reading)
+    selection: Selection = field(default_factory=Selection)
     baseline: Baseline = field(default_factory=Baseline)
-    smoothing: float | None = None
-    kernel: str | None = None
-    population: str | None = None
-    indicator: str | None = None
-    noise_level: float | None = None
-    threshold: float | bool = 0
-    only_cells: bool = False
-    replace_spikes: bool = False
-    existing: str = "error"
-    n_threads: int | None = None
+    model: str = declared(AUTOMATIC, help="Name or folder of a model.", metavar="MODEL")
+    only_cells: bool = declared(False, help="Predict only ROIs that the container takes for cells.")
+    replace_spikes: bool = declared(
+        False,
+        help="Put rates (Hz) into suite2p's spks.npy or CaImAn's S, after a backup.",
+        options=("--replace-spks", "--replace-s"),
+    )
+    existing: str = declared("error", help="What to do where results are.", choices=EXISTING)
+    n_threads: int | None = declared(
+        None, help="Threads [default: all processors].", metavar="N", options=("--threads",)
+    )
     progress: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.existing not in EXISTING:
             raise InputError(f"existing must be one of {', '.join(EXISTING)}, but it is {self.existing!r}")
-        if self.dff not in DFF:
-            raise InputError(f"dff must be one of {', '.join(DFF)}, but it is {self.dff!r}")
-        if not (self.threshold is False or self.threshold in (0, 1)):
-            raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
-        if self.frame_rate is not None:
-            as_frame_rate(self.frame_rate)
-        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient <= 2:
-            raise InputError(
-                f"the neuropil coefficient must lie between 0 and 2, but it is {self.neuropil_coefficient}"
-            )
-        if self.noise_level is not None and not 0 < self.noise_level < np.inf:
-            raise InputError(f"the noise level must be above 0, but it is {self.noise_level}")
+        if self.n_threads is not None and self.n_threads < 1:
+            raise InputError(f"n_threads must be 1 or more, but it is {self.n_threads}")
 
-    @property
-    def reading(self) -> Reading:
-        """What concerns the reading of traces."""
-        return Reading(self.frame_rate, self.neuropil_coefficient, self.dff, self.arbitrary_units)
+    def to_dict(self) -> dict[str, Any]:
+        """Every choice by its flat name, ready for JSON or YAML; `parse_options` takes it back."""
+        found: dict[str, Any] = {}
+        for group, choices in choices_by_group().items():
+            holder = self if group == "" else getattr(self, group)
+            plain = holder.to_dict() if hasattr(holder, "to_dict") and group else None
+            for flat, choice in choices.items():
+                found[flat] = plain[choice.name] if plain is not None else getattr(holder, choice.name)
+        return found
 
 
-def parse_options(given: Mapping[str, Any]) -> Options:
+#: Groups of choices by the field of `Options` that holds them.
+_GROUPS: dict[str, type] = {"": Options, "settings": Settings, "reading": Reading, "selection": Selection,
+                            "baseline": Baseline}  # fmt: skip
+
+
+def choices_by_group(*groups: str) -> dict[str, dict[str, Declared]]:
+    """The choices of each group, by their flat names; of all groups if none is named."""
+    return {
+        group: {_flat_name(group, choice.name): choice for choice in declared_fields(_GROUPS[group])}
+        for group in groups or _GROUPS
+    }
+
+
+def parse_options(given: Mapping[str, Any], *, progress: bool = False) -> Options:
     """Options from keyword arguments.
 
     Parameters
     ----------
     given : mapping
-        Fields of `Options`; ``baseline`` may be the name of a method, with ``baseline_window_s`` and
-        ``baseline_percentile`` beside it.
+        Choices by their flat names, as `Options.to_dict` gives them: ``smoothing``, ``frame_rate``, ``channel``,
+        ``baseline``, ``baseline_window_s``, ...; or whole groups (``settings=Settings(...)``).
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -121,15 +115,34 @@ def parse_options(given: Mapping[str, Any]) -> Options:
     Raises
     ------
     InputError
-        If there is no such option, or a value is impossible.
+        If there is no such choice, or a value is impossible.
     """
-    values = dict(given)
-    baseline = {field: values.pop(key) for key, field in _BASELINE_KEYS.items() if key in values}
-    if baseline:
-        method = baseline.get("method")
-        values["baseline"] = method if isinstance(method, Baseline) else Baseline(**baseline)
-    known = [field.name for field in fields(Options)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise InputError(f"there is no option {', '.join(unknown)}; there are {', '.join(known)}")
-    return Options(**values)
+    left = dict(given)
+    progress = bool(left.pop("progress", progress))
+    chosen: dict[str, Any] = {}
+    for group, choices in choices_by_group().items():
+        whole = left.get(group) if group and isinstance(left.get(group), _GROUPS[group]) else None
+        if whole is not None:
+            chosen[group] = left.pop(group)
+        values = {choice.name: left.pop(flat) for flat, choice in choices.items() if flat in left}
+        if values and whole is not None:
+            raise InputError(f"{group} is given as a whole, and {', '.join(values)} beside it: leave one out")
+        if group == "":
+            chosen |= values
+        elif values:
+            chosen[group] = _GROUPS[group](**values)
+    if left:
+        known = [flat for choices in choices_by_group().values() for flat in choices]
+        hints = []
+        for name in sorted(left):
+            close = difflib.get_close_matches(name, known, n=1)
+            hints.append(f"{name} (did you mean {close[0]}?)" if close else name)
+        raise InputError(f"there is no option {', '.join(hints)}; there are {', '.join(known)}")
+    return Options(**chosen, progress=progress)
+
+
+def _flat_name(group: str, name: str) -> str:
+    """Choices of the baseline carry its name in front; all others stand by themselves."""
+    if group != "baseline":
+        return name
+    return "baseline" if name == "method" else f"baseline_{name}"

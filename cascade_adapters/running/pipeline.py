@@ -1,193 +1,247 @@
-"""The main job on one recording: read, dF/F, predict, write back."""
+"""The main job on one recording: read, dF/F, predict, write back, some ROIs at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
+from cascade_engine.networks.base import Predictor, open_predictor
 
-from cascade_adapters.containers.base import Container, Results, Traces
+from cascade_adapters.containers.base import Container, Traces
+from cascade_adapters.results import ARRAYS, Record, Results
+from cascade_adapters.results.record import ModelUsed, RecordingUsed, RoiFacts, TracesUsed, now
+from cascade_adapters.running.blocks import check_units, dff_blocks
 from cascade_adapters.running.options import Options
-from cascade_adapters.running.record import describe_run
 from cascade_adapters.running.report import Report
-from cascade_engine.checks import doubts, unit_problem
-from cascade_engine.errors import InputError
+from cascade_adapters.safe_writing.spool import Spool
+from cascade_engine._version import __version__
+from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.evaluation.expectation import expected_figures
-from cascade_engine.inference import Inference, infer
-from cascade_engine.networks.store import Model, load_model
-from cascade_engine.networks.universal.architecture import UNKNOWN, indicator_family
-from cascade_engine.signal.dff import Baseline, delta_f_over_f
-from cascade_engine.signal.noise import noise_levels
+from cascade_engine.inference import infer_block, warnings_about
+from cascade_engine.networks.store import Model
 
-#: Values of raw fluorescence that are turned into dF/F at a time.
-_BLOCK_VALUES = 16_000_000
+#: How a recording ends: its report, and the results to be written, if it has any.
+_Outcome = tuple[Report, Results | None]
 
 
-def process(container: Container, options: Options, dry_run: bool = False) -> Report:
-    """Infer spikes in one recording and write them back.
+def process(containers: Sequence[Container], options: Options, model: Model, dry_run: bool = False) -> list[Report]:
+    """Infer spikes in recordings that share a file, and write them back together.
 
     Parameters
     ----------
-    container : Container
-        The recording.
+    containers : sequence of Container
+        Recordings with the same `Container.job`.
     options : Options
         What the user chose.
+    model : Model
+        The model; its networks stay open from recording to recording.
     dry_run : bool
         Read and check everything, compute dF/F and noise levels, but predict and write nothing.
 
     Returns
     -------
-    Report
-        With status "done", "skipped" or "planned".
-
-    Raises
-    ------
-    CascadeError
-        If it cannot be done; the container is then as it was.
+    list of Report
+        One per recording, with status "done", "skipped", "planned", or "failed" with the reason: the container is then
+        as it was.
     """
-    model = load_model(options.model)
-    report = Report(str(container.path), container.kind, model=model.name)
-    if container.results() is not None and options.existing != "overwrite":
+    reports: list[Report] = []
+    with ExitStack() as stack:
+        ready: list[tuple[Container, Report, Results]] = []
+        for container in containers:
+            report, results = _attempt(container, options, model, dry_run, stack)
+            reports.append(report)
+            if results is not None:
+                ready.append((container, report, results))
+        if ready:
+            _write(ready, options.replace_spikes)
+    return reports
+
+
+def _attempt(container: Container, options: Options, model: Model, dry_run: bool, stack: ExitStack) -> _Outcome:
+    try:
+        return _infer(container, options, model, dry_run, stack)
+    except CascadeError as error:
+        return Report(path=str(container.path), kind=container.kind, status="failed", message=str(error)), None
+
+
+def _write(ready: Sequence[tuple[Container, Report, Results]], replace_spikes: bool) -> None:
+    together = [(container, results) for container, _, results in ready]
+    outcomes = type(ready[0][0]).write_together(together, replace_spikes)
+    for (_, report, results), outcome in zip(ready, outcomes, strict=True):
+        if isinstance(outcome, CascadeError):
+            report.status, report.message = "failed", str(outcome)
+        else:
+            report.written, report.record = outcome, results.record
+
+
+def _infer(container: Container, options: Options, model: Model, dry_run: bool, stack: ExitStack) -> _Outcome:
+    if container.record() is not None and options.existing != "overwrite":
         stale = "; they are stale: the traces have changed since" if container.is_stale() else ""
         if options.existing == "error":
             raise InputError(f"{container.path} has results already{stale}: pass --existing overwrite or skip")
-        report.status, report.message = "skipped", f"results are there already{stale}"
-        return report
-
+        message = f"results are there already{stale}"
+        return Report(path=str(container.path), kind=container.kind, status="skipped", message=message), None
     if options.replace_spikes:
         container.check_replaceable()
     traces = container.read(options.reading)
-    fingerprint = container.fingerprint()
     chosen = _chosen_rois(container, traces, options)
+    predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
+    report = report_on(container, traces, predictor)
+    if dry_run:
+        report.status = "planned"
+        survey(report, container, traces, options, predictor, chosen)
+        return report, None
     try:
-        ready = dff_of(traces, options.baseline, chosen)
+        check_units(traces, chosen)
     except InputError as error:
         raise InputError(f"{container.path}: {error}") from None
-    report.n_rois, report.n_frames = traces.shape
-    report.frame_rate, report.traces = traces.frame_rate, traces.source
-    report.warnings += traces.remarks
-    report.guarded = int(np.count_nonzero(ready.guarded_frames))
-    if dry_run:
-        levels = noise_levels(ready.dff, traces.frame_rate, traces.segments)
-        report.status, report.noise_level = "planned", _median(levels)
-        report.expected = _expected(model, report, options.smoothing)
-        report.warnings += doubts(model.config, traces.frame_rate, levels, np.isfinite(levels), model.noise_levels)
-        return report
 
-    inference = infer(
-        ready.dff,
-        traces.frame_rate,
-        model,
-        smoothing=options.smoothing,
-        kernel=options.kernel,
-        population=options.population,
-        indicator=_indicator(options, traces, model),
-        noise_level=options.noise_level,
-        segments=traces.segments,
-        threshold=options.threshold,
-        check_units=False,  # computed here, or checked already
-        n_threads=options.n_threads,
-        progress=options.progress,
-    )
-    notes = _notes(ready, inference)
-    report.indicator = inference.indicator
-    report.noise_level = _median(inference.noise_levels)
-    report.expected = _expected(model, report, inference.smoothing)
-    report.warnings += inference.warnings
-    report.without_prediction = {str(roi): note for roi, note in enumerate(notes) if note and chosen[roi]}
-    results = Results(
-        spike_prob=inference.spike_prob,
-        dff=ready.dff,
-        noise_levels=inference.noise_levels.astype(np.float32),
-        provenance=describe_run(traces, options, ready.guarded_frames, inference, notes, report.warnings, fingerprint),
-    )
-    report.written = container.write(results, options.replace_spikes)
-    return report
+    found = _Found()
+    n_rois, n_frames = traces.shape
+    sizes = {array.name: array.shape(n_rois, n_frames) for array in ARRAYS}
+    spool = stack.enter_context(Spool.beside(container.scratch_folder))
+    arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in ARRAYS}
+    with _progress_bar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
+        for block in dff_blocks(traces, options.baseline, chosen):
+            inferred = infer_block(
+                predictor, block.dff, segments=traces.segments, n_threads=options.n_threads, progress=advance
+            )
+            produced = {**vars(inferred), **vars(block)}
+            for array in ARRAYS:
+                arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
+            found.add(block, inferred)
+    _conclude(report, found, predictor, traces, chosen)
+    record = _record(report, found, predictor, traces, options, container)
+    return report, Results({name: array.finish() for name, array in arrays.items()}, record)
 
 
-@dataclass
-class ReadyTraces:
-    """dF/F of all ROIs, ready for inference.
-
-    Attributes
-    ----------
-    dff : array, shape (n_rois, n_frames), float32
-        dF/F as a fraction; NaN for ROIs that were not chosen.
-    guarded_frames : array, shape (n_rois,), int
-        Frames in which F0 lay below the noise.
-    notes : list of str
-        Per ROI: why it has no dF/F, or an empty string.
-    """
-
-    dff: np.ndarray
-    guarded_frames: np.ndarray
-    notes: list[str]
-
-
-def dff_of(traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray | None = None) -> ReadyTraces:
-    """dF/F of traces: the container's, checked, or computed, a block of ROIs at a time.
-
-    Parameters
-    ----------
-    traces : Traces
-        Traces as read.
-    baseline : Baseline, optional
-        How to find F0.
-    chosen : array of bool, shape (n_rois,), optional
-        ROIs to use; default: all.
-
-    Returns
-    -------
-    ReadyTraces
-        For all ROIs.
+def survey(
+    report: Report, container: Container, traces: Traces, options: Options, predictor: Predictor, chosen: np.ndarray
+) -> None:
+    """Complete a report with all that can be known without predicting: noise, what to expect, doubts.
 
     Raises
     ------
     InputError
-        If the container's dF/F is none, or is in percent.
+        What `process` would refuse.
     """
+    try:
+        check_units(traces, chosen)
+    except InputError as error:
+        raise InputError(f"{container.path}: {error}") from None
+    found = _Found()
+    for block in dff_blocks(traces, options.baseline, chosen):
+        found.add(block, infer_block(predictor, block.dff, segments=traces.segments, predict=False))
+    _conclude(report, found, predictor, traces, chosen)
+
+
+@dataclass
+class _Found:
+    """What the blocks of a recording have brought to light, ROI by ROI."""
+
+    noise_levels: list[float] = field(default_factory=list)
+    network_noise_levels: list[float] = field(default_factory=list)
+    missing_part: list[float] = field(default_factory=list)
+    guarded_frames: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, block, inferred) -> None:
+        self.noise_levels += inferred.noise_levels.tolist()
+        self.network_noise_levels += inferred.network_noise_levels.tolist()
+        self.missing_part += inferred.missing_part.tolist()
+        self.guarded_frames += block.guarded_frames.tolist()
+        # the earliest reason is the true one
+        self.notes += [first or second for first, second in zip(block.notes, inferred.notes, strict=True)]
+
+
+def report_on(container: Container, traces: Traces, predictor: Predictor) -> Report:
+    """What a recording is, before its values are looked at."""
     n_rois, n_frames = traces.shape
-    chosen = np.ones(n_rois, dtype=bool) if chosen is None else chosen
-    ready = ReadyTraces(
-        dff=np.full((n_rois, n_frames), np.nan, dtype=np.float32),
-        guarded_frames=np.zeros(n_rois, dtype=int),
-        notes=["" if wanted else "not a cell" for wanted in chosen],
+    return Report(
+        path=str(container.path),
+        kind=container.kind,
+        traces=traces.source,
+        dff="computed" if traces.dff is None else "container",
+        arbitrary_units=traces.arbitrary_units,
+        n_rois=n_rois,
+        n_cells=None if traces.is_cell is None else int(np.count_nonzero(traces.is_cell)),
+        n_frames=n_frames,
+        frame_rate_hz=traces.frame_rate,
+        frame_rate_source=traces.frame_rate_source,
+        duration_s=n_frames / traces.frame_rate,
+        neuropil_coefficient=None if traces.neuropil is None else traces.neuropil_coefficient,
+        segments=traces.segments,
+        container_indicator=traces.indicator,
+        model=predictor.model.name,
+        settings=predictor.settings.to_dict(),
+        warnings=list(traces.remarks),
     )
-    rows_at_once = max(1, _BLOCK_VALUES // max(n_frames, 1))
-    rows = np.flatnonzero(chosen)
-    for block in (rows[first : first + rows_at_once] for first in range(0, len(rows), rows_at_once)):
-        if traces.dff is not None:
-            with np.errstate(over="ignore", invalid="ignore"):  # what is too large is infinite, and told as such
-                ready.dff[block] = traces.dff[block]
-            continue
-        part = delta_f_over_f(
-            traces.fluorescence[block],
-            traces.frame_rate,
-            None if traces.neuropil is None else traces.neuropil[block],
-            traces.neuropil_coefficient,
-            baseline,
-            traces.segments,
-            None if traces.background is None else traces.background[block],
-        )
-        ready.dff[block], ready.guarded_frames[block] = part.dff, part.guarded_frames
-        for roi, note in zip(block, part.notes, strict=True):
-            ready.notes[roi] = note
-    if traces.dff is not None:
-        _refuse_other_units(traces, ready.dff)
-    return ready
 
 
-def _refuse_other_units(traces: Traces, dff: np.ndarray) -> None:
-    known = np.isfinite(dff).any(axis=1)
-    if not known.any():
-        return
-    with np.errstate(invalid="ignore"):  # infinite values
-        levels = noise_levels(dff[known], traces.frame_rate, traces.segments)
-    middle = float(np.median(np.nanmedian(dff[known], axis=1)))
-    problem = unit_problem(middle, float(np.nanmedian(levels)) if np.isfinite(levels).any() else 0.0)
-    if problem:
-        raise InputError(f"{traces.source}: {problem}")
+def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Traces, chosen: np.ndarray) -> None:
+    levels = np.array(found.noise_levels)
+    known = levels[np.isfinite(levels)]
+    if known.size:
+        report.noise_level = float(np.median(known))
+        report.noise_level_range = np.percentile(known, [10, 90]).tolist()
+        report.expected = expected_figures(predictor.model, traces.frame_rate, report.noise_level, predictor.settings)
+    usable = np.array([not note for note in found.notes], dtype=bool)
+    report.warnings += warnings_about(
+        predictor, traces.shape[1], traces.segments, levels, usable, np.array(found.missing_part)
+    )
+    report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
+    report.n_guarded = int(np.count_nonzero(found.guarded_frames))
+
+
+def _record(
+    report: Report, found: _Found, predictor: Predictor, traces: Traces, options: Options, container: Container
+) -> Record:
+    model = predictor.model
+    return Record(
+        created=now(),
+        software=software(),
+        model=ModelUsed(model.name, model.family, model.fingerprint, (model.preset or {}).get("asked_for")),
+        settings=predictor.settings,
+        asked=options.to_dict(),
+        traces=TracesUsed(
+            source=traces.source,
+            dff="computed" if traces.dff is None else "container",
+            arbitrary_units=traces.arbitrary_units,
+            neuropil_coefficient=report.neuropil_coefficient,
+            baseline=None if traces.dff is not None else asdict(options.baseline),
+        ),
+        recording=RecordingUsed(
+            n_rois=traces.shape[0],
+            n_frames=traces.shape[1],
+            frame_rate_hz=traces.frame_rate,
+            frame_rate_source=traces.frame_rate_source,
+            segments=traces.segments,
+            indicator=traces.indicator,
+        ),
+        input=container.fingerprint() if traces.hashes is None else traces.hashes(),
+        rois=RoiFacts(
+            without_prediction={roi: note for roi, note in enumerate(found.notes) if note},
+            guarded_frames={roi: frames for roi, frames in enumerate(found.guarded_frames) if frames},
+            network_noise_levels=[None if np.isnan(level) else level for level in found.network_noise_levels],
+        ),
+        expected=report.expected,
+        warnings=list(report.warnings),
+    )
+
+
+def software() -> dict[str, str]:
+    """Versions of what computes."""
+    import onnxruntime
+
+    return {
+        "cascade-spikes": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
 
 
 def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.ndarray:
@@ -198,23 +252,18 @@ def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.n
     return traces.is_cell
 
 
-def _indicator(options: Options, traces: Traces, model: Model) -> str | None:
-    """What the model is told: the user's word, else that of the model's name, else that of the container."""
-    if options.indicator is not None or not model.is_universal or (model.preset or {}).get("indicator"):
-        return options.indicator
-    return traces.indicator if indicator_family(traces.indicator or "") != UNKNOWN else None
+class _progress_bar:
+    """A bar over all frames of a recording; gives what is to be called with the number of frames done."""
 
+    def __init__(self, container: Container, n_frames: int, shown: bool):
+        from tqdm import tqdm
 
-def _notes(ready: ReadyTraces, inference: Inference) -> list[str]:
-    """Why each ROI has no prediction; the earliest reason is the true one."""
-    return [first or second for first, second in zip(ready.notes, inference.notes, strict=True)]
+        self._bar = tqdm(
+            total=n_frames, disable=not shown, unit="frame", unit_scale=True, desc=container.path.name, smoothing=0.1
+        )
 
+    def __enter__(self) -> Callable[[int], object]:
+        return self._bar.update
 
-def _median(levels: np.ndarray) -> float | None:
-    return float(np.nanmedian(levels)) if np.isfinite(levels).any() else None
-
-
-def _expected(model: Model, report: Report, smoothing: float | None) -> dict[str, Any] | None:
-    if report.noise_level is None:
-        return None
-    return expected_figures(model, report.frame_rate, report.noise_level, smoothing)
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()

@@ -1,66 +1,100 @@
-"""What happened to one recording."""
+"""What was found and done in one recording: the same report from ``inspect``, ``run`` and ``spikes``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from cascade_adapters.results import Record
 
-@dataclass
+
+@dataclass(kw_only=True)
 class Report:
-    """What happened to one recording.
+    """What was found and done in one recording; what is not known is None.
 
     Attributes
     ----------
-    path : str
-        Where it lies.
-    kind : str
-        Kind of container.
-    status : {"done", "skipped", "planned", "failed"}
-        How it ended.
+    path, kind : str
+        Where the recording lies, and the kind of container.
+    status : {"done", "found", "planned", "skipped", "failed"}
+        How it ended; "found" of an inspection, "planned" of a dry run.
     message : str
         Why it failed or was skipped.
-    model : str
-        Name of the model.
-    indicator : str or None
-        Calcium indicator that the model was told.
     traces : str
-        Which of its traces were used.
-    n_rois, n_frames : int
-        Its size.
-    frame_rate : float
-        In Hz.
-    noise_level : float or None
-        Median noise level over ROIs, in percent per sqrt(Hz).
+        Which of the container's traces were used.
+    dff : {"computed", "container"} or None
+        Whether dF/F was computed or taken from the container.
+    arbitrary_units : bool
+        Whether the traces are in arbitrary units.
+    n_rois, n_cells, n_frames : int or None
+        Size of the recording, and how many ROIs the container takes for cells.
+    frame_rate_hz, frame_rate_source
+        Frame rate in Hz, and where it comes from.
+    duration_s : float or None
+        Length of the recording in s.
+    neuropil_coefficient : float or None
+        Part of the neuropil that is subtracted; None without neuropil.
+    segments : list of int or None
+        Frames of each segment.
+    container_indicator : str or None
+        Calcium indicator, as the container names it.
+    model : str or None
+        Name of the model.
+    settings : dict or None
+        What the model is set to.
+    noise_level, noise_level_range
+        Median noise level over ROIs, and the 10th and 90th percentile, in percent per sqrt(Hz).
     expected : dict or None
-        What the model reached at this frame rate and noise level (`cascade_engine.evaluation.expected_figures`).
-    without_prediction : dict of str to str
-        Reason for each ROI (by its number) that has no prediction.
-    guarded : int
+        What the model reached under conditions like these (`cascade_engine.evaluation.expected_figures`).
+    without_prediction : dict of int to str
+        Reason for each ROI that has, or would have, no prediction.
+    n_guarded : int
         ROIs in which F0 lay below the noise somewhere.
+    earlier_results : str or None
+        State of results that were there before, in words.
+    n_spikes, n_active : int or None
+        Discrete spikes, and ROIs that have any.
+    median_rate_hz : float or None
+        Median rate of discrete spikes over ROIs that have a prediction.
     warnings : list of str
         What is doubtful.
     written : list of str
         Files or datasets.
+    record : Record or None
+        The record of the results that were written; not part of the JSON.
     """
 
     path: str
     kind: str
     status: str = "done"
     message: str = ""
-    model: str = ""
-    indicator: str | None = None
     traces: str = ""
-    n_rois: int = 0
-    n_frames: int = 0
-    frame_rate: float = 0.0
+    dff: str | None = None
+    arbitrary_units: bool = False
+    n_rois: int | None = None
+    n_cells: int | None = None
+    n_frames: int | None = None
+    frame_rate_hz: float | None = None
+    frame_rate_source: str = ""
+    duration_s: float | None = None
+    neuropil_coefficient: float | None = None
+    segments: list[int] | None = None
+    container_indicator: str | None = None
+    model: str | None = None
+    settings: dict[str, Any] | None = None
     noise_level: float | None = None
+    noise_level_range: list[float] | None = None
     expected: dict[str, Any] | None = None
-    without_prediction: dict[str, str] = field(default_factory=dict)
-    guarded: int = 0
+    without_prediction: dict[int, str] = field(default_factory=dict)
+    n_guarded: int = 0
+    earlier_results: str | None = None
+    n_spikes: int | None = None
+    n_active: int | None = None
+    median_rate_hz: float | None = None
     warnings: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    record: Record | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "record"}

@@ -30,6 +30,11 @@ class FilesBeside:
     def __init__(self, source: Path, record: str):
         self._source, self._folder, self._record = source, source.parent, record
 
+    @property
+    def path(self) -> Path:
+        """Where the record lies."""
+        return self._folder / self._record
+
     def record(self) -> dict[str, Any] | None:
         """Content of the record, or None if there is none.
 

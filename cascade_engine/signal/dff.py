@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade_engine.declared import declared
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, as_frame_rate, as_traces
 from cascade_engine.signal.segments import segment_slices
@@ -47,9 +48,13 @@ class Baseline:
         Percentile for "percentile" and "constant"; corrected for how far noise alone pulls it below the mean.
     """
 
-    method: str = "percentile"
-    window_s: float = 60.0
-    percentile: float = 15.0
+    method: str = declared("percentile", help="How F0 is found.", choices=METHODS, options=("--baseline",))
+    window_s: float = declared(
+        60.0, help="Window of the baseline in seconds.", unit="s", metavar="S", options=("--baseline-window",)
+    )
+    percentile: float = declared(
+        15.0, help="Percentile of the baseline.", unit="%", metavar="P", options=("--baseline-percentile",)
+    )
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

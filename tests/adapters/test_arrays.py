@@ -14,19 +14,20 @@ from scipy.sparse import csc_matrix
 
 from cascade_adapters.cli import main
 from cascade_adapters.containers.arrays import ArrayFile
-from cascade_adapters.containers.base import Reading, Results, Selection
-from cascade_adapters.containers.registry import find_all, find_containers
+from cascade_adapters.containers.base import Reading, Selection
+from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_adapters.results import Results
 from cascade_adapters.running.batch import process_all
-from cascade_adapters.running.inspection import inspect_container
-from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
 from cascade_adapters.safe_writing.lock import waiting
+from cascade_adapters.running.finding import find_all
+from cascade_adapters.running.options import parse_options
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.signal.dff import delta_f_over_f
 from tests.builders.array_files import FORMATS, RATE, make_dff, path_of, save, save_mat73
 from tests.builders.killing import forked, killed, needs_fork
+from tests.builders.running import inspect_one, made_up_record, made_up_results, run_one
 from tests.builders.suite2p_folders import hashes, make_plane
 
 RATE_GIVEN = Reading(frame_rate=RATE)
@@ -39,7 +40,7 @@ def run(random_model):
 
     def run(path, selection=ROIS_FIRST, **options):
         (container,) = find_containers(path, selection)
-        return process(container, Options(**{"model": str(random_model.folder), "frame_rate": RATE, **options}))
+        return run_one(container, **{"model": str(random_model.folder), "frame_rate": RATE, **options})
 
     return run
 
@@ -70,16 +71,16 @@ def test_there_and_back(tmp_path, run, random_model, form, orientation):
     assert set(hashes(tmp_path)) == set(before) | set(report.written)
 
     container = ArrayFile(path)
-    found = container.load_results()
+    found = container.results()
     expected = infer(dff, RATE, random_model)
     np.testing.assert_array_equal(found.spike_prob, expected.spike_prob)
     np.testing.assert_array_equal(found.dff, dff)
     np.testing.assert_array_equal(found.noise_levels, expected.noise_levels.astype(np.float32))
     assert {array.dtype for array in (found.spike_prob, found.dff, found.noise_levels)} == {np.dtype(np.float32)}
-    assert found.provenance["orientation"] == orientation and found.provenance["source"] == path.name
-    assert found.provenance["variable"] == ("dff" if form[:2] in ("np", "ma") and form != "npy" else "")
+    assert found.record.container["orientation"] == orientation and container.path == path
+    assert found.record.container["variable"] == ("dff" if form[:2] in ("np", "ma") and form != "npy" else "")
     assert not container.is_stale()
-    assert inspect_container(ArrayFile(path, Selection(orientation=orientation)), RATE_GIVEN)["results"].endswith(
+    assert inspect_one(ArrayFile(path, Selection(orientation=orientation)), frame_rate=RATE).earlier_results.endswith(
         "date"
     )
 
@@ -96,7 +97,7 @@ def test_names_and_shapes_of_results(tmp_path, run):
     assert np.load(tmp_path / "traces_cascade_spike_prob.npy").shape == (160, 3)
     assert np.load(tmp_path / "traces_cascade_noise_levels.npy").shape == (3,)
     record = json.loads((tmp_path / "traces_cascade.npy.json").read_text())
-    assert record["recording"]["frame_rate_hz"] == RATE and record["parameters"]["traces"].startswith("traces.npy")
+    assert record["recording"]["frame_rate_hz"] == RATE and record["traces"]["source"].startswith("traces.npy")
 
 
 @pytest.mark.parametrize("form", ["mat5", "mat73"])
@@ -110,7 +111,7 @@ def test_mat_results_in_matlabs_eyes(tmp_path, run, form):
     found = read_mat(tmp_path / "traces_cascade.mat")
     assert found["spike_prob"].shape == (160, 3) and found["frame_rate"] == RATE
     np.testing.assert_array_equal(found["dff"], dff.T)
-    assert json.loads(found["provenance"])["orientation"] == "frames-first"
+    assert json.loads(found["record"])["container"]["orientation"] == "frames-first"
     is_hdf5 = (tmp_path / "traces_cascade.mat").read_bytes()[512:516] == b"\x89HDF"
     assert is_hdf5 == (form == "mat73")
 
@@ -120,14 +121,14 @@ def test_results_too_large_for_version_5_go_to_version_73(tmp_path, run, monkeyp
     monkeypatch.setattr("cascade_adapters.containers.arrays.matlab_files._LARGEST_V5_BYTES", 1000)
     run(path)
     assert (tmp_path / "traces_cascade.mat").read_bytes()[512:516] == b"\x89HDF"
-    np.testing.assert_array_equal(ArrayFile(path).load_results().dff, make_dff())
+    np.testing.assert_array_equal(ArrayFile(path).results().dff, make_dff())
 
 
 def test_npz_results_need_no_pickle(tmp_path, run):
     run(save(tmp_path, "npz", make_dff()))
     with np.load(tmp_path / "traces_cascade.npz", allow_pickle=False) as found:
-        assert set(found) == {"spike_prob", "dff", "noise_levels", "frame_rate", "provenance"}
-        assert json.loads(str(found["provenance"]))["variable"] == "dff"
+        assert set(found) == {"spike_prob", "dff", "noise_levels", "frame_rate", "record"}
+        assert json.loads(str(found["record"]))["container"]["variable"] == "dff"
 
 
 def test_npy_is_memory_mapped(tmp_path):
@@ -156,7 +157,7 @@ def test_one_trace_has_the_shape_that_it_had(tmp_path, run, form, shape):
     np.testing.assert_array_equal(np.float32(traces.dff), make_dff()[:1])
     assert "one ROI" in traces.source
     run(path, Selection())
-    np.testing.assert_array_equal(container.load_results().dff, make_dff()[:1])
+    np.testing.assert_array_equal(container.results().dff, make_dff()[:1])
     if form == "npy":
         assert np.load(tmp_path / "traces_cascade_dff.npy").shape == shape
     if form == "mat5":
@@ -178,7 +179,7 @@ def test_the_only_matrix_is_taken_and_of_several_one_must_be_named(tmp_path, run
         report = run(path, Selection(key=key, orientation="rois-first"))
         assert report.n_rois == n_rois and f"two_{key}_cascade" in report.written[0]
     # each has results of its own, and restoring needs no key
-    assert ArrayFile(path, Selection(key="axon")).load_results().dff.shape == (2, 160)
+    assert ArrayFile(path, Selection(key="axon")).results().dff.shape == (2, 160)
     main(["restore", str(path)])
     assert set(hashes(tmp_path)) == {path.name, path_of(tmp_path, form).name}
 
@@ -261,7 +262,7 @@ def test_raw_fluorescence_becomes_dff(tmp_path, run):
     refused(path, "as of raw fluorescence.*pass --raw")
     for selection, options in ((Selection(orientation="rois-first", raw=True), {}), (ROIS_FIRST, {"dff": "compute"})):
         run(path, selection, existing="overwrite", **options)
-        np.testing.assert_array_equal(ArrayFile(path).load_results().dff, delta_f_over_f(raw, RATE).dff)
+        np.testing.assert_array_equal(ArrayFile(path).results().dff, delta_f_over_f(raw, RATE).dff)
 
 
 def test_dff_is_not_taken_for_raw_fluorescence(tmp_path):
@@ -294,10 +295,10 @@ def test_missing_and_infinite_values(tmp_path, run):
     dff[1, 80] = np.inf
     report = run(save(tmp_path, "npy", dff))
     assert set(report.without_prediction) == {"0", "1"}
-    assert np.isfinite(ArrayFile(tmp_path / "traces.npy").load_results().spike_prob[2]).any()
+    assert np.isfinite(ArrayFile(tmp_path / "traces.npy").results().spike_prob[2]).any()
     for worst in (np.nan, 1e300, -1e300):
         run(save(tmp_path, "npy", np.full((2, 160), worst)), existing="overwrite")
-        assert np.isnan(ArrayFile(tmp_path / "traces.npy").load_results().spike_prob).all()
+        assert np.isnan(ArrayFile(tmp_path / "traces.npy").results().spike_prob).all()
 
 
 # ------------------------------------------------------------------------------------------------- suite2p's Fall.mat
@@ -327,9 +328,9 @@ def test_fall_is_the_plane(tmp_path, run):
     before = hashes(tmp_path)
     for place in (path, plane.folder):
         run(place, Selection(), frame_rate=None)
-    found = ArrayFile(path).load_results()
-    np.testing.assert_array_equal(found.spike_prob, Suite2pPlane(plane.folder).load_results().spike_prob)
-    assert found.provenance["files"].keys() == {"Fall_cascade.mat"} and found.provenance["orientation"] == "rois-first"
+    found = ArrayFile(path).results()
+    np.testing.assert_array_equal(found.spike_prob, Suite2pPlane(plane.folder).results().spike_prob)
+    assert found.record.container["orientation"] == "rois-first"
     main(["restore", str(tmp_path), str(path)])
     assert hashes(tmp_path) == before
 
@@ -558,7 +559,7 @@ def test_text_in_the_wild(tmp_path, run, name):
     assert (remark is None and traces.remarks == []) or any(remark in each for each in traces.remarks)
     # results have the same margins, so that they stay aligned with the input in a spreadsheet
     run(path, Selection(orientation=orientation))
-    np.testing.assert_array_equal(ArrayFile(path).load_results().dff, DFF)
+    np.testing.assert_array_equal(ArrayFile(path).results().dff, DFF)
     written = [line for line in (tmp_path / "traces_cascade_dff.csv").read_text().splitlines()]
     kept = [line for line in lines if line.strip() and line[0] not in "#%"]
     assert len(written) == len(kept)
@@ -575,7 +576,7 @@ def test_encodings(tmp_path, run, encoding, ending):
     np.testing.assert_array_equal(np.float32(read(path, FRAMES_FIRST).dff), DFF)
     run(path, FRAMES_FIRST)
     assert (tmp_path / "traces_cascade_dff.csv").read_bytes().decode(encoding).startswith("Zelle µ,b,c")
-    np.testing.assert_array_equal(ArrayFile(path).load_results().dff, DFF)
+    np.testing.assert_array_equal(ArrayFile(path).results().dff, DFF)
 
 
 def test_margins_of_text_are_kept(tmp_path, run):
@@ -697,7 +698,7 @@ def test_results_changed_since_are_left(tmp_path, run):
     with pytest.raises(InputError, match=r"traces_cascade_dff.npy .*was changed since cascade wrote it"):
         run(path, existing="overwrite")
     with pytest.raises(InputError, match="cannot be read: run again with --existing overwrite"):
-        ArrayFile(path).load_results()
+        ArrayFile(path).results()
     assert hashes(tmp_path) == changed
     assert any("left traces_cascade_dff.npy, which was changed since" in done for done in ArrayFile(path).restore())
     assert hashes(tmp_path) == before | {"traces_cascade_dff.npy": changed["traces_cascade_dff.npy"]}
@@ -757,8 +758,8 @@ def test_names_that_begin_alike(tmp_path, run):
 def results_of(path: Path, value: float) -> Results:
     n_rois, n_frames = 3, 160
     spike_prob = np.full((n_rois, n_frames), value, np.float32)
-    provenance = {"value": value, "recording": {"frame_rate_hz": RATE, "n_frames": n_frames}}
-    return Results(spike_prob, 2 * spike_prob, np.full(n_rois, value, np.float32), provenance)
+    record = made_up_record(n_rois, n_frames, RATE, value=value)
+    return made_up_results(spike_prob, noise_levels=np.full(n_rois, value), record=record)
 
 
 def states_of(root: Path, form: str) -> dict[str, Path]:
@@ -791,16 +792,18 @@ def test_killed_at_any_operation(tmp_path, form, before, after):
     for at in itertools.count():
         shutil.copytree(states[before], folder)
         finished = not killed(action, at)
-        ArrayFile(path, ROIS_FIRST).results()
+        ArrayFile(path, ROIS_FIRST).record()
         found = hashes(folder)
         if form == "mat5" and after != "untouched":
             # MATLAB's header holds the time of day, so that the bytes differ from run to run
             is_new = any(digest != old.get(name) for name, digest in found.items())
             assert not is_new or set(found) == set(new)
-            loaded = ArrayFile(path).load_results()
+            loaded = ArrayFile(path).results()
             expected = {"untouched": None, "first": 1.0, "second": 2.0}[after if is_new else before]
             assert (loaded is None) == (expected is None)
-            assert loaded is None or ((loaded.spike_prob == expected).all() and loaded.provenance["value"] == expected)
+            assert loaded is None or (
+                (loaded.spike_prob == expected).all() and loaded.record.container["value"] == expected
+            )
         else:
             assert found in (old, new), f"operation {at}"
             is_new = found == new
@@ -830,7 +833,7 @@ def test_two_runs_at_once(tmp_path):
         np.save(file, np.ones(3))
 
     files.write({"traces_cascade_dff.npy": meanwhile}, {"what": "a test"})
-    assert (ArrayFile(other, ROIS_FIRST).load_results().spike_prob == 3.0).all()
+    assert (ArrayFile(other, ROIS_FIRST).results().spike_prob == 3.0).all()
     assert ArrayFile(other).restore() and ArrayFile(path).restore()
     assert hashes(tmp_path) == before
 
@@ -845,8 +848,8 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot be changed: No space left on device"):
         write(states["first"] / "traces.npz", 2.0)
     monkeypatch.undo()
-    ArrayFile(states["first"] / "traces.npz").results()
-    assert ArrayFile(states["first"] / "traces.npz").load_results().provenance["value"] == 1.0
+    ArrayFile(states["first"] / "traces.npz").record()
+    assert ArrayFile(states["first"] / "traces.npz").results().record.container["value"] == 1.0
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -869,7 +872,7 @@ def test_a_read_only_file_and_any_name(tmp_path, run):
     path.chmod(0o444)
     before = hashes(folder)
     run(path)
-    assert ArrayFile(path).load_results().dff.shape == (3, 160)
+    assert ArrayFile(path).results().dff.shape == (3, 160)
     ArrayFile(path).restore()
     assert hashes(folder) == before
 
@@ -934,7 +937,7 @@ def test_real_files(tmp_path, shared, random_model, name, rate, shape):
     shutil.copyfile(shared("containers/arrays") / path.name, path)
     before = hashes(tmp_path)
     refused(path, r"may be .*; it has no frame rate", Selection(), Reading())
-    options = Options(model=str(random_model.folder), frame_rate=rate)
+    options = parse_options({"model": str(random_model.folder), "frame_rate": rate})
     (report,) = process_all(find_containers(path, ROIS_FIRST), options)
     assert report.status == "done" and (report.n_rois, report.n_frames) == shape
     # two all-NaN neurons; nothing else is lost, and the orientation is not doubted

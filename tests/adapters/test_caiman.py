@@ -11,12 +11,11 @@ import pytest
 from scipy.sparse import csc_matrix
 
 from cascade_adapters.cli import main
-from cascade_adapters.containers.base import Reading, Results
+from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.hooks.caiman import run_on_estimates, run_on_file
-from cascade_adapters.running.inspection import inspect_container
-from cascade_adapters.running.pipeline import dff_of
+from cascade_adapters.results import Results
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.file_formats.atomic import sha256
@@ -35,6 +34,7 @@ from tests.builders.caiman_files import (
     select_components,
     true_dff,
 )
+from tests.builders.running import dff_of, inspect_one
 
 GIVEN = Reading(frame_rate=20.0)
 COMPUTE = Reading(frame_rate=20.0, dff="compute")
@@ -208,7 +208,7 @@ def test_zeros_before_onacid_has_found_a_component_are_missing_values(path, cnmf
     assert missing[2, :100].all() and np.count_nonzero(missing) == 100
     report = run(path)
     assert report.without_prediction == {"4": "F is zero throughout"}
-    found = CaimanFile(path).load_results().spike_prob
+    found = CaimanFile(path).results().spike_prob
     assert np.isnan(found[2, :120]).all() and np.isfinite(found[2, 200:600]).all()
 
 
@@ -241,7 +241,7 @@ def test_arbitrary_units_end_to_end(path, run):
     assert sha256(path) == before
     report = run(path, arbitrary_units=True)
     assert report.warnings[0].startswith("ARBITRARY UNITS")
-    assert CaimanFile(path).results()["parameters"]["traces"] == "C + YrA, detrended, in arbitrary units"
+    assert CaimanFile(path).record()["parameters"]["traces"] == "C + YrA, detrended, in arbitrary units"
 
 
 def test_a_silent_component_in_arbitrary_units_has_no_prediction(path, cnmf):
@@ -528,7 +528,7 @@ def test_names_shapes_types_and_order_of_the_results(tmp_path, run, random_model
         by_hand = delta_f_over_f(traces.fluorescence, 20.0, background=traces.background).dff
         np.testing.assert_array_equal(expected, by_hand)
     inference = infer(expected, 20.0, random_model)
-    results = CaimanFile(path).load_results()
+    results = CaimanFile(path).results()
     np.testing.assert_array_equal(results.dff, expected)
     np.testing.assert_allclose(results.spike_prob, inference.spike_prob, atol=1e-6)
     np.testing.assert_allclose(results.noise_levels, inference.noise_levels, rtol=1e-6)
@@ -536,7 +536,7 @@ def test_names_shapes_types_and_order_of_the_results(tmp_path, run, random_model
 
 def test_the_record(path, run, random_model):
     report = run(path)
-    record = CaimanFile(path).results()
+    record = CaimanFile(path).record()
     assert record == json.loads(stored(path)["provenance"].tobytes())
     assert record["model"]["fingerprint"] == random_model.fingerprint
     assert (record["parameters"]["traces"], record["parameters"]["dff"]) == ("F_dff", "the container's")
@@ -552,13 +552,13 @@ def test_the_record(path, run, random_model):
 def test_a_record_larger_than_an_attribute_may_be(path):
     results = Results(np.zeros((6, 700)), np.zeros((6, 700)), np.zeros(6), {"long": "ü" * 100_000})
     CaimanFile(path).write(results)
-    assert CaimanFile(path).results() == results.provenance
+    assert CaimanFile(path).record() == results.record
 
 
 def test_components_are_all_predicted_unless_only_cells_are_wanted(path, run):
     assert run(path).without_prediction == {}
     run(path, only_cells=True, existing="overwrite")
-    missing = np.isnan(CaimanFile(path).load_results().spike_prob).all(axis=1)
+    missing = np.isnan(CaimanFile(path).results().spike_prob).all(axis=1)
     assert missing.tolist() == [False, True] * 3
     assert np.isneginf(stored(path)["noise_levels"]).tolist() == [False, True] * 3
 
@@ -578,14 +578,14 @@ def test_results_survive_loading_and_saving_by_caiman(tmp_path, cnmf, run, versi
     path = save(cnmf, tmp_path / "r.hdf5", version)
     original = content(path)
     run(path, replace_spikes=replace_spikes, only_cells=True)  # some values are missing
-    expected = CaimanFile(path).load_results()
+    expected = CaimanFile(path).results()
     again = save(load(path, version), tmp_path / "again.hdf5", version)
     container = CaimanFile(again)
-    found = container.load_results()
+    found = container.results()
     np.testing.assert_array_equal(found.spike_prob, expected.spike_prob)
     np.testing.assert_array_equal(found.dff, expected.dff)
     np.testing.assert_array_equal(found.noise_levels, expected.noise_levels)
-    assert found.provenance == expected.provenance and not container.is_stale()
+    assert found.record == expected.record and not container.is_stale()
     done = container.restore()
     assert done == ["put back estimates/S"] * replace_spikes + ["removed estimates/cascade"]
     assert content(again) == content(save(load(save(cnmf, path, version), version), tmp_path / "c.hdf5", version))
@@ -608,12 +608,12 @@ def test_selecting_components_does_not_go_unnoticed(tmp_path, path, run):
     (remark,) = container.read(GIVEN).remarks
     assert "results of 6 x 700" in remark and "there are now 3 x 700" in remark and "--existing overwrite" in remark
     with pytest.raises(InputError, match="there are now 3 x 700"):
-        container.load_results()
-    assert "stale" in inspect_container(container)["results"]
+        container.results()
+    assert "stale" in inspect_one(container).earlier_results
     with pytest.raises(InputError, match="stale"):
         run(container.path)
     run(container.path, existing="overwrite")
-    assert not container.is_stale() and container.load_results().spike_prob.shape == (3, 700)
+    assert not container.is_stale() and container.results().spike_prob.shape == (3, 700)
     assert container.read(GIVEN).remarks == []
 
 
@@ -641,7 +641,7 @@ def test_a_field_of_the_same_name_is_left_alone(tmp_path, cnmf, run, theirs):
     before = sha256(path)
     with pytest.raises(InputError, match=r"r.hdf5: estimates/cascade is there already, but not from cascade"):
         run(path)
-    assert CaimanFile(path).results() is None and CaimanFile(path).restore() == []
+    assert CaimanFile(path).record() is None and CaimanFile(path).restore() == []
     assert sha256(path) == before
     with pytest.raises(InputError, match=r"estimates.cascade is there already, but not from cascade"):
         run_on_estimates(cnmf)
@@ -665,7 +665,7 @@ def test_incomplete_results_are_an_error_that_says_what_to_do(path, run):
     with h5py.File(path, "r+") as file:
         del file["estimates/cascade/dff"]
     with pytest.raises(InputError, match="is not complete: dff is missing or damaged; run again"):
-        CaimanFile(path).load_results()
+        CaimanFile(path).results()
 
 
 def test_results_of_another_shape_are_refused(path):
@@ -688,7 +688,7 @@ def test_replacing_s_keeps_caimans_own_as_it_is(path, cnmf, run):
     untouched, before = content(path), sha256(path)
     report = run(path, replace_spikes=True, only_cells=True)
     assert report.written[-2:] == ["estimates/S", "estimates/cascade/S_caiman"]
-    results = CaimanFile(path).load_results()
+    results = CaimanFile(path).results()
     with h5py.File(path, "r") as file:
         np.testing.assert_allclose(file["estimates/S"][()], 20.0 * np.nan_to_num(results.spike_prob), rtol=1e-6)
     assert content(path)["estimates/cascade/S_caiman"] == untouched["estimates/S"]
@@ -806,16 +806,16 @@ def test_an_object_gives_the_same_as_its_file(tmp_path, cnmf, run, run_in_memory
     run(path, replace_spikes=replace_spikes)
     report = run_in_memory(cnmf, replace_spikes=replace_spikes)
     assert report.written == ["estimates.cascade"] + ["estimates.S"] * replace_spikes
-    expected, found = CaimanFile(path).load_results(), CaimanObject(cnmf).load_results()
+    expected, found = CaimanFile(path).results(), CaimanObject(cnmf).results()
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    assert found.provenance["input"] == expected.provenance["input"]
+    assert found.record.input == expected.record.input
 
     saved = CaimanFile(save(cnmf, tmp_path / "saved.hdf5", version))
-    assert saved.results() == found.provenance and not saved.is_stale()
-    np.testing.assert_array_equal(saved.load_results().spike_prob, found.spike_prob)
+    assert saved.record() == found.record and not saved.is_stale()
+    np.testing.assert_array_equal(saved.results().spike_prob, found.spike_prob)
     loaded = CaimanObject(load(saved.path, version))
-    assert loaded.results() == found.provenance and not loaded.is_stale()
+    assert loaded.record() == found.record and not loaded.is_stale()
     saved.restore()
     assert content(saved.path) == content(save(make_cnmf(), tmp_path / "r.hdf5", version))
 
@@ -886,9 +886,9 @@ def test_selecting_components_of_an_object_does_not_go_unnoticed(cnmf, run_in_me
     container = CaimanObject(cnmf)
     assert container.is_stale() and "there are now 2 x 700" in container.read().remarks[0]
     with pytest.raises(InputError, match="there are now 2 x 700"):
-        container.load_results()
+        container.results()
     run_in_memory(cnmf)
-    assert not container.is_stale() and container.load_results().spike_prob.shape == (2, 700)
+    assert not container.is_stale() and container.results().spike_prob.shape == (2, 700)
 
 
 @pytest.mark.parametrize("other", [None, 3, "results.hdf5", {"C": 1}, np.ones((3, 4))])
@@ -1021,7 +1021,7 @@ def test_real_files(shared, tmp_path, run, name, replace_spikes):
     assert {key for key in untouched if after[key] != untouched[key]} == ({"estimates/S"} if replace_spikes else set())
     version = "1.8.5" if "1.8.5" in name else "1.12.1"
     again = CaimanFile(save(load(path, version), tmp_path / "again.hdf5", version))
-    assert again.results() == CaimanFile(path).results() and not again.is_stale()
+    assert again.record() == CaimanFile(path).record() and not again.is_stale()
     CaimanFile(path).restore()
     assert sha256(path) == before
 
@@ -1035,7 +1035,7 @@ def test_caiman_itself_loads_and_saves_results(path, tmp_path, run):
     loaded = cnmf_module.load_CNMF(str(path))
     assert loaded.estimates.cascade["spike_prob"].shape == (6, 700)
     loaded.save(str(tmp_path / "again.hdf5"))
-    assert CaimanFile(tmp_path / "again.hdf5").results() == CaimanFile(path).results()
+    assert CaimanFile(tmp_path / "again.hdf5").record() == CaimanFile(path).record()
 
 
 def test_every_failure_is_a_cascade_error():

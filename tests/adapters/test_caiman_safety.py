@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 import pytest
 
-from cascade_adapters.containers.base import Reading, Results
+from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
+from cascade_adapters.results import Results
 from cascade_adapters.safe_writing import copy as rewriting
 from cascade_adapters.safe_writing.lock import lock, waiting
 from cascade_engine.errors import InputError
@@ -22,6 +23,7 @@ from cascade_engine.file_formats.atomic import sha256
 from tests.builders.caiman_files import content, make_file
 from tests.builders.killing import forked, killed, needs_fork
 from tests.builders.locking import in_another_thread, locked_elsewhere
+from tests.builders.running import made_up_record, made_up_results
 
 #: Code within which every line counts as a step.
 OWN_CODE = ("copy.py", "lock.py", "fsync.py")
@@ -33,8 +35,8 @@ def results(value: float) -> Results:
     """Results that differ from those of another value."""
     spike_prob = np.full(SHAPE, value, np.float32)
     spike_prob[:, :3] = np.nan
-    provenance = {"value": value, "recording": {"frame_rate_hz": 20.0}}
-    return Results(spike_prob, 2 * spike_prob, np.full(SHAPE[0], value, np.float32), provenance)
+    record = made_up_record(*SHAPE, 20.0, value=value)
+    return made_up_results(spike_prob, noise_levels=np.full(SHAPE[0], value), record=record)
 
 
 def write(path: Path, value: float, replace_spikes: bool = True) -> None:
@@ -47,7 +49,7 @@ def restore(path: Path) -> None:
 
 def open_again(path: Path) -> None:
     """What every command does first; nothing may be left beside the file then."""
-    CaimanFile(path).results()
+    CaimanFile(path).record()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
@@ -177,11 +179,7 @@ def test_a_disk_that_fills_up_under_hdf5(path, tmp_path):
     """The system refuses whatever makes the file larger than it may be; HDF5 meets this deep inside."""
     resource = pytest.importorskip("resource")
     before, size = sha256(path), path.stat().st_size
-    large = Results(
-        *(np.ones(SHAPE, np.float32),) * 2,
-        np.ones(SHAPE[0]),
-        {"long": "x" * 3_000_000, "recording": {"frame_rate_hz": 20.0}},
-    )
+    large = made_up_results(np.ones(SHAPE), record=made_up_record(*SHAPE, 20.0, long="x" * 3_000_000))
 
     def until_full():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -286,10 +284,10 @@ def test_a_second_run_at_once_is_refused_and_harms_nothing(states, path):
                 action()
     assert sha256(path) == sha256(states / "first")
     with rewriting.rewriting(path) as copy:
-        CaimanFile(path).results()
+        CaimanFile(path).record()
         assert copy.exists()
         with pytest.raises(InputError, match="another run"):
-            in_another_thread(CaimanFile(path).results)
+            in_another_thread(CaimanFile(path).record)
         assert copy.exists()
     write(path, 2.0)
     assert sha256(path) == sha256(states / "second")
@@ -323,7 +321,7 @@ def test_a_file_that_another_program_is_writing_to_is_left_alone(path):
 def test_traces_that_changed_since_they_were_read_get_no_results(path):
     container = CaimanFile(path)
     of_old_traces = results(3.0)
-    of_old_traces.provenance["input"] = container.fingerprint()
+    of_old_traces.record.input = container.fingerprint()
     container.write(of_old_traces)
     with h5py.File(path, "r+") as file:
         file["estimates/C"][0, 0] = 77.0
@@ -360,7 +358,7 @@ def test_any_damage_is_one_clear_error_or_does_not_matter(states, tmp_path):
         for action in (
             lambda: CaimanFile.find(tmp_path),
             lambda: CaimanFile(path).read(Reading(frame_rate=20.0)),
-            lambda: CaimanFile(path).load_results(),
+            lambda: CaimanFile(path).results(),
             lambda: CaimanFile(path).rois(),
             lambda: write(path, 3.0),
             lambda: restore(path),

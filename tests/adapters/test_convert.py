@@ -62,7 +62,7 @@ def test_to_a_folder_like_suite2ps(tmp_path, source):
         assert (now.frame_rate, now.neuropil_coefficient, now.segments) == (30.0, 0.55, [150, 250])
         assert now.remarks == [] and not new.is_stale()
         assert_same_rois(new.rois(), old.rois())
-        record, earlier = new.results(), old.results()
+        record, earlier = new.record(), old.record()
         (step,) = record.pop("converted")
         assert (step["from"], step["kind"], step["input"]) == ("suite2p", "suite2p", earlier["input"])
         assert record == earlier

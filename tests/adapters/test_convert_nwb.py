@@ -19,11 +19,10 @@ from cascade_adapters.containers.nwb.notes import Notes, read_notes
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert import convert, gather, read_metadata
-from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
 from cascade_engine.errors import InputError, MissingExtraError
 from tests.builders.caiman_files import make_file
 from tests.builders.killing import killed, needs_fork
+from tests.builders.running import run_one
 from tests.builders.segmentation_files import save_extract
 from tests.builders.sessions import (
     Given,
@@ -114,17 +113,17 @@ def test_from_suite2p_and_back(source, nwb, tmp_path):
         assert (traces.frame_rate, traces.neuropil_coefficient, traces.segments) == (30.0, 0.55, [150, 250])
         assert traces.remarks == [] and not new.is_stale()
         assert_same_rois(new.rois(), old.rois())
-        record = new.results()
+        record = new.record()
         first, second = record.pop("converted")
-        assert (first["kind"], first["input"], second["kind"]) == ("suite2p", old.results()["input"], "NWB")
-        assert record == old.results()
+        assert (first["kind"], first["input"], second["kind"]) == ("suite2p", old.record()["input"], "NWB")
+        assert record == old.record()
 
 
 def test_what_is_converted_is_as_if_it_had_been_run(source, nwb):
     containers = find_containers(nwb)
     assert len(containers) == 2
     for name, container in zip(("plane0", "plane1"), containers, strict=True):
-        loaded = container.load_results()
+        loaded = container.results()
         for key in ("dff", "spike_prob", "noise_levels"):
             np.testing.assert_array_equal(getattr(loaded, key), stored(source / name)[key])
         assert not container.is_stale()
@@ -135,9 +134,9 @@ def test_run_and_restore_on_what_was_converted(source, nwb, tmp_path, random_mod
     shutil.copytree(nwb, own) if nwb.is_dir() else shutil.copyfile(nwb, own)
     containers = find_containers(own)
     containers[0].restore()
-    assert [container.results() for container in containers] == [None, None]
-    process(containers[1], Options(model=str(random_model.folder)))
-    again = containers[1].load_results()
+    assert [container.record() for container in containers] == [None, None]
+    run_one(containers[1], model=str(random_model.folder))
+    again = containers[1].results()
     for key in ("dff", "spike_prob", "noise_levels"):
         np.testing.assert_array_equal(getattr(again, key), stored(source / "plane1")[key])
 
@@ -160,11 +159,11 @@ def test_from_caiman(tmp_path):
 
 def test_results_of_caiman(tmp_path, random_model):
     source = make_file(tmp_path / "results.hdf5")
-    process(CaimanFile(source), Options(model=str(random_model.folder)))
+    run_one(CaimanFile(source), model=str(random_model.folder))
     to_nwb(source, tmp_path / "out.nwb")
-    expected = CaimanFile(source).load_results()
+    expected = CaimanFile(source).results()
     (container,) = find_containers(tmp_path / "out.nwb")
-    loaded = container.load_results()
+    loaded = container.results()
     for key in ("dff", "spike_prob", "noise_levels"):
         np.testing.assert_array_equal(getattr(loaded, key), getattr(expected, key))
     assert not container.is_stale()
@@ -175,7 +174,7 @@ def test_results_of_caiman(tmp_path, random_model):
 
 def test_dff_gives_the_same_after_conversion(tmp_path):
     """A background that is subtracted in full does not disturb dF/F computed later."""
-    from cascade_adapters.running.pipeline import dff_of
+    from tests.builders.running import dff_of
 
     source = make_file(tmp_path / "results.hdf5", dff=None)
     (container,) = find_containers(to_nwb(source, tmp_path / "out.nwb"))
@@ -189,10 +188,10 @@ def test_from_arrays(tmp_path, random_model):
     np.save(tmp_path / "dff.npy", dff)
     selection, reading = Selection(orientation="rois-first"), Reading(frame_rate=30.0)
     (container,) = find_containers(tmp_path / "dff.npy", selection)
-    process(container, Options(model=str(random_model.folder), frame_rate=30.0))
+    run_one(container, model=str(random_model.folder), frame_rate=30.0)
     to_nwb(tmp_path / "dff.npy", tmp_path / "out.nwb", selection=selection, reading=reading)
     convert(tmp_path / "out.nwb", tmp_path / "out.npz")
-    found, expected = np.load(tmp_path / "out.npz"), container.load_results()
+    found, expected = np.load(tmp_path / "out.npz"), container.results()
     np.testing.assert_array_equal(found["dff"], dff)
     np.testing.assert_array_equal(found["spike_prob"], expected.spike_prob)
     np.testing.assert_array_equal(found["noise_levels"], expected.noise_levels)
@@ -241,7 +240,7 @@ def test_own_dff_beside_the_one_of_cascade(monkeypatch, tmp_path):
         np.testing.assert_array_equal(module["DfOverF"]["plane0"].data[:].T, dff_traces().dff)
         np.testing.assert_array_equal(module["Fluorescence"]["plane0"].data[:].T, raw_traces().fluorescence)
     (container,) = find_containers(tmp_path / "out.nwb")
-    np.testing.assert_array_equal(container.load_results().dff, results().dff)
+    np.testing.assert_array_equal(container.results().dff, results().dff)
     np.testing.assert_array_equal(container.read(Reading(dff="container")).dff, dff_traces().dff)
 
 
@@ -414,7 +413,7 @@ def test_a_killed_conversion_leaves_no_half_file(source, tmp_path):
         n_kills += was_killed
         if target.exists():
             (container,) = find_containers(target)
-            np.testing.assert_array_equal(container.load_results().spike_prob, stored(source / "plane0")["spike_prob"])
+            np.testing.assert_array_equal(container.results().spike_prob, stored(source / "plane0")["spike_prob"])
             assert not container.is_stale()
             target.unlink()
         else:

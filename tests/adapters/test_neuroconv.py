@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from cascade_adapters.containers.registry import find_containers
-from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
 from cascade_engine.errors import InputError
+from tests.builders.running import run_one
 
 
 def write_nwb(interface, path: Path) -> None:
@@ -24,8 +23,8 @@ def write_nwb(interface, path: Path) -> None:
 
 def infer_in(path: Path, model, dff: str = "auto"):
     (container,) = find_containers(path)
-    process(container, Options(model=str(model.folder), dff=dff))
-    return container.load_results()
+    run_one(container, model=str(model.folder), dff=dff)
+    return container.results()
 
 
 def test_suite2p_through_neuroconv(tmp_path, shared, random_model):
@@ -34,7 +33,7 @@ def test_suite2p_through_neuroconv(tmp_path, shared, random_model):
     shutil.copytree(shared("containers/suite2p/suite2p-1.1.0-one-plane/suite2p"), folder, copy_function=shutil.copy)
     write_nwb(interfaces.Suite2pSegmentationInterface(folder_path=str(folder)), tmp_path / "session.nwb")
     found, expected = infer_in(tmp_path / "session.nwb", random_model), infer_in(folder, random_model)
-    assert "Neuropil" in found.provenance["parameters"]["traces"]
+    assert "Neuropil" in found.record.traces.source
     # neuroconv keeps suite2p's order of ROIs, which is that of the folder
     np.testing.assert_allclose(found.dff, expected.dff, atol=1e-5)
     np.testing.assert_allclose(found.spike_prob, expected.spike_prob, atol=1e-4)
@@ -49,7 +48,7 @@ def test_caiman_through_neuroconv(tmp_path, shared, random_model):
     with pytest.raises(InputError, match="cannot be turned into dF/F"):
         infer_in(tmp_path / "session.nwb", random_model)
     results = infer_in(tmp_path / "session.nwb", random_model, dff="container")
-    assert "DfOverF" in results.provenance["parameters"]["traces"]
+    assert "DfOverF" in results.record.traces.source
     expected = infer_in(source, random_model)
     np.testing.assert_allclose(results.dff, expected.dff, atol=1e-5)
     np.testing.assert_allclose(results.spike_prob, expected.spike_prob, atol=1e-4)

@@ -10,7 +10,6 @@ import pytest
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.nwb import NwbRecording
 from cascade_adapters.containers.registry import find_containers
-from cascade_adapters.running.inspection import inspect_container
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.builders.nwb_files import (
@@ -27,6 +26,7 @@ from tests.builders.nwb_files import (
     simple,
     suite2p_layout,
 )
+from tests.builders.running import inspect_one
 
 OPHYS = "/processing/ophys"
 SERIES = f"{OPHYS}/Fluorescence/RoiResponseSeries"
@@ -571,7 +571,7 @@ def test_the_fingerprint_is_that_of_values_and_times(template, changed):
 
 def test_inspection_changes_nothing(template, random_model):
     before = sha256(template)
-    facts = inspect_container(only(template), model=random_model)
+    facts = inspect_one(only(template), model=random_model)
     assert (facts["kind"], facts["n_rois"], facts["frame_rate_hz"], facts["results"]) == ("NWB", N_ROIS, RATE, "none")
     assert sha256(template) == before and [path.name for path in template.parent.iterdir()] == [template.name]
 

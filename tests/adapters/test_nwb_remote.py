@@ -81,8 +81,8 @@ def test_results_go_into_a_small_file_in_the_working_folder(address, random_mode
     assert [path.name for path in Path().iterdir()] == ["planes_cascade.nwb"]
     found = find_remote(address)
     for number, container in enumerate(found):
-        results = container.load_results()
-        assert results.provenance["nwb"]["copy_of"] == {"name": address}
+        results = container.results()
+        assert results.record.container["nwb"]["copy_of"] == {"name": address}
         assert results.spike_prob.shape == (N_ROIS, N_FRAMES) and not container.is_stale()
         np.testing.assert_array_equal(container.read().fluorescence, raw_traces(seed=number))
     assert not pynwb.validate(path="planes_cascade.nwb")

@@ -15,18 +15,21 @@ import pytest
 
 from cascade_adapters.cli import main
 from cascade_adapters.cli.text import describe_report
-from cascade_adapters.containers.base import Reading, Results, Selection
+from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.nwb import NwbRecording
 from cascade_adapters.containers.nwb.opening import open_nwb
 from cascade_adapters.containers.nwb.traces import load_series
+from cascade_adapters.results import Results
 from cascade_adapters.running.batch import process_all
-from cascade_adapters.running.options import Options
+from cascade_adapters.running.options import parse_options
+from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.adapters.test_nwb_reading import OPHYS, SERIES, TABLE
 from tests.builders.killing import OPERATIONS, forked, killed, needs_fork
 from tests.builders.locking import locked_elsewhere
 from tests.builders.nwb_files import N_FRAMES, N_ROIS, RATE, Session, raw_traces, simple, suite2p_layout
+from tests.builders.running import made_up_record, made_up_results
 
 IN_PLACE = Selection(in_place=True)
 SPIKES, DFF = f"{OPHYS}/CascadeSpikes/RoiResponseSeries", f"{OPHYS}/CascadeDfOverF/RoiResponseSeries"
@@ -75,16 +78,9 @@ def made_up(container: NwbRecording, seed: int = 0, frame_rate: float = RATE) ->
     traces, rng = container.read(Reading(frame_rate=frame_rate)), np.random.default_rng(seed)
     spike_prob = rng.exponential(0.1, traces.shape).astype(np.float32)
     spike_prob[:, :31] = np.nan
-    return Results(
-        spike_prob=spike_prob,
-        dff=rng.standard_normal(traces.shape).astype(np.float32),
-        noise_levels=rng.uniform(1, 3, traces.shape[0]).astype(np.float32),
-        provenance={
-            "model": {"name": "made up"},
-            "recording": {"frame_rate_hz": traces.frame_rate},
-            "input": container.fingerprint(),
-        },
-    )
+    record = replace(made_up_record(*traces.shape, traces.frame_rate), input=container.fingerprint())
+    dff, levels = rng.standard_normal(traces.shape), rng.uniform(1, 3, traces.shape[0])
+    return made_up_results(spike_prob, dff, levels, record)
 
 
 def write(path: Path, selection: Selection = Selection(), seed: int = 0) -> list[Results]:
@@ -135,7 +131,7 @@ def assert_same(results: Results, expected: Results) -> None:
     for name in ("spike_prob", "dff", "noise_levels"):
         np.testing.assert_array_equal(getattr(results, name), getattr(expected, name))
         assert getattr(results, name).dtype == np.float32
-    assert {key: results.provenance[key] for key in expected.provenance} == expected.provenance
+    assert {key: results.record[key] for key in expected.record} == expected.record
 
 
 def output(path: Path) -> Path:
@@ -147,13 +143,13 @@ def output(path: Path) -> Path:
 
 def test_a_new_file_beside_the_old_one(path, random_model):
     before = state(path.parent)
-    (report,) = process_all(NwbRecording.find(path), Options(model=str(random_model.folder)))
+    (report,) = process_all(NwbRecording.find(path), parse_options(dict(model=str(random_model.folder))))
     assert report.status == "done"
     assert report.written == ["a_cascade.nwb", SPIKES, DFF, NOISE]
     assert set(state(path.parent)) == {"a.nwb", "a_cascade.nwb"}
     assert state(path.parent)["a.nwb"] == before["a.nwb"]
 
-    results = NwbRecording(path).load_results()
+    results = NwbRecording(path).results()
     with pynwb.NWBHDF5IO(str(output(path)), "r") as io:
         nwbfile = io.read()
         module = nwbfile.processing["ophys"]
@@ -168,25 +164,25 @@ def test_a_new_file_beside_the_old_one(path, random_model):
             np.testing.assert_array_equal(series.data[:].T, values)
             assert series.rois.table is table and series.rois.data[:].tolist() == list(range(N_ROIS))
             assert (series.rate, series.starting_time, series.timestamps) == (RATE, 0.0, None)
-            assert json.loads(series.comments) == results.provenance
+            assert json.loads(series.comments) == results.record
         assert (spikes.unit, spikes.conversion) == ("Hz", RATE)
         assert (dff.unit, dff.conversion) == ("n.a.", 1.0)
         levels = module["CascadeNoiseLevels_RoiResponseSeries"].to_dataframe(index=True)
         np.testing.assert_array_equal(levels["noise_level"], results.noise_levels)
         assert levels["roi"].tolist() == list(range(N_ROIS))
         assert nwbfile.identifier == "test-0001"
-    assert results.provenance["model"]["name"] == "random"
-    assert results.provenance["parameters"]["traces"] == SERIES
-    assert results.provenance["nwb"]["series"] == SERIES
+    assert results.record.model.name == "random"
+    assert results.record.traces.source == SERIES
+    assert results.record.container["nwb"]["series"] == SERIES
 
 
 def test_the_model_is_told_the_indicator_of_the_imaging_plane(path):
     told = {}
     for indicator in (None, "unknown", "GCaMP6s"):
-        (report,) = process_all(NwbRecording.find(path), Options(indicator=indicator, existing="overwrite"))
+        (report,) = process_all(NwbRecording.find(path), parse_options(dict(indicator=indicator, existing="overwrite")))
         assert (f"told that it is {report.indicator}" in describe_report(report)) == (indicator != "unknown")
-        results = NwbRecording(path).load_results()
-        told[indicator] = results.provenance["parameters"]["indicator"]
+        results = NwbRecording(path).results()
+        told[indicator] = results.record.settings.indicator
     assert told == {None: "GCaMP6f", "unknown": None, "GCaMP6s": "GCaMP6s"}
 
 
@@ -196,8 +192,8 @@ def test_an_indicator_that_the_model_does_not_know_is_not_told(tmp_path):
     session.series(session.table(), raw_traces())
     recording = NwbRecording(session.save(tmp_path / "a.nwb"))
     assert recording.read().indicator == "Fluo-4"
-    process_all([recording], Options())
-    assert recording.load_results().provenance["parameters"]["indicator"] is None
+    process_all([recording], parse_options(dict()))
+    assert recording.results().record.settings.indicator is None
 
 
 def test_long_recordings_are_in_chunks_for_both_ways_of_reading(tmp_path):
@@ -207,7 +203,7 @@ def test_long_recordings_are_in_chunks_for_both_ways_of_reading(tmp_path):
     container.write(results)
     with h5py.File(output(path)) as file:
         assert file[f"{SPIKES}/data"].chunks == (4096, 32)
-    assert_same(container.load_results(), results)
+    assert_same(container.results(), results)
 
 
 @pytest.mark.parametrize("selection", [Selection(), IN_PLACE])
@@ -294,7 +290,7 @@ def test_a_series_elsewhere_gets_a_module_for_its_results(tmp_path):
         file["/processing/imaging/Fluorescence/cells/rois"].attrs["table"] = table.ref
     before = contents(path)
     (results,) = write(path, IN_PLACE)
-    assert_same(NwbRecording(path).load_results(), results)
+    assert_same(NwbRecording(path).results(), results)
     assert not pynwb.validate(path=str(path))
     next(path.parent.glob(".*undo1")).unlink()
     NwbRecording(path).restore()
@@ -310,8 +306,8 @@ def test_names_that_are_taken_are_left_alone(tmp_path):
     before = contents(path)
     (results,) = write(path, IN_PLACE)
     container = NwbRecording(path, selection=IN_PLACE)
-    assert container.results()["nwb"]["dff"] == DFF
-    assert_same(container.load_results(), results)
+    assert container.record()["nwb"]["dff"] == DFF
+    assert_same(container.results(), results)
     after = contents(path)
     assert {key: after[key] for key in before} == before
     assert f"{OPHYS}/CascadeSpikes2/RoiResponseSeries" in after
@@ -349,7 +345,7 @@ def test_planes_share_one_new_file(planes):
     assert state(planes.parent)["planes.nwb"] == before["planes.nwb"]
     found = NwbRecording.find(planes)
     for container, results in zip(found, expected, strict=True):
-        assert_same(container.load_results(), results)
+        assert_same(container.results(), results)
     with pynwb.NWBHDF5IO(str(output(planes)), "r") as io:
         module = io.read().processing["ophys"]
         assert set(module["CascadeSpikes"].roi_response_series) == {"plane0", "plane1"}
@@ -358,8 +354,8 @@ def test_planes_share_one_new_file(planes):
     # one of them again: the other stays
     again = made_up(found[0], seed=7)
     found[0].write(again)
-    assert_same(found[0].load_results(), again)
-    assert_same(found[1].load_results(), expected[1])
+    assert_same(found[0].results(), again)
+    assert_same(found[1].results(), expected[1])
     assert set(state(planes.parent)) == {"planes.nwb", "planes_cascade.nwb"}
     assert found[1].restore() == ["removed planes_cascade.nwb"] and found[0].restore() == []
     assert state(planes.parent) == before
@@ -370,7 +366,7 @@ def test_planes_share_one_new_file(planes):
 
 def test_earlier_results(path, random_model):
     def run(**options):
-        (report,) = process_all(NwbRecording.find(path), Options(model=str(random_model.folder), **options))
+        (report,) = process_all(NwbRecording.find(path), parse_options(dict(model=str(random_model.folder), **options)))
         return report
 
     assert run().status == "done"
@@ -401,7 +397,7 @@ def test_our_file_stands_for_its_source(path, tmp_path):
     moved = tmp_path / output(path).name
     os.rename(output(path), moved)
     (alone,) = NwbRecording.find(moved)
-    assert alone.path == moved and alone.results()["nwb"]["series"] == SERIES
+    assert alone.path == moved and alone.record()["nwb"]["series"] == SERIES
     with pytest.raises(InputError, match="holds results itself: pass --in-place"):
         alone.write(made_up(alone))
     assert alone.restore() == ["removed our results from a_cascade.nwb: its contents are as they were"]
@@ -460,7 +456,7 @@ def test_in_place_and_back_to_the_last_byte(planes, n_times):
         expected = write(planes, IN_PLACE, seed)
     found = NwbRecording.find(planes, IN_PLACE)
     for container, results in zip(found, expected, strict=True):
-        assert_same(container.load_results(), results)
+        assert_same(container.results(), results)
         assert not container.is_stale()
     after = contents(planes)
     assert {key: after[key] for key in inside} == inside
@@ -503,7 +499,7 @@ def test_results_that_lack_a_part(path):
         del file[NOISE]
     container = NwbRecording(path, selection=IN_PLACE)
     with pytest.raises(InputError, match="lacks a part of its results"):
-        container.load_results()
+        container.results()
     container.restore()
     assert not any("Cascade" in key for key in contents(path))
 
@@ -525,7 +521,7 @@ def test_real_files(shared, tmp_path, random_model):
     faults = {file: len(pynwb.validate(path=str(tmp_path / file))) for file in before}
     for selection in (Selection(), IN_PLACE):
         found = NwbRecording.find(tmp_path, selection)
-        reports = process_all(found, Options(model=str(random_model.folder), noise_level=1.0))
+        reports = process_all(found, parse_options(dict(model=str(random_model.folder), noise_level=1.0)))
         assert [report.status for report in reports] == ["done"] * 2
         for container in found:
             target = container.path if selection.in_place else output(container.path)
@@ -545,11 +541,11 @@ def test_a_new_copy_keeps_results_of_other_planes_that_are_still_right(planes, i
     first, second = NwbRecording.find(planes)
     again = made_up(first, seed=5)
     first.write(again)
-    assert_same(first.load_results(), again)
+    assert_same(first.results(), again)
     if is_changed:
-        assert second.load_results() is None
+        assert second.results() is None
     else:
-        assert_same(second.load_results(), expected[1])
+        assert_same(second.results(), expected[1])
     with h5py.File(output(planes)) as file:
         assert file["acquisition"].attrs["mine"] == "yes"
     assert first.restore() == ["removed planes_cascade.nwb"]
@@ -575,10 +571,10 @@ def test_a_zarr_store_gets_a_new_store_beside_it(store, random_model):
     from nwbinspector import inspect_nwbfile
 
     before = state(store.parent)
-    (report,) = process_all(NwbRecording.find(store), Options(model=str(random_model.folder)))
+    (report,) = process_all(NwbRecording.find(store), parse_options(dict(model=str(random_model.folder))))
     assert (report.status, report.written[0]) == ("done", "a_cascade.nwb.zarr")
     assert {key: value for key, value in state(store.parent).items() if key.startswith("a.nwb.zarr/")} == before
-    results = NwbRecording(store).load_results()
+    results = NwbRecording(store).results()
     with NWBZarrIO(str(output(store)), "r") as io:
         module = io.read().processing["ophys"]
         spikes = module["CascadeSpikes"]["RoiResponseSeries"]
@@ -597,7 +593,7 @@ def test_a_zarr_store_gets_a_new_store_beside_it(store, random_model):
     # once more, and back
     again = made_up(NwbRecording(store), seed=3)
     NwbRecording(store).write(again)
-    assert_same(NwbRecording(store).load_results(), again)
+    assert_same(NwbRecording(store).results(), again)
     assert not list(store.parent.glob(".*"))
     assert NwbRecording.find(store.parent)[0].restore() == ["removed a_cascade.nwb.zarr"]
     assert state(store.parent) == before
@@ -675,11 +671,11 @@ class Kills:
     def kill(self, point: int) -> str:
         """Kill a run at a point below `n_points`; returns which results are there then, "old" or "new"."""
         container, results = self._prepare("killed")
-        path, earlier = container.path, container.load_results()
+        path, earlier = container.path, container.results()
         before = self._before
         assert killed(lambda: container.write(results), point, OWN_CODE)
         again = [one for one in NwbRecording.find(path, self._selection) if one.identity == container.identity]
-        found = again[0].load_results()
+        found = again[0].results()
         is_new = found is not None and np.array_equal(found.spike_prob, results.spike_prob, equal_nan=True)
         expected = results if is_new else earlier
         assert (found is None) == (expected is None)
@@ -809,7 +805,7 @@ def test_a_link_and_a_name_of_any_kind(templates, tmp_path, selection):
         pytest.skip("this platform or user cannot make links")
     before = state(real.parent)
     (results,) = write(link, selection)
-    assert_same(NwbRecording(link, selection=selection).load_results(), results)
+    assert_same(NwbRecording(link, selection=selection).results(), results)
     assert link.is_symlink() and (link.parent / "línk ü_cascade.nwb").exists() != selection.in_place
     (found,) = NwbRecording.find(link)
     found.restore()

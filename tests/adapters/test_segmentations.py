@@ -12,11 +12,10 @@ import pytest
 
 from cascade_adapters.cli import main
 from cascade_adapters.containers.arrays import ArrayFile
-from cascade_adapters.containers.base import Reading, Results, Selection
+from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.segmentations import CnmfeFile, ExtractFile, InscopixFile, MinianFolder, SimaFolder
-from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
+from cascade_adapters.results import Results
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, InputError, MissingExtraError
 from cascade_engine.file_formats.safe_pickle import Placeholder, load_pickle
@@ -24,6 +23,7 @@ from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.noise import noise_levels
 from tests.builders.array_files import make_dff, save_mat73
 from tests.builders.killing import killed, needs_fork
+from tests.builders.running import made_up_record, made_up_results, run_one
 from tests.builders.segmentation_files import (
     IMAGE_SHAPE,
     RATE,
@@ -49,7 +49,7 @@ def run(random_model):
 
     def run(path, selection=Selection(), **options):
         (container,) = find_containers(path, selection)
-        return process(container, Options(**{"model": str(random_model.folder), "frame_rate": RATE, **options}))
+        return run_one(container, **{"model": str(random_model.folder), "frame_rate": RATE, **options})
 
     return run
 
@@ -93,13 +93,13 @@ def test_extract(tmp_path, run, random_model, version):
 
     report = run(path)
     assert report.written == ["day1_cascade.npz", "day1_cascade.npz.json"]
-    found = container.load_results()
+    found = container.results()
     np.testing.assert_array_equal(found.spike_prob, infer(make_dff(), RATE, random_model).spike_prob)
     np.testing.assert_array_equal(found.dff, make_dff())
     with np.load(tmp_path / "day1_cascade.npz", allow_pickle=False) as archive:
         assert archive["spike_prob"].shape == (3, 160) and archive["frame_rate"] == RATE
         assert json.loads(str(archive["provenance"]))["parameters"]["traces"] == "output.temporal_weights"
-    assert not container.is_stale() and found.provenance["input"].keys() == {"day1.mat"}
+    assert not container.is_stale() and found.record.input.keys() == {"day1.mat"}
     with pytest.raises(InputError, match=r"was written by cascade: pass what it was made from, day1.mat"):
         run(tmp_path / "day1_cascade.npz")
     assert container.restore() == ["removed day1_cascade.npz", "removed day1_cascade.npz.json"]
@@ -214,7 +214,7 @@ def test_inscopix(tmp_path, run, isx):
     check_rois(container.rois())
     report = run(path, frame_rate=None, only_cells=True)
     assert report.written == ["día 1_cascade.npz", "día 1_cascade.npz.json"]
-    assert np.isnan(container.load_results().spike_prob[2]).all()
+    assert np.isnan(container.results().spike_prob[2]).all()
     container.restore()
     assert hashes(tmp_path) == before
 
@@ -267,7 +267,7 @@ def test_sima(tmp_path, run, protocol):
     report = run(folder)
     assert report.written == ["day1_cascade.npz", "day1_cascade.npz.json"]
     expected = delta_f_over_f(np.float32(relative), RATE, segments=[100, 200]).dff
-    np.testing.assert_array_equal(container.load_results().dff, expected)
+    np.testing.assert_array_equal(container.results().dff, expected)
     # roiextractors' reader would have rewritten every pickle here
     main(["restore", str(folder)])
     assert hashes(tmp_path) == before
@@ -373,9 +373,7 @@ def test_folders_are_not_searched_and_the_message_names_every_kind(tmp_path):
 
 def results_of(value: float) -> Results:
     spike_prob = np.full((3, 160), value, np.float32)
-    return Results(
-        spike_prob, spike_prob, np.ones(3, np.float32), {"value": value, "recording": {"frame_rate_hz": 30.0}}
-    )
+    return made_up_results(spike_prob, record=made_up_record(3, 160, value=value))
 
 
 @needs_fork
@@ -394,12 +392,12 @@ def test_killed_at_any_operation(tmp_path):
         for at in range(1000):
             shutil.copytree(old, folder)
             finished = not killed(action, at)
-            found = ExtractFile(folder / "a.mat").load_results()
+            found = ExtractFile(folder / "a.mat").results()
             if found is None:
                 assert hashes(folder) == untouched and name == "restore"
             else:
-                assert (found.spike_prob == found.provenance["value"]).all() and len(hashes(folder)) == 3
-            seen[name].append(found is None or found.provenance["value"] == 2.0)
+                assert (found.spike_prob == found.record.container["value"]).all() and len(hashes(folder)) == 3
+            seen[name].append(found is None or found.record.container["value"] == 2.0)
             shutil.rmtree(folder)
             if finished:
                 break
@@ -419,7 +417,7 @@ def test_files_of_others_are_never_touched(tmp_path, run):
     run(path)
     (tmp_path / "a_cascade.npz").write_bytes(b"changed")
     with pytest.raises(InputError, match="cannot be read: run again"):
-        ExtractFile(path).load_results()
+        ExtractFile(path).results()
     assert ExtractFile(path).restore()[0].startswith("left a_cascade.npz")
 
 

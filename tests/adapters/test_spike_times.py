@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cascade_adapters.containers.base import Container, Selection, Spikes
+from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.containers.registry import find_containers
+from cascade_adapters.results import Spikes
 from cascade_adapters.running.discrete import add_spikes, trust_warning
-from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
 from cascade_engine import InputError, infer_discrete_spikes
 from cascade_engine.file_formats.atomic import sha256
 from tests.builders import array_files, caiman_files, nwb_files, segmentation_files, suite2p_folders
 from tests.builders.killing import killed, needs_fork
+from tests.builders.running import run_one
 from tests.builders.sessions import run
 
 ROIS_FIRST = Selection(orientation="rois-first")
@@ -50,7 +50,7 @@ def recording(request, tmp_path) -> tuple[Path, Selection]:
 def with_results(path: Path, selection: Selection, **options) -> Container:
     (container,) = find_containers(path, selection)
     given = {"frame_rate": 30.0} if path.suffix in (".mat", ".npy", ".npz", ".csv", ".tsv", ".txt") else {}
-    process(container, Options(existing="overwrite", **given, **options))
+    run_one(container, existing="overwrite", **given, **options)
     return container
 
 
@@ -59,8 +59,8 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def expected_spikes(container: Container) -> tuple[np.ndarray, np.ndarray]:
-    results = container.load_results()
-    record = results.provenance
+    results = container.results()
+    record = results.record
     found = infer_discrete_spikes(
         results.spike_prob,
         record["recording"]["frame_rate_hz"],
@@ -76,20 +76,20 @@ def test_written_replaced_and_taken_back(recording, tmp_path):
     untouched = files(tmp_path)
     container = with_results(path, selection)
     report = add_spikes(container)
-    results = container.load_results()
+    results = container.results()
     roi, frame = expected_spikes(container)
     assert report.n_spikes == len(roi) > 0
     np.testing.assert_array_equal(results.spikes.roi, roi)
     np.testing.assert_array_equal(results.spikes.frame, frame)
-    np.testing.assert_allclose(results.spikes.time_s, frame / results.provenance["recording"]["frame_rate_hz"])
+    np.testing.assert_allclose(results.spikes.time_s, frame / results.record.recording.frame_rate_hz)
     assert ((results.spikes.confidence > 0) & (results.spikes.confidence < 2.1)).all()
-    assert results.provenance["discrete_spikes"]["n_spikes"] == len(roi)
+    assert results.record.discrete_spikes.n_spikes == len(roi)
 
     add_spikes(container)  # again
-    np.testing.assert_array_equal(container.load_results().spikes.frame, frame)
+    np.testing.assert_array_equal(container.results().spikes.frame, frame)
     with_results(path, selection)  # a new run: what was found in the old one is gone
-    assert container.load_results().spikes is None
-    assert "discrete_spikes" not in container.results()
+    assert container.results().spikes is None
+    assert "discrete_spikes" not in container.record()
     add_spikes(container)
     container.restore()
     assert files(tmp_path) == untouched
@@ -98,10 +98,10 @@ def test_written_replaced_and_taken_back(recording, tmp_path):
 def test_no_spikes_at_all(recording):
     path, selection = recording
     container = with_results(path, selection)
-    results = container.load_results()
+    results = container.results()
     none = Spikes.from_table(np.empty((0, 4)))
     container.add_spikes(results, none, {"n_spikes": 0})
-    again = container.load_results()
+    again = container.results()
     assert len(again.spikes.frame) == 0
     np.testing.assert_array_equal(again.spike_prob, results.spike_prob)
 
@@ -111,15 +111,15 @@ def test_no_spikes_at_all(recording):
 def test_killed_at_any_time_it_is_old_or_new(tmp_path, kind, stride):
     path, selection = make(kind, tmp_path / "lab")
     container = with_results(path, selection)
-    results = container.load_results()
+    results = container.results()
     before = {name: np.array(getattr(results, name)) for name in ("spike_prob", "dff", "noise_levels")}
     spikes, seen, at = Spikes.from_table([[0, 5, 0.2, 1.0], [1, 7, 0.3, 0.5]]), [], 0
     while killed(lambda: find_containers(path, selection)[0].add_spikes(results, spikes, {}), at):
-        after = find_containers(path, selection)[0].load_results()
+        after = find_containers(path, selection)[0].results()
         for name, array in before.items():
             np.testing.assert_array_equal(getattr(after, name), array)
         seen.append(after.spikes is not None)
-        assert ("discrete_spikes" in after.provenance) == seen[-1]
+        assert ("discrete_spikes" in after.record) == seen[-1]
         if seen[-1]:
             np.testing.assert_array_equal(after.spikes.frame, [5, 7])
             container.write(results)  # old again
@@ -154,11 +154,11 @@ def test_caiman_keeps_them_when_it_saves(tmp_path, version):
     path = caiman_files.make_file(tmp_path / "results.hdf5", version)
     container = with_results(path, Selection())
     add_spikes(container)
-    table = container.load_results().spikes.table
+    table = container.results().spikes.table
     cnm = caiman_files.load(path, version)
     np.testing.assert_array_equal(cnm.estimates.cascade["spikes"], table)
     (again,) = find_containers(caiman_files.save(cnm, tmp_path / "again.hdf5", version))
-    np.testing.assert_array_equal(again.load_results().spikes.table, table)
+    np.testing.assert_array_equal(again.results().spikes.table, table)
     container = CaimanObject(cnm)
     add_spikes(container)
     np.testing.assert_array_equal(cnm.estimates.cascade["spikes"], table)
@@ -173,7 +173,7 @@ def test_nwb_times_are_those_of_the_series(tmp_path, timestamped):
     path = nwb_files.simple(tmp_path / "session.nwb", **given)
     container = with_results(path, Selection())
     add_spikes(container)
-    spikes = container.load_results().spikes
+    spikes = container.results().spikes
     expected = times[spikes.frame] if timestamped else 100.0 + spikes.frame / nwb_files.RATE
     np.testing.assert_allclose(spikes.time_s, expected)
 
@@ -187,7 +187,7 @@ def test_pynwb_reads_them_and_other_units_stay(tmp_path):
     path = session.save(tmp_path / "session.nwb")
     container = with_results(path, Selection())
     add_spikes(container)
-    spikes = container.load_results().spikes
+    spikes = container.results().spikes
     with NWBHDF5IO(str(tmp_path / "session_cascade.nwb"), "r") as io:
         nwbfile = io.read()
         units = nwbfile.processing["ophys"]["CascadeUnits_RoiResponseSeries"]
@@ -205,7 +205,7 @@ def test_nwb_results_in_the_file_itself_stay_there(tmp_path):
     (container,) = find_containers(path)  # without saying it again
     add_spikes(container)
     assert not path.with_name("session_cascade.nwb").exists()
-    assert container.load_results().spikes is not None
+    assert container.results().spikes is not None
 
 
 def test_the_command_says_what_it_found(tmp_path, capsys):
@@ -255,7 +255,7 @@ def test_damaged_spikes_are_one_line(tmp_path):
     add_spikes(container)
     (plane / "cascade_spikes.npz").write_bytes(b"PK nothing")
     with pytest.raises(InputError, match=r"cascade_spikes\.npz cannot be read"):
-        container.load_results()
+        container.results()
 
 
 def test_sessions_and_causal_kernels_are_heeded(tmp_path):
@@ -263,7 +263,7 @@ def test_sessions_and_causal_kernels_are_heeded(tmp_path):
     container = with_results(plane, Selection(), kernel="causal", smoothing=0.1)
     report = add_spikes(container)
     assert report.smoothing_s == 0.1
-    np.testing.assert_array_equal(container.load_results().spikes.frame, expected_spikes(container)[1])
+    np.testing.assert_array_equal(container.results().spikes.frame, expected_spikes(container)[1])
 
 
 def test_trust_is_a_matter_of_noise():
@@ -278,7 +278,7 @@ def test_conversion_takes_them_along(tmp_path, capsys):
     plane = suite2p_folders.make_plane(tmp_path / "plane0").folder
     container = with_results(plane, Selection())
     add_spikes(container)
-    spikes = container.load_results().spikes
+    spikes = container.results().spikes
     assert run(capsys, "convert", tmp_path, tmp_path / "all.npz")[0] == 0
     with np.load(tmp_path / "all.npz") as archive:
         np.testing.assert_array_equal(archive["spikes"], spikes.table)

@@ -12,10 +12,10 @@ from cascade_adapters.containers.base import Container, Reading
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.containers.suite2p.settings import read_settings
 from cascade_adapters.hooks.suite2p import run_on_folder
-from cascade_adapters.running.inspection import inspect_container
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError
 from cascade_engine.signal.dff import delta_f_over_f
+from tests.builders.running import inspect_one
 from tests.builders.suite2p_folders import change_settings, hashes, make_plane, make_recording, save_settings
 
 RESULTS = {"cascade_spike_prob.npy", "cascade_dff.npy", "cascade_noise_levels.npy", "cascade.json"}
@@ -442,12 +442,12 @@ def test_what_makes_results_doubtful_is_reported_and_kept(plane, run):
 def test_results_are_read_back_as_written(tmp_path, run):
     plane = make_plane(tmp_path / "plane0")
     container = Suite2pPlane(plane.folder)
-    assert container.load_results() is None
+    assert container.results() is None
     run(plane.folder)
-    results = container.load_results()
+    results = container.results()
     np.testing.assert_array_equal(results.spike_prob, spike_prob(plane.folder))
     assert results.dff.shape == results.spike_prob.shape and len(results.noise_levels) == len(results.dff)
-    assert results.provenance == container.results()
+    assert results.record == container.record()
 
 
 def test_the_record(plane, run, random_model):
@@ -540,14 +540,14 @@ def test_results_of_other_traces_are_stale(plane, run):
     assert not container.is_stale()
     run(plane.folder)
     assert not container.is_stale()
-    assert inspect_container(container)["results"].endswith("up to date")
+    assert inspect_one(container).earlier_results.endswith("up to date")
     # the GUI edits iscell.npy alone; merging ROIs appends a row to F and Fneu
     np.save(plane.folder / "iscell.npy", np.ones((6, 2)))
     assert not container.is_stale()
     for name, array in (("F", plane.fluorescence), ("Fneu", plane.neuropil)):
         np.save(plane.folder / f"{name}.npy", np.vstack([array, array[:1]]))
     assert container.is_stale()
-    assert "stale" in inspect_container(container)["results"]
+    assert "stale" in inspect_one(container).earlier_results
     with pytest.raises(CascadeError, match="stale: the traces have changed since"):
         run(plane.folder)
     (report,) = run(plane.folder, existing="skip")
@@ -698,7 +698,7 @@ def test_a_failing_plane_leaves_those_before_it_complete(tmp_path, run):
 def test_inspection_of_one_plane(tmp_path):
     plane = make_plane(tmp_path / "plane0", segments=[400, 500])
     before = hashes(plane.folder)
-    facts = inspect_container(Suite2pPlane(plane.folder))
+    facts = inspect_one(Suite2pPlane(plane.folder))
     json.dumps(facts, allow_nan=False)
     assert (facts["n_rois"], facts["n_cells"], facts["n_frames"], facts["sessions"]) == (6, 4, 900, [400, 500])
     assert facts["noise_level"] == pytest.approx([2.0] * 3, rel=0.25)

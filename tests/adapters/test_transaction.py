@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cascade_adapters.containers.base import Results
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_adapters.results import Results
 from cascade_adapters.safe_writing.folder import change_folder, finish_interrupted
 from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine.errors import InputError
 from tests.builders.locking import in_another_thread
+from tests.builders.running import made_up_record, made_up_results
 from tests.builders.suite2p_folders import hashes, make_plane
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process, which this platform lacks")
@@ -37,8 +38,8 @@ def results(value: float) -> Results:
     """Results that differ from those of another value in every file."""
     spike_prob = np.full((N_ROIS, N_FRAMES), value, np.float32)
     spike_prob[:, :3] = np.nan
-    provenance = {"value": value, "recording": {"frame_rate_hz": 30.0}}
-    return Results(spike_prob, 2 * spike_prob, np.full(N_ROIS, value, np.float32), provenance)
+    record = made_up_record(N_ROIS, N_FRAMES, value=value)
+    return made_up_results(spike_prob, noise_levels=np.full(N_ROIS, value), record=record)
 
 
 def write(folder: Path, value: float, replace_spikes: bool = True) -> None:
@@ -51,7 +52,7 @@ def restore(folder: Path) -> None:
 
 def open_again(folder: Path) -> None:
     """What every command does first."""
-    Suite2pPlane(folder).results()
+    Suite2pPlane(folder).record()
 
 
 def forked(action) -> int:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.cli import main
-from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
+from cascade_adapters.results import Record, Results
 from cascade_engine.errors import InputError
+from tests.builders.running import made_up_record, made_up_results, run_one
 from tests.builders.suite2p_folders import change_settings, make_plane, save_settings
 
 IMAGE_SHAPE = (40, 24)
@@ -29,7 +29,7 @@ def make_session(root: Path, n_planes: int = 1, model: Any = None, **options: An
         if (folder / "ops.npy").is_file():
             change_settings(folder, Ly=IMAGE_SHAPE[0], Lx=IMAGE_SHAPE[1])
         if model is not None:
-            process(Suite2pPlane(folder), Options(model=str(model.folder)))
+            run_one(Suite2pPlane(folder), model=str(model.folder))
     return root
 
 
@@ -73,10 +73,10 @@ class Given(Container):
     def fingerprint(self) -> dict[str, str]:
         return {}
 
-    def results(self) -> dict[str, Any] | None:
-        return None if self.given_results is None else self.given_results.provenance
+    def record(self) -> Record | None:
+        return None if self.given_results is None else self.given_results.record
 
-    def load_results(self) -> Results | None:
+    def results(self) -> Results | None:
         return self.given_results
 
     def rois(self) -> Rois | None:
@@ -107,8 +107,9 @@ def results(n_rois: int = 4, n_frames: int = 300, seed: int = 2) -> Results:
     rng = np.random.default_rng(seed)
     spike_prob, dff = rng.random((2, n_rois, n_frames)).astype(np.float32)
     spike_prob[:, :32] = np.nan
-    record = {"software": {"cascade-spikes": "0"}, "recording": {"frame_rate_hz": 20.0}, "input": {}, "note": "own"}
-    return Results(spike_prob, dff, rng.random(n_rois).astype(np.float32), record)
+    return made_up_results(
+        spike_prob, dff, rng.random(n_rois), made_up_record(n_rois, n_frames, frame_rate=20.0, note="own")
+    )
 
 
 def give(monkeypatch, container: Given) -> None:

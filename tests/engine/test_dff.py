@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cascade_adapters.containers.base import Traces
-from cascade_adapters.running.pipeline import dff_of
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.signal.dff import METHODS, Baseline, delta_f_over_f
+from tests.builders.running import dff_of
 from tests.builders.suite2p_folders import neuropil_traces
 
 RATE = 30.0

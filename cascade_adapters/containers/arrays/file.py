@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from glob import escape
@@ -22,7 +21,9 @@ from cascade_adapters.containers.arrays.choosing import (
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.fall import fluorescence_of, read_fall
 from cascade_adapters.containers.arrays.formats import FORMATS
-from cascade_adapters.containers.base import Container, Reading, Results, Selection, Spikes, Traces
+from cascade_adapters.containers.base import Container, Reading, Selection, Traces
+from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside, source_of
 from cascade_adapters.safe_writing.folder import finish_interrupted
 from cascade_engine.errors import InputError
@@ -30,7 +31,11 @@ from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.file_formats.variables import Variable, load_numbers
 from cascade_engine.signal.units import why_not_dff, why_not_raw
 
-_ARRAYS, _DISCRETE = ("spike_prob", "dff", "noise_levels"), "spikes"
+#: Name of the array of discrete spikes.
+_DISCRETE = "spikes"
+
+#: Endings of the names of our files, before their suffix.
+_ENDINGS = "|".join(f"_{name}" for name in (*(array.name for array in ARRAYS), _DISCRETE))
 
 _PART_OF_SUITE2P = re.compile(
     r"(F|Fneu|F_chan2|Fneu_chan2|spks|spks_suite2p|iscell|redcell|stat|ops|db|settings|reg_outputs|detect_outputs"
@@ -85,7 +90,7 @@ class ArrayFile(Container):
         """Read the traces; see `Container.read`."""
         self._refuse_what_is_no_input()
         contents, variable = self._contents(), self._variable()
-        self._beside().check_free(self._files(dict.fromkeys(_ARRAYS, np.empty((0, 0))), {}))
+        self._beside().check_free(self._files({array.name: np.empty((0, 0)) for array in ARRAYS}, {}))
         if self._is_suite2p():
             if reading.dff == "container":
                 raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
@@ -116,50 +121,51 @@ class ArrayFile(Container):
         """SHA-256 of the file."""
         return {self.path.name: sha256(self.path)}
 
-    def results(self) -> dict[str, Any] | None:
-        """Content of the record, or None."""
+    def record(self) -> Record | None:
+        """The record beside the file, or None; see `Container.record`."""
         self._refuse_what_is_no_input()
-        return self._beside().record()
+        beside = self._beside()
+        return None if (found := beside.record()) is None else Record.parse(found, str(beside.path))
 
-    def load_results(self) -> Results | None:
-        """Read what `write` has written; see `Container.load_results`."""
-        record = self.results()
+    def results(self) -> Results | None:
+        """Read what `write` has written; see `Container.results`."""
+        record = self.record()
         if record is None:
             return None
         layout = self._contents().layout
+        size = (record.recording.n_rois, record.recording.n_frames)
         try:
-            orientation = Orientation(ORIENTATIONS.index(record["orientation"]) == 0, (), "")
-            names = (*_ARRAYS, _DISCRETE) if "discrete_spikes" in record else _ARRAYS
-            arrays = self._format.load(self.path.parent, self._stem(), self.path.suffix, names, layout)
-            spike_prob, dff = (orientation.to_rois(arrays[name]) for name in ("spike_prob", "dff"))
-            levels, n_frames = arrays["noise_levels"].ravel(), record["recording"]["n_frames"]
-            good = spike_prob.shape == dff.shape == (len(levels), n_frames)
-            spikes = Spikes.from_table(arrays[_DISCRETE]) if _DISCRETE in arrays else None
-        except Exception:  # damaged files can fail in any way
-            good = False
-        if not good:
-            raise InputError(f"the results beside {self.path} cannot be read: run again with --existing overwrite")
-        return Results(spike_prob, dff, levels, record, spikes)
-
-    def check_replaceable(self) -> None:
-        """There is never anything to replace."""
-        raise InputError(f"{self.path} holds no deconvolved traces to replace: leave out --replace-spks")
+            orientation = Orientation(record.container["orientation"] == ORIENTATIONS[0], (), "")
+            names = tuple(array.name for array in ARRAYS)
+            if record.discrete_spikes is not None:
+                names = (*names, _DISCRETE)
+            found = self._format.load(self.path.parent, self._stem(), self.path.suffix, names, layout)
+            for array in ARRAYS:
+                if array.name in found:
+                    values = found[array.name]
+                    found[array.name] = orientation.to_rois(values) if array.has_frames else values.ravel()
+            spikes = Spikes.from_table(found[_DISCRETE]) if _DISCRETE in found else None
+            arrays, problem = complete(found, *size, record.written_by)
+        except Exception as error:  # damaged files can fail in any way
+            problem = " ".join(str(error).split()) or type(error).__name__
+        if problem:
+            raise InputError(
+                f"the results beside {self.path} cannot be read ({problem}): run again with --existing overwrite"
+            )
+        return Results(arrays, record, spikes)
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results beside the file; see `Container.write`."""
         if replace_spikes:
             self.check_replaceable()
         orientation = self._orientation([])
-        provenance = {**results.provenance, "variable": self._variable().name, "orientation": orientation.name}
-        arrays = {name: np.asarray(getattr(results, name), dtype=np.float32) for name in _ARRAYS}
-        arrays |= {name: orientation.to_file(arrays[name]) for name in ("spike_prob", "dff")}
+        record = results.record.remembering(variable=self._variable().name, orientation=orientation.name)
+        arrays = {name: np.asarray(values[:], dtype=np.float32) for name, values in results.arrays.items()}
+        arrays |= {array.name: orientation.to_file(arrays[array.name]) for array in ARRAYS if array.has_frames}
         if results.spikes is not None:
             arrays[_DISCRETE] = results.spikes.table
-        facts = {
-            "frame_rate": float(provenance["recording"]["frame_rate_hz"]),
-            "provenance": json.dumps(provenance, allow_nan=False),
-        }
-        return self._beside().write(self._files(arrays, facts), provenance)
+        facts = {"frame_rate": record.recording.frame_rate_hz, "record": record.to_json()}
+        return self._beside().write(self._files(arrays, facts), record.to_dict())
 
     def restore(self) -> list[str]:
         """Remove our files, whichever variable they were made from; see `Container.restore`."""
@@ -237,6 +243,4 @@ class ArrayFile(Container):
 
 def _source_of_result(path: Path) -> str | None:
     """Name of the file that a file of ours was made from; None for any other file."""
-    return source_of(
-        path.with_name(re.sub(r"(_spike_prob|_dff|_noise_levels|_spikes)?(\.\w+)$", r"\2.json", path.name))
-    )
+    return source_of(path.with_name(re.sub(rf"({_ENDINGS})?(\.\w+)$", r"\2.json", path.name)))

@@ -84,7 +84,10 @@ def load_npy_results(
     folder: Path, stem: str, suffix: str, names: tuple[str, ...], layout: Any
 ) -> dict[str, np.ndarray]:
     """What `npy_files` has written."""
-    return {name: np.load(folder / f"{stem}_{name}{suffix}", mmap_mode="r", allow_pickle=False) for name in names}
+    places = {name: folder / f"{stem}_{name}{suffix}" for name in names}
+    return {
+        name: np.load(place, mmap_mode="r", allow_pickle=False) for name, place in places.items() if place.is_file()
+    }
 
 
 def load_npz_results(
@@ -92,7 +95,7 @@ def load_npz_results(
 ) -> dict[str, np.ndarray]:
     """What `npz_files` has written."""
     with np.load(folder / f"{stem}{suffix}", allow_pickle=False) as archive:
-        return {name: archive[name] for name in names}
+        return {name: archive[name] for name in names if name in archive}
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:

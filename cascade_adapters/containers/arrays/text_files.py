@@ -16,7 +16,7 @@ import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.text_margins import Layout, Row, number_in, take_margins
-from cascade_adapters.containers.base import Spikes
+from cascade_adapters.results import Spikes
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable
 
@@ -65,6 +65,8 @@ def load_text_results(
     loaded = {}
     for name in names:
         path = folder / f"{stem}_{name}{suffix}"
+        if not path.is_file():
+            continue
         own = _layout_of(name, layout)
         rows = _rows(_decode(path)[0], own, path)[len(own.header) :]
         rows = [(line, cells[1:] if own.leading else cells) for line, cells in rows]

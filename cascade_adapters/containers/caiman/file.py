@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import FileFields, explained, opened
 from cascade_adapters.containers.caiman.raw_traces import digest, fingerprint, shape_of
 from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP, UNDO
 from cascade_adapters.containers.caiman.undo import Original
+from cascade_adapters.results import Record, Results
 from cascade_adapters.safe_writing.copy import remove_leftovers, rewriting
 from cascade_engine.errors import InputError
 
@@ -75,14 +76,14 @@ class CaimanFile(Container):
         with opened(self.path) as fields:
             return fingerprint(fields)
 
-    def results(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """The record in ``estimates/cascade``, or None."""
         remove_leftovers(self.path)
         with opened(self.path) as fields:
             return stored_results.read_record(self._kept(fields), self._where)
 
-    def load_results(self) -> Results | None:
-        """What `write` has written; `InputError` if the components are others now; see `Container.load_results`."""
+    def results(self) -> Results | None:
+        """What `write` has written; `InputError` if the components are others now; see `Container.results`."""
         with opened(self.path) as fields:
             kept = self._kept(fields)
             remark = stored_results.misalignment(kept, shape_of(fields))
@@ -101,7 +102,7 @@ class CaimanFile(Container):
             if getattr(fields.get("estimates", "S"), "shape", None) != shape_of(fields):
                 raise InputError(f"{self.path} has no estimates/S to replace")
             kept = self._kept(fields)
-            record = stored_results.read_record(kept, self._where) or {}
+            record = stored_results.read_record(kept, self._where)
             if SPIKES_BACKUP in kept and not _is_ours(fields.get("estimates", "S"), record):
                 raise InputError(
                     f"{self.path} has {_BACKUP}, but {_SPIKES} is not what cascade had put in its place: a new backup "
@@ -116,22 +117,22 @@ class CaimanFile(Container):
             stored_results.refuse_others(fields.get("estimates", stored_results.GROUP), self._where)
             stored_results.refuse_other_shape(results, shape_of(fields), str(self.path))
         spikes = stored_results.rates(results) if replace_spikes else None
-        record = results.provenance | ({} if spikes is None else {"S": digest(spikes)})
-        arrays, texts = stored_results.to_fields(replace(results, provenance=record))
+        record = results.record.remembering(S=None if spikes is None else digest(spikes))
+        arrays, texts = stored_results.to_fields(replace(results, record=record))
         with rewriting(self.path, 2 * sum(array.nbytes for array in arrays.values())) as copy:
             with explained(self.path, "changed"):
                 original, _ = self._take_back(copy)
                 _add(copy, arrays, texts, spikes)
                 if original is not None:
                     original.remember(copy, f"{_GROUP}/{UNDO}")
-            self._check(copy, arrays, spikes, results.provenance.get("input"))
+            self._check(copy, arrays, spikes, record.input or None)
         written = [f"{_GROUP}/{name}" for name in arrays]
         return written if spikes is None else [*written, _SPIKES, _BACKUP]
 
     def has_replaced_spikes(self) -> bool:
         """Whether ``estimates/S`` holds our rates; see `Container.has_replaced_spikes`."""
         with opened(self.path) as fields:
-            record = stored_results.read_record(self._kept(fields), self._where) or {}
+            record = stored_results.read_record(self._kept(fields), self._where)
             return _is_ours(fields.get("estimates", "S"), record)
 
     def restore(self) -> list[str]:
@@ -140,7 +141,7 @@ class CaimanFile(Container):
         The file is then what it was to the last byte, unless another program has written to it since the results were
         written: then the rest of its content stays as that program has left it.
         """
-        if self.results() is None:
+        if self.record() is None:
             return []
         with rewriting(self.path) as copy, explained(self.path, "changed"):
             _, done = self._take_back(copy)
@@ -204,7 +205,7 @@ def _remove(file: h5py.File, where: str) -> list[str]:
         return []
     done, keep = [], set()
     if SPIKES_BACKUP in group:
-        if "S" in record and (_SPIKES not in file or _is_ours(file[_SPIKES], record)):
+        if "S" in record.container and (_SPIKES not in file or _is_ours(file[_SPIKES], record)):
             if _SPIKES in file:
                 del file[_SPIKES]
             file.move(_BACKUP, _SPIKES)
@@ -221,8 +222,9 @@ def _remove(file: h5py.File, where: str) -> list[str]:
     return [*done, f"removed {_GROUP}" if not keep else f"removed all else from {_GROUP}"]
 
 
-def _is_ours(spikes: Any, record: dict[str, Any]) -> bool:
-    return getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f" and digest(spikes) == record.get("S")
+def _is_ours(spikes: Any, record: Record | None) -> bool:
+    ours = None if record is None else record.container.get("S")
+    return getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f" and digest(spikes) == ours
 
 
 def _is_caimans(path: Path) -> bool | None:

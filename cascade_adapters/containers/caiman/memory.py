@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Traces
+from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import ObjectFields
 from cascade_adapters.containers.caiman.raw_traces import digest, fingerprint, shape_of
 from cascade_adapters.containers.caiman.stored_results import GROUP, SPIKES_BACKUP
+from cascade_adapters.results import Record, Results
 from cascade_engine.errors import InputError
 
 _WHERE = f"estimates.{GROUP}"
@@ -44,6 +45,11 @@ class CaimanObject(Container):
         """Kind and object."""
         return (self.kind, id(self._estimates))
 
+    @property
+    def scratch_folder(self) -> None:
+        """Results stay in memory, where the object is."""
+        return None
+
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[CaimanObject]:
         """None: an object lies in no folder."""
@@ -60,12 +66,12 @@ class CaimanObject(Container):
         """SHA-256 of what the traces are made from, the same as of a saved file."""
         return fingerprint(self._fields)
 
-    def results(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """The record in ``estimates.cascade``, or None."""
         return stored_results.read_record(self._kept, _WHERE)
 
-    def load_results(self) -> Results | None:
-        """What `write` has set; `InputError` if the components are others now; see `Container.load_results`."""
+    def results(self) -> Results | None:
+        """What `write` has set; `InputError` if the components are others now; see `Container.results`."""
         remark = stored_results.misalignment(self._kept, shape_of(self._fields))
         if remark:
             raise InputError(f"{_WHERE} {remark}")
@@ -92,8 +98,8 @@ class CaimanObject(Container):
         if replace_spikes:
             self.check_replaceable()
         spikes = stored_results.rates(results) if replace_spikes else None
-        record = results.provenance | ({} if spikes is None else {"S": digest(spikes)})
-        arrays, texts = stored_results.to_fields(replace(results, provenance=record))
+        record = results.record.remembering(S=None if spikes is None else digest(spikes))
+        arrays, texts = stored_results.to_fields(replace(results, record=record))
         left, _ = self._take_back()
         if spikes is not None:
             left = {SPIKES_BACKUP: self._estimates.S}
@@ -107,7 +113,7 @@ class CaimanObject(Container):
 
     def restore(self) -> list[str]:
         """Remove ``estimates.cascade`` and put S back; see `Container.restore`."""
-        if self.results() is None:
+        if self.record() is None:
             return []
         left, done = self._take_back()
         if left:
@@ -123,7 +129,7 @@ class CaimanObject(Container):
 
     def _spikes_are_ours(self) -> bool:
         spikes = self._fields.get("estimates", "S")
-        return np.ndim(spikes) == 2 and digest(spikes) == (self.results() or {}).get("S")
+        return np.ndim(spikes) == 2 and digest(spikes) == ((record := self.record()) and record.container.get("S"))
 
     def _take_back(self) -> tuple[dict[str, Any], list[str]]:
         """Put S back, if it is ours; what has to be kept otherwise, and what was done."""

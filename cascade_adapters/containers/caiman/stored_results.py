@@ -7,13 +7,13 @@ infinity, and the record is an array of bytes. Texts are there for people: they 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from cascade_adapters.containers.base import Results, Spikes
+from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
 
 #: Name of the group, or attribute, in the estimates.
@@ -25,8 +25,6 @@ SPIKES_BACKUP = "S_caiman"
 #: What makes the file again what it was.
 UNDO = "undo"
 
-ARRAYS = ("spike_prob", "dff", "noise_levels")
-
 #: Where discrete spikes are, if there are any.
 _SPIKES = "spikes"
 
@@ -34,10 +32,9 @@ _RECORD = "provenance"
 
 _MISSING = -np.inf
 
-_DESCRIPTION = (
-    "spike_prob: expected spikes per frame (times the frame rate: Hz); dff: dF/F as a fraction; noise_levels: percent "
-    "per sqrt(Hz); one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: "
-    "component, frame, time in s, confidence; provenance: JSON as bytes"
+_DESCRIPTION = "; ".join(f"{array.name}: {array.description} ({array.unit})" for array in ARRAYS) + (
+    "; one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: component, "
+    "frame, time in s, confidence; provenance: the record, JSON as bytes"
 )
 
 
@@ -56,17 +53,14 @@ def to_fields(results: Results) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     texts : dict of str to str
         What they are and where they come from, for people.
     """
-    arrays = {name: np.array(getattr(results, name), dtype=np.float32) for name in ARRAYS}
+    arrays = {name: np.array(values[:], dtype=np.float32) for name, values in results.arrays.items()}
     for array in arrays.values():
         array[np.isnan(array)] = _MISSING
     if results.spikes is not None:
         arrays[_SPIKES] = results.spikes.table
-    text = json.dumps(results.provenance, allow_nan=False)
-    arrays[_RECORD] = np.frombuffer(text.encode(), dtype=np.uint8).copy()
-    texts = {"description": _DESCRIPTION}
-    model, created = results.provenance.get("model", {}).get("name"), results.provenance.get("created")
-    texts |= {key: value for key, value in (("model", model), ("created", created)) if value}
-    return arrays, texts
+    record = results.record
+    arrays[_RECORD] = np.frombuffer(record.to_json().encode(), dtype=np.uint8).copy()
+    return arrays, {"description": _DESCRIPTION, "model": record.model.name, "created": record.created}
 
 
 def refuse_others(found: Any, where: str) -> None:
@@ -75,7 +69,7 @@ def refuse_others(found: Any, where: str) -> None:
         raise InputError(f"{where} is there already, but not from cascade: rename or remove it")
 
 
-def read_record(kept: Mapping[str, Any], where: str) -> dict[str, Any] | None:
+def read_record(kept: Mapping[str, Any], where: str) -> Record | None:
     """The record of the results in a group, or None if there are none of ours.
 
     Parameters
@@ -92,14 +86,12 @@ def read_record(kept: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     """
     if _RECORD not in kept:
         return None
+    backup = f", after moving {SPIKES_BACKUP} back to S" if SPIKES_BACKUP in kept else ""
     try:
-        content = json.loads(np.asarray(kept[_RECORD][:]).astype(np.uint8).tobytes())
+        content = np.asarray(kept[_RECORD][:]).astype(np.uint8).tobytes()
     except (ValueError, TypeError, IndexError):
-        content = None
-    if not isinstance(content, dict):
-        backup = f", after moving {SPIKES_BACKUP} back to S" if SPIKES_BACKUP in kept else ""
-        raise InputError(f"the record in {where} cannot be read: remove {where}{backup}")
-    return content
+        content = b""
+    return Record.parse(content, where, f"remove {where}{backup}")
 
 
 def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
@@ -115,16 +107,17 @@ def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
     record = read_record(kept, where)
     if record is None:
         return None
-    arrays = {}
-    for name in ARRAYS:
-        found = kept.get(name)
-        if getattr(getattr(found, "dtype", None), "kind", "") != "f":
-            raise InputError(
-                f"{where} is not complete: {name} is missing or damaged; run again with --existing overwrite"
-            )
-        arrays[name] = np.array(found[:], dtype=np.float32)
-        arrays[name][np.isneginf(arrays[name])] = np.nan
-    return Results(**arrays, provenance=record, spikes=_spikes(kept, where))
+    found = {}
+    for array in ARRAYS:
+        stored = kept.get(array.name)
+        if getattr(getattr(stored, "dtype", None), "kind", "") == "f":
+            values = np.array(stored[:], dtype=array.dtype)
+            values[np.isneginf(values)] = np.nan
+            found[array.name] = values
+    arrays, problem = complete(found, record.recording.n_rois, record.recording.n_frames, record.written_by)
+    if problem:
+        raise InputError(f"{where} is not complete: {problem}; run again with --existing overwrite")
+    return Results(arrays, record, _spikes(kept, where))
 
 
 def _spikes(kept: Mapping[str, Any], where: str) -> Spikes | None:
@@ -138,8 +131,8 @@ def _spikes(kept: Mapping[str, Any], where: str) -> Spikes | None:
 
 def refuse_other_shape(results: Results, shape: tuple[int, int], where: str) -> None:
     """Raise `InputError` if results are not of these components and frames."""
-    if results.spike_prob.shape != tuple(shape) or results.dff.shape != tuple(shape):
-        found = " x ".join(map(str, results.spike_prob.shape))
+    if results.shape != tuple(shape):
+        found = " x ".join(map(str, results.shape))
         raise InputError(f"{where} has {shape[0]} x {shape[1]} components x frames, but the results are {found}")
 
 
@@ -157,5 +150,5 @@ def misalignment(kept: Mapping[str, Any], shape: tuple[int, int]) -> str:
 
 def rates(results: Results) -> np.ndarray:
     """Rates in Hz in the place of S: zero where there is no prediction, since CaImAn expects numbers."""
-    rates = np.nan_to_num(results.spike_prob.astype(np.float64), nan=0.0)
-    return rates * results.provenance["recording"]["frame_rate_hz"]
+    rates = np.nan_to_num(np.asarray(results.spike_prob[:], dtype=np.float64), nan=0.0)
+    return rates * results.record.recording.frame_rate_hz

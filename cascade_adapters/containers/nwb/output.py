@@ -108,9 +108,9 @@ class OutputFile:
         return time.time_ns() // _CLOCK_NS * _CLOCK_NS
 
     def _is_copy_of(self, source: dict[str, Any]) -> bool:
-        return all(found.provenance["nwb"]["copy_of"] == source for found in results_in(self.path))
+        return all(found.facts["copy_of"] == source for found in results_in(self.path))
 
     def _is_untouched(self) -> bool:
         """Whether nobody has changed it since we did."""
-        stamps = [found.provenance["nwb"].get("stamp_ns") or 0 for found in results_in(self.path)]
+        stamps = [found.facts.get("stamp_ns") or 0 for found in results_in(self.path)]
         return state_of(self.path)["mtime_ns"] <= max(stamps, default=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
+from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.nwb import hdf5_file, zarr_store
 from cascade_adapters.containers.nwb.files import nwb_files, output_of, results_in, set_newest, state_of
 from cascade_adapters.containers.nwb.notes import read_notes
@@ -19,6 +19,8 @@ from cascade_adapters.containers.nwb.series import Recording, find_recordings, r
 from cascade_adapters.containers.nwb.timing import find_timing
 from cascade_adapters.containers.nwb.traces import fingerprint_of, read_traces
 from cascade_adapters.containers.nwb.validation import check_valid
+from cascade_adapters.results import Record, Results, Spikes
+from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.safe_writing.in_place import forget, kept_journals, roll_back
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
@@ -91,13 +93,14 @@ class NwbRecording(Container):
         with self._open() as opened:
             return fingerprint_of(opened, self._series_in(opened))
 
-    def results(self) -> dict[str, Any] | None:
-        """Provenance of the results in the file itself or in the one beside it, or None."""
+    def record(self) -> Record | None:
+        """The record of the results in the file itself or in the one beside it, or None."""
         place = self._place_of_results()
-        return None if place is None else place[1].provenance
+        advice = "remove the results with 'cascade restore'"
+        return None if place is None else Record.parse(place[1].content, str(place[0]), advice)
 
-    def load_results(self) -> Results | None:
-        """Read what `write` has written; see `Container.load_results`."""
+    def results(self) -> Results | None:
+        """Read what `write` has written; see `Container.results`."""
         place = self._place_of_results()
         if place is None:
             return None
@@ -140,7 +143,7 @@ class NwbRecording(Container):
                     editor.add(addition.with_record(names, copy_of, stamp_ns), names)
         return [target.name, *(names.all if results.spikes is not None else names.all[:3])]
 
-    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+    def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
         """Write discrete spikes into the file that holds the results; see `Container.add_spikes`."""
         address = self._address_of_source()
         if address is not None:
@@ -149,7 +152,7 @@ class NwbRecording(Container):
         self._in_place = place is not None and place[0] == self.path
         if self._in_place and is_zarr(self.path):
             raise InputError(f"{self.path} holds results itself, and a Zarr store is never changed in place")
-        return super().add_spikes(results, spikes, record)
+        return super().add_spikes(results, spikes, found)
 
     def restore(self) -> list[str]:
         """Remove the new file, or take back what was written into the file itself; see `Container.restore`.
@@ -188,7 +191,7 @@ class NwbRecording(Container):
             other = NwbRecording(self.path, selection=Selection(channel=None, series=found.series))
             try:
                 if found.series != self._name() and not other.is_stale():
-                    kept.append(other._addition(other.load_results()))
+                    kept.append(other._addition(other.results()))
             except InputError:  # the series is there no more
                 continue
         return kept
@@ -226,12 +229,12 @@ class NwbRecording(Container):
     def _addition(self, results: Results) -> Addition:
         with self._open() as opened:
             series = series_at(opened, self._name())
-            rows, (n_rois, n_frames) = roi_rows(series), results.spike_prob.shape
+            rows, (n_rois, n_frames) = roi_rows(series), results.shape
             if len(rows) != n_rois:
                 raise InputError(
                     f"{opened.name}: results of {n_rois} ROIs do not fit the {len(rows)} of {self._name()}"
                 )
-            rate = results.provenance["recording"]["frame_rate_hz"]
+            rate = results.record.recording.frame_rate_hz
             timing = find_timing(series, self._name(), n_frames, rate)
             return Addition(results, self._name(), opened.path_of(series.rois.table), rows, timing)
 

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from cascade_adapters.containers.base import Container, Results, Selection, Spikes
+from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.nwb import hdf5_file
 from cascade_adapters.containers.nwb.opening import OpenNwb, explained, one_line, open_nwb_in
 from cascade_adapters.containers.nwb.output import OutputFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.nwb.series import Recording, find_recordings, series_at
+from cascade_adapters.results import Results, Spikes
+from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.running.report import Report
@@ -139,9 +141,9 @@ class RemoteRecording(NwbRecording):
         """Kind, address and series."""
         return (self.kind, self._address, self._name())
 
-    def add_spikes(self, results: Results, spikes: Spikes, record: dict[str, Any]) -> list[str]:
+    def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
         """Write discrete spikes into the file with the results; see `Container.add_spikes`."""
-        return Container.add_spikes(self, results, spikes, record)
+        return Container.add_spikes(self, results, spikes, found)
 
     def restore(self) -> list[str]:
         """Remove the file with the results; see `Container.restore`."""

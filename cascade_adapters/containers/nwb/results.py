@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade_adapters.containers.base import Results, Spikes
 from cascade_adapters.containers.nwb.timing import Timing
+from cascade_adapters.results import Record, Results, Spikes
+from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -99,11 +100,11 @@ class Addition:
 
     @property
     def comments(self) -> str:
-        """Provenance as JSON."""
-        return json.dumps(self.results.provenance, allow_nan=False)
+        """The record as JSON."""
+        return self.results.record.to_json()
 
     def with_record(self, names: Names, copy_of: dict[str, Any] | None, stamp_ns: int | None) -> Addition:
-        """The same with a record in its provenance.
+        """The same with a record that remembers where everything is.
 
         Parameters
         ----------
@@ -114,7 +115,7 @@ class Addition:
         stamp_ns : int or None
             Time of modification of the new file.
         """
-        record = {
+        facts = {
             **WRITTEN_BY,
             "series": self.series,
             "dff": names.dff,
@@ -123,7 +124,7 @@ class Addition:
             "copy_of": copy_of,
             "stamp_ns": stamp_ns,
         }
-        results = replace(self.results, provenance=self.results.provenance | {"nwb": record})
+        results = replace(self.results, record=self.results.record.remembering(nwb=facts))
         return replace(self, results=results)
 
 
@@ -160,27 +161,32 @@ class Found:
     ----------
     names : Names
         Where they are.
-    provenance : dict
-        How they came about.
+    content : dict
+        The record as it is stored; `Record.parse` reads it.
     """
 
     names: Names
-    provenance: dict[str, Any]
+    content: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was written where, and what the file is a copy of."""
+        return _facts(self.content)
 
     @property
     def series(self) -> str:
         """Path of the series that they are made from."""
-        return self.provenance["nwb"]["series"]
+        return self.facts["series"]
 
     @property
     def copy_of(self) -> str | None:
         """Name or address of the file that this one is a copy of, if it was made to hold the results."""
-        return (self.provenance["nwb"].get("copy_of") or {}).get("name")
+        return (self.facts.get("copy_of") or {}).get("name")
 
 
 def is_ours(comments: Any) -> bool:
     """Whether the comments of a series say that it is a result of ours."""
-    return _provenance(comments) is not None
+    return _content(comments) is not None
 
 
 def find_results(root: h5py.File | zarr.Group) -> list[Found]:
@@ -201,10 +207,10 @@ def find_results(root: h5py.File | zarr.Group) -> list[Found]:
     for container in sorted(root[module]) if module in root else ():
         group = root[module][container] if container.startswith(SPIKES) else ()
         for name in sorted(group):
-            provenance = _provenance(group[name].attrs.get("comments"))
-            if provenance is not None:
-                paths = {key: provenance["nwb"].get(key) for key in ("dff", "noise_levels", "units")}
-                found.append(Found(Names(f"{_at(container)}/{name}", **paths), provenance))
+            content = _content(group[name].attrs.get("comments"))
+            if content is not None:
+                paths = {key: _facts(content).get(key) for key in ("dff", "noise_levels", "units")}
+                found.append(Found(Names(f"{_at(container)}/{name}", **paths), content))
     return found
 
 
@@ -242,7 +248,13 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Resul
         spikes = None if names.units is None else _load_spikes(root[names.units])
     except KeyError:
         raise InputError(f"{name} lacks a part of its results: remove the rest with 'cascade restore'") from None
-    return Results(spike_prob, dff, levels, found.provenance, spikes)
+    record = Record.parse(found.content, name, "remove the results with 'cascade restore'")
+    arrays, problem = complete(
+        {"spike_prob": spike_prob, "dff": dff, "noise_levels": levels}, *spike_prob.shape, record.written_by
+    )
+    if problem:
+        raise InputError(f"{name} holds damaged results ({problem}): remove them with 'cascade restore'")
+    return Results(arrays, record, spikes)
 
 
 def _load_spikes(units: h5py.Group | zarr.Group) -> Spikes:
@@ -302,15 +314,21 @@ def _at(name: str) -> str:
     return f"/processing/{MODULE}/{name}"
 
 
-def _provenance(comments: Any) -> dict[str, Any] | None:
+def _facts(content: dict[str, Any]) -> dict[str, Any]:
+    """What a record remembers of the file that it is in; version 0.1.0 kept it one level up."""
+    return content["nwb"] if "nwb" in content else content["container"]["nwb"]
+
+
+def _content(comments: Any) -> dict[str, Any] | None:
+    """The record in the comments of a series, or None if the series is not ours."""
     comments = comments.decode("utf-8", "replace") if isinstance(comments, bytes) else comments
     if not isinstance(comments, str) or "written_by" not in comments:
         return None
     try:
         content = json.loads(comments)
-        record = content["nwb"]
-        paths = [record[key] for key in ("series", "dff", "noise_levels")]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        facts = _facts(content)
+        paths = [facts[key] for key in ("series", "dff", "noise_levels")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    ours = WRITTEN_BY.items() <= record.items() and all(isinstance(path, str) for path in paths)
+    ours = WRITTEN_BY.items() <= facts.items() and all(isinstance(path, str) for path in paths)
     return content if ours else None

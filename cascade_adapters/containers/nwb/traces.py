@@ -90,7 +90,7 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
             )
         remarks.append(ARBITRARY_UNITS)
         dff = in_units_of_noise(values, timing.frame_rate)
-        return Traces(dff=dff, source=f"{source}, in arbitrary units", **common)
+        return Traces(dff=dff, source=f"{source}, in arbitrary units", arbitrary_units=True, **common)
     if recording.neuropil:
         source = f"{path}, neuropil {recording.neuropil}"
     if recording.dff:

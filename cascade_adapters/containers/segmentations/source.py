@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from abc import abstractmethod
 from pathlib import Path
@@ -11,14 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cascade_adapters.containers.arrays.numpy_files import load_npz_results, npz_files
-from cascade_adapters.containers.base import Container, Reading, Results, Selection, Spikes, Traces
+from cascade_adapters.containers.base import Container, Reading, Selection, Traces
+from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.signal.noise import as_frame_rate
 from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
 
-_ARRAYS, _DISCRETE = ("spike_prob", "dff", "noise_levels"), "spikes"
+#: Name of the array of discrete spikes.
+_DISCRETE = "spikes"
 
 
 class SegmentationSource(Container):
@@ -58,41 +60,41 @@ class SegmentationSource(Container):
         """SHA-256 of the files that the traces come from."""
         return {path.name: sha256(path) for path in self.sources()}
 
-    def results(self) -> dict[str, Any] | None:
-        """Content of the record, or None."""
-        return self._beside.record()
+    def record(self) -> Record | None:
+        """The record beside the source, or None; see `Container.record`."""
+        found = self._beside.record()
+        return None if found is None else Record.parse(found, str(self._beside.path))
 
-    def load_results(self) -> Results | None:
-        """Read what `write` has written; see `Container.load_results`."""
-        record = self.results()
+    def results(self) -> Results | None:
+        """Read what `write` has written; see `Container.results`."""
+        record = self.record()
         if record is None:
             return None
+        names = tuple(array.name for array in ARRAYS)
+        if record.discrete_spikes is not None:
+            names = (*names, _DISCRETE)
         try:
-            names = (*_ARRAYS, _DISCRETE) if "discrete_spikes" in record else _ARRAYS
-            arrays = load_npz_results(self.path.parent, self._npz, ".npz", names, None)
-            spikes = Spikes.from_table(arrays.pop(_DISCRETE)) if _DISCRETE in arrays else None
-        except Exception:  # a damaged file can fail in any way
+            found = load_npz_results(self.path.parent, self._npz, ".npz", names, None)
+            spikes = Spikes.from_table(found[_DISCRETE]) if _DISCRETE in found else None
+            arrays, problem = complete(found, record.recording.n_rois, record.recording.n_frames, record.written_by)
+        except Exception as error:  # a damaged file can fail in any way
+            problem = " ".join(str(error).split()) or type(error).__name__
+        if problem:
             raise InputError(
-                f"the results beside {self.path} cannot be read: run again with --existing overwrite"
-            ) from None
-        return Results(**arrays, provenance=record, spikes=spikes)
-
-    def check_replaceable(self) -> None:
-        """Nothing of the source is ever replaced."""
-        raise InputError(f"{self.path}: results of {self.kind} are never changed: leave out --replace-spks")
+                f"the results beside {self.path} cannot be read ({problem}): run again with --existing overwrite"
+            )
+        return Results(arrays, record, spikes)
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results beside the source; see `Container.write`."""
         if replace_spikes:
             self.check_replaceable()
-        arrays = {name: np.asarray(getattr(results, name), dtype=np.float32) for name in _ARRAYS}
+        arrays = {name: np.asarray(values[:], dtype=np.float32) for name, values in results.arrays.items()}
         if results.spikes is not None:
             arrays[_DISCRETE] = results.spikes.table
-        facts = {
-            "frame_rate": float(results.provenance["recording"]["frame_rate_hz"]),
-            "provenance": json.dumps(results.provenance, allow_nan=False),
-        }
-        return self._beside.write(npz_files(self._npz, ".npz", arrays, facts, None), results.provenance)
+        record = results.record
+        facts = {"frame_rate": record.recording.frame_rate_hz, "record": record.to_json()}
+        return self._beside.write(npz_files(self._npz, ".npz", arrays, facts, None), record.to_dict())
 
     def restore(self) -> list[str]:
         """Remove our files; see `Container.restore`."""
@@ -154,7 +156,12 @@ class SegmentationSource(Container):
             return Traces(fluorescence=values, source=source, **facts)
         if reading.arbitrary_units:
             remarks.append(ARBITRARY_UNITS)
-            return Traces(dff=in_units_of_noise(values, rate), source=f"{source}, in arbitrary units", **facts)
+            return Traces(
+                dff=in_units_of_noise(values, rate),
+                source=f"{source}, in arbitrary units",
+                arbitrary_units=True,
+                **facts,
+            )
         raw = ", --dff compute if they are raw fluorescence" if self.may_be_raw else ""
         raise InputError(
             f"{self.path}: {unit}; pass --dff container if the traces are dF/F{raw}, --arbitrary-units if they are not"

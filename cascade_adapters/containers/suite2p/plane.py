@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from cascade_adapters.containers.base import Container, Reading, Results, Rois, Selection, Spikes, Traces
+from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.suite2p.settings import read_image_shape, read_settings
 from cascade_adapters.safe_writing import names
+from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results.rows import Rows, write_npy
+from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
@@ -48,8 +49,8 @@ class Suite2pPlane(Container):
         suffix = "" if channel == 1 else "_chan2"
         self._f, self._fneu = f"F{suffix}.npy", f"Fneu{suffix}.npy"
         prefix = f"cascade{suffix}"
-        self._record = f"{prefix}.json"
-        self._arrays = {name: f"{prefix}_{name}.npy" for name in ("spike_prob", "dff", "noise_levels")}
+        self._record_name = f"{prefix}.json"
+        self._arrays = {array.name: f"{prefix}_{array.name}.npy" for array in ARRAYS}
         self._discrete = f"{prefix}_spikes.npz"
 
     @property
@@ -114,34 +115,36 @@ class Suite2pPlane(Container):
         """SHA-256 of F and Fneu; merging or drawing ROIs in suite2p's GUI changes them."""
         return {name: sha256(self.path / name) for name in (self._f, self._fneu) if (self.path / name).is_file()}
 
-    def results(self) -> dict[str, Any] | None:
-        """Content of the provenance file, or None."""
+    def record(self) -> Record | None:
+        """The record in ``cascade.json``, or None; see `Container.record`."""
         finish_interrupted(self.path)
-        path = self.path / self._record
+        path = self.path / self._record_name
         if not path.is_file():
             return None
         try:
-            content = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            content = None
-        if not isinstance(content, dict):
             backup = f", and rename {_SPIKES_BACKUP} to {_SPIKES}" if (self.path / _SPIKES_BACKUP).is_file() else ""
-            raise InputError(f"{path} cannot be read: remove it together with the other cascade files{backup}")
-        return content
+            advice = f"remove it together with the other cascade files{backup}"
+            return Record.parse(path.read_bytes(), str(path), advice)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
-    def load_results(self) -> Results | None:
-        """Read what `write` has written; see `Container.load_results`."""
-        provenance = self.results()
-        if provenance is None:
+    def results(self) -> Results | None:
+        """Read what `write` has written; see `Container.results`."""
+        record = self.record()
+        if record is None:
             return None
-        spike_prob, dff = (self._load(self._arrays[name]) for name in ("spike_prob", "dff"))
-        levels = self._load(self._arrays["noise_levels"], n_dimensions=1)
-        if not self._load(self._f).shape == spike_prob.shape == dff.shape or levels.shape != spike_prob.shape[:1]:
+        found = {
+            array.name: self._load(self._arrays[array.name], len(array.axes))
+            for array in ARRAYS
+            if (self.path / self._arrays[array.name]).is_file()
+        }
+        arrays, problem = complete(found, *self._load(self._f).shape, record.written_by)
+        if problem:
             raise InputError(
-                f"{self.path}: the cascade files do not fit {self._f}: run again with --existing overwrite"
+                f"{self.path}: the cascade files do not fit {self._f} ({problem}): run again with --existing overwrite"
             )
         spikes = self._load_spikes() if (self.path / self._discrete).is_file() else None
-        return Results(spike_prob, dff, levels, provenance, spikes)
+        return Results(arrays, record, spikes)
 
     def rois(self) -> Rois | None:
         """Where the ROIs lie, from ``stat.npy``; see `Container.rois`."""
@@ -173,7 +176,7 @@ class Suite2pPlane(Container):
             raise InputError(f"{_SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
         if not (self.path / _SPIKES).is_file():
             raise InputError(f"{self.path} has no {_SPIKES} to replace")
-        if "spks" not in (self.results() or {}) and (self.path / _SPIKES_BACKUP).is_file():
+        if self._digest_of_ours(self.record()) is None and (self.path / _SPIKES_BACKUP).is_file():
             # spks.npy may be ours although its record is lost: a new backup would destroy suite2p's own
             raise InputError(
                 f"{self.path} has a {_SPIKES_BACKUP}, but no record of the run that made it: rename it to {_SPIKES} "
@@ -182,15 +185,14 @@ class Suite2pPlane(Container):
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results beside ``spks.npy``; see `Container.write`."""
-        earlier = self.results() or {}
-        provenance = dict(results.provenance)
-        arrays = {name: getattr(results, name) for name in self._arrays}
+        earlier, record = self.record(), results.record.remembering(spks=None)
         if replace_spikes:
             self.check_replaceable()
         with change_folder(self.path) as transaction:
-            for name, file_name in self._arrays.items():
-                _save(transaction, file_name, arrays[name])
-            written = list(self._arrays.values())
+            written = []
+            for name, values in results.arrays.items():
+                _save(transaction, self._arrays[name], values)
+                written.append(self._arrays[name])
             if results.spikes is None:
                 transaction.remove(self._discrete)
             else:
@@ -202,29 +204,27 @@ class Suite2pPlane(Container):
                     transaction.copy(_SPIKES, _SPIKES_BACKUP)
                     written.append(_SPIKES_BACKUP)
                 # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
-                rates = np.nan_to_num(results.spike_prob, nan=0.0)
-                rates *= provenance["recording"]["frame_rate_hz"]
-                _save(transaction, _SPIKES, rates)
+                _save(transaction, _SPIKES, results.spike_prob, factor=record.recording.frame_rate_hz)
                 written.append(_SPIKES)
-                provenance["spks"] = sha256(transaction.staged(_SPIKES))
+                record = record.remembering(spks=sha256(transaction.staged(_SPIKES)))
             elif self._spikes_are_ours(earlier) and (self.path / _SPIKES_BACKUP).is_file():
                 transaction.move(_SPIKES_BACKUP, _SPIKES)
                 written.append(_SPIKES)
-            with transaction.writing(self._record) as file:
-                file.write(json.dumps(provenance, indent=1, allow_nan=False).encode())
-            written.append(self._record)
+            with transaction.writing(self._record_name) as file:
+                file.write(record.to_json(indent=1).encode())
+            written.append(self._record_name)
         return written
 
     def restore(self) -> list[str]:
         """Remove our files and put suite2p's ``spks.npy`` back; see `Container.restore`."""
-        earlier = self.results() or {}
+        earlier = self.record()
         done = []
-        names = (*self._arrays.values(), self._discrete, self._record)
+        names = (*self._arrays.values(), self._discrete, self._record_name)
         ours = [name for name in names if (self.path / name).is_file()]
         if not ours:
             return []
         with change_folder(self.path) as transaction:
-            if "spks" in earlier and (self.path / _SPIKES_BACKUP).is_file():
+            if self._digest_of_ours(earlier) is not None and (self.path / _SPIKES_BACKUP).is_file():
                 if self._spikes_are_ours(earlier) or not (self.path / _SPIKES).is_file():
                     transaction.move(_SPIKES_BACKUP, _SPIKES)
                     done.append(f"put back {_SPIKES}")
@@ -239,11 +239,16 @@ class Suite2pPlane(Container):
 
     def has_replaced_spikes(self) -> bool:
         """Whether ``spks.npy`` holds our rates; see `Container.has_replaced_spikes`."""
-        return self._spikes_are_ours(self.results() or {})
+        return self._spikes_are_ours(self.record())
 
-    def _spikes_are_ours(self, earlier: dict[str, Any]) -> bool:
-        path = self.path / _SPIKES
-        return "spks" in earlier and path.is_file() and sha256(path) == earlier["spks"]
+    def _spikes_are_ours(self, record: Record | None) -> bool:
+        path, ours = self.path / _SPIKES, self._digest_of_ours(record)
+        return ours is not None and path.is_file() and sha256(path) == ours
+
+    @staticmethod
+    def _digest_of_ours(record: Record | None) -> str | None:
+        """SHA-256 of the rates that were put into ``spks.npy``, if they were."""
+        return None if record is None else record.container.get("spks")
 
     def _load_spikes(self) -> Spikes:
         path = self.path / self._discrete
@@ -290,9 +295,9 @@ class Suite2pPlane(Container):
         return iscell[:, 0] > 0.5, iscell[:, 1].astype(float) if known else None
 
 
-def _save(transaction: Transaction, name: str, array: np.ndarray) -> None:
+def _save(transaction: Transaction, name: str, values: Rows, factor: float | None = None) -> None:
     with transaction.writing(name) as file:
-        np.save(file, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
+        write_npy(file, values, factor)
 
 
 def _natural(folder: Path) -> list:

@@ -1,0 +1,83 @@
+"""Command-line options made from the choices that are declared in `cascade_adapters.running.options`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cascade_adapters.running.options import choices_by_group
+from cascade_engine.declared import Declared
+
+
+class PathOrAddress(click.Path):
+    """A path, as `pathlib.Path`; an address such as ``https://...`` stays text."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert an argument."""
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
+def choices_of(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
+    """Add the options of some groups of choices to a command; those that are not given are None.
+
+    Parameters
+    ----------
+    *groups : str
+        Groups, as in `cascade_adapters.running.options.choices_by_group`.
+    leave_out : tuple of str
+        Flat names of choices that make no sense for the command.
+
+    Returns
+    -------
+    callable
+        A decorator.
+    """
+
+    def add(command: Callable) -> Callable:
+        found = [
+            _option(flat, choice)
+            for choices in choices_by_group(*groups).values()
+            for flat, choice in choices.items()
+            if flat not in leave_out
+        ]
+        for option in reversed(found):
+            command = option(command)
+        return command
+
+    return add
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices that were made, without those that were left open."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _option(flat: str, choice: Declared) -> Callable[[Callable], Callable]:
+    text, how = choice.help, {}
+    if choice.type is bool:
+        return click.option(*choice.options, flat, is_flag=True, default=None, help=text)
+    if choice.choices is not None:
+        by_text = {_text(value): value for value in choice.choices}
+
+        def convert(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+            return None if value is None else by_text[value]
+
+        how = {"type": click.Choice(list(by_text)), "callback": convert}
+    else:
+        how = {"type": choice.type, "metavar": choice.metavar or choice.type.__name__.upper()}
+    if choice.default is not None and "[default" not in text:
+        text = f"{text} [default: {_text(choice.default)}]"
+    return click.option(*choice.options, flat, default=None, help=text, **how)
+
+
+def _text(value: Any) -> str:
+    """A value as it is written on the command line."""
+    if value is False:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

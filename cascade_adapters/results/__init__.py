@@ -1,0 +1,8 @@
+"""What a run leaves in a container: arrays, discrete spikes, and the record of how they came about."""
+
+from cascade_adapters.results.record import Record
+from cascade_adapters.results.results import Results
+from cascade_adapters.results.schema import ARRAYS, ResultArray
+from cascade_adapters.results.spikes import Spikes
+
+__all__ = ["ARRAYS", "Record", "ResultArray", "Results", "Spikes"]

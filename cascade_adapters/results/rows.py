@@ -1,0 +1,57 @@
+"""Arrays with a row per ROI, which are read and written some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+#: Values (ROIs times frames) that are worked on at a time.
+BLOCK_VALUES = 8_000_000
+
+
+class Rows(Protocol):
+    """Something like an array whose rows are ROIs; they may be read from the disk when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of ROIs and frames, or of ROIs alone."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """The values of some ROIs, given as a slice."""
+
+
+def row_blocks(n_rois: int, n_frames: int) -> Iterator[slice]:
+    """Slices of ROIs that are worked on together; in order, all ROIs."""
+    at_once = max(1, BLOCK_VALUES // max(n_frames, 1))
+    return (slice(first, min(first + at_once, n_rois)) for first in range(0, n_rois, at_once))
+
+
+def blocks_of(values: Rows) -> Iterator[tuple[slice, np.ndarray]]:
+    """The values of an array, some ROIs at a time, with the slice of ROIs."""
+    n_frames = values.shape[1] if len(values.shape) > 1 else 1
+    return ((rows, np.asarray(values[rows])) for rows in row_blocks(values.shape[0], n_frames))
+
+
+def write_npy(file: BinaryIO, values: Rows, factor: float | None = None) -> None:
+    """Write an array as ``.npy`` of single precision, some rows at a time.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing.
+    values : array-like, shape (n_rois, ...)
+        What to write.
+    factor : float, optional
+        Multiply by this, and write 0 where there is no value.
+    """
+    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(int(length) for length in values.shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for _, block in blocks_of(values):
+        block = np.ascontiguousarray(block, dtype="<f4")
+        file.write((block if factor is None else np.nan_to_num(block, nan=0.0) * np.float32(factor)).tobytes())

@@ -1,0 +1,125 @@
+"""dF/F of a recording, some ROIs at a time: computed, or the container's own after a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade_adapters.containers.base import Traces
+from cascade_adapters.results.rows import row_blocks
+from cascade_engine.checks import unit_problem
+from cascade_engine.errors import InputError
+from cascade_engine.signal.dff import Baseline, delta_f_over_f
+from cascade_engine.signal.noise import noise_levels
+
+
+@dataclass
+class DffBlock:
+    """dF/F of some ROIs, ready for inference.
+
+    Attributes
+    ----------
+    rows : slice
+        Which ROIs of the recording.
+    dff : array, shape (n_rois, n_frames), float32
+        dF/F as a fraction; NaN for ROIs that were not chosen.
+    guarded_frames : array, shape (n_rois,), int
+        Frames in which F0 lay below the noise.
+    notes : list of str
+        Per ROI: why it has no dF/F, or an empty string.
+    """
+
+    rows: slice
+    dff: np.ndarray
+    guarded_frames: np.ndarray
+    notes: list[str]
+
+
+def dff_blocks(
+    traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray | None = None
+) -> Iterator[DffBlock]:
+    """dF/F of all ROIs, block by block, in order.
+
+    Every row of the traces is read once, those of ROIs that were not chosen too: the hashes of what was read
+    (`Traces.hashes`) are then known.
+
+    Parameters
+    ----------
+    traces : Traces
+        Traces as read.
+    baseline : Baseline, optional
+        How to find F0.
+    chosen : array of bool, shape (n_rois,), optional
+        ROIs to use; default: all.
+
+    Yields
+    ------
+    DffBlock
+        The next ROIs.
+    """
+    n_rois, n_frames = traces.shape
+    chosen = np.ones(n_rois, dtype=bool) if chosen is None else chosen
+    for rows in row_blocks(n_rois, n_frames):
+        wanted = chosen[rows]
+        block = DffBlock(
+            rows=rows,
+            dff=np.full((len(wanted), n_frames), np.nan, dtype=np.float32),
+            guarded_frames=np.zeros(len(wanted), dtype=int),
+            notes=["" if is_wanted else "not a cell" for is_wanted in wanted],
+        )
+        if traces.dff is not None:
+            with np.errstate(over="ignore", invalid="ignore"):  # what is too large is infinite, and reported as such
+                block.dff[wanted] = np.asarray(traces.dff[rows])[wanted]
+        else:
+            _compute(block, traces, baseline, wanted)
+        yield block
+
+
+def _compute(block: DffBlock, traces: Traces, baseline: Baseline | None, wanted: np.ndarray) -> None:
+    assert traces.fluorescence is not None
+    fluorescence, neuropil, background = (
+        None if values is None else np.asarray(values[block.rows])[wanted]
+        for values in (traces.fluorescence, traces.neuropil, traces.background)
+    )
+    assert fluorescence is not None
+    part = delta_f_over_f(
+        fluorescence,
+        traces.frame_rate,
+        neuropil,
+        traces.neuropil_coefficient,
+        baseline,
+        traces.segments,
+        background,
+    )
+    block.dff[wanted], block.guarded_frames[wanted] = part.dff, part.guarded_frames
+    for roi, note in zip(np.flatnonzero(wanted), part.notes, strict=True):
+        block.notes[roi] = note
+
+
+def check_units(traces: Traces, chosen: np.ndarray | None = None) -> None:
+    """Refuse dF/F of a container that is none, or is in percent; computed dF/F needs no check.
+
+    Raises
+    ------
+    InputError
+        Saying what was found and what to do.
+    """
+    if traces.dff is None or traces.arbitrary_units:
+        return
+    levels, medians = [], []
+    for block in dff_blocks(traces, chosen=chosen):
+        known = np.isfinite(block.dff).any(axis=1)
+        if not known.any():
+            continue
+        with np.errstate(invalid="ignore"):  # infinite values
+            levels.append(noise_levels(block.dff[known], traces.frame_rate, traces.segments))
+        medians.append(np.nanmedian(block.dff[known], axis=1))
+    if not medians:
+        return
+    noise = np.concatenate(levels)
+    level = float(np.nanmedian(noise)) if np.isfinite(noise).any() else 0.0
+    problem = unit_problem(float(np.median(np.concatenate(medians))), level)
+    if problem:
+        raise InputError(f"{traces.source}: {problem}")

@@ -1,0 +1,39 @@
+"""Failures that nobody foresaw: one line for the user, all details for the log."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+#: File to which details are appended, if the user wants one (``--log``).
+_log: Path | None = None
+
+
+def log_to(path: Path | None) -> None:
+    """From now on append the details of unforeseen failures to a file."""
+    global _log
+    _log = path
+
+
+def unforeseen(error: BaseException, what: str) -> str:
+    """One line about a failure that nobody foresaw; its traceback goes to the log.
+
+    Parameters
+    ----------
+    error : BaseException
+        The failure, while it is being handled.
+    what : str
+        What was being worked on.
+
+    Returns
+    -------
+    str
+        For the user.
+    """
+    if _log is not None:
+        with suppress(OSError), _log.open("a", encoding="utf-8") as file:
+            file.write(f"{what}\n{traceback.format_exc()}\n")
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    hint = "" if _log is not None else " (details with --log FILE)"
+    return f"{what}: unforeseen failure, please report it: {text}{hint}"
