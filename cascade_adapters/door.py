@@ -13,7 +13,7 @@ from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.running.report import Report
-from cascade_engine.errors import CascadeError, CascadeWarning
+from cascade_engine.errors import CascadeWarning, InputError
 
 
 @dataclass
@@ -78,9 +78,9 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
     reports = process_all(containers, chosen)
     failed = [report.message for report in reports if report.status == "failed"]
     if failed:
-        raise CascadeError("; ".join(failed))
+        raise InputError("; ".join(failed))
     for report in reports:
-        for text in report.warnings:
+        for text in report.warnings if report.status != "failed" else ():
             warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=2)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 

@@ -238,3 +238,53 @@ def _clip(spike_prob: np.ndarray, predictor: Predictor, frame_rate: float, small
         kept = binary_dilation(spike_prob > limit, structure=np.ones((1, 2 * reach + 1)))
         spike_prob[~kept & ~np.isnan(spike_prob)] = 0.0
     np.maximum(spike_prob, 0.0, out=spike_prob)
+
+
+@dataclass
+class InferredBlock:
+    spike_prob: np.ndarray
+    noise_levels: np.ndarray
+    network_noise_levels: np.ndarray
+    missing_part: np.ndarray
+    notes: list[str]
+
+
+def infer_block(predictor, dff, segments=None, n_threads=None, progress=None, predict=True):
+    frame_rate = predictor.frame_rate
+    if not predict:
+        parts = segment_slices(dff.shape[1], segments)
+        longest = max((p.stop - p.start for p in parts), default=0)
+        notes = unusable_reasons(dff, predictor.shortest, longest)
+        with np.errstate(invalid="ignore"):
+            levels = noise_levels(dff, frame_rate, segments)
+        levels[[bool(n) for n in notes]] = np.nan
+        return InferredBlock(dff, levels, np.full(len(dff), np.nan), np.isnan(dff).mean(axis=1), notes)
+    s = predictor.settings
+    r = infer(
+        dff,
+        frame_rate,
+        predictor.model,
+        smoothing=s.smoothing if predictor.model.is_universal else None,
+        kernel=s.kernel if predictor.model.is_universal else None,
+        population=s.population,
+        indicator=s.indicator,
+        noise_level=s.noise_level,
+        segments=segments,
+        threshold=s.threshold,
+        padding=s.padding,
+        check_units=False,
+        n_threads=n_threads,
+    )
+    if progress:
+        progress(dff.size)
+    return InferredBlock(r.spike_prob, r.noise_levels, r.network_noise_levels, np.isnan(dff).mean(axis=1), r.notes)
+
+
+def warnings_about(predictor, n_frames, segments, levels, usable, missing_part):
+    model = predictor.model
+    out = []
+    if model.preset:
+        how = f"{predictor.kernel} kernel of {1000 * predictor.smoothing:g} ms, {predictor.population}"
+        out.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
+    out += doubts(model.config, predictor.frame_rate, levels, usable, model.noise_levels)
+    return out

@@ -51,6 +51,12 @@ class Selection:
     )
     raw: bool = declared(False, help="Arrays: raw fluorescence, not dF/F.")
 
+    def __post_init__(self) -> None:
+        if self.channel not in (None, 1, 2):
+            raise InputError(f"suite2p has channels 1 and 2, not {self.channel}")
+        if self.orientation not in (None, "rois-first", "frames-first"):
+            raise InputError(f"orientation must be rois-first or frames-first, but it is {self.orientation!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:

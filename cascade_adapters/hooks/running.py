@@ -10,7 +10,7 @@ from cascade_adapters.containers.base import Container
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.running.report import Report
-from cascade_engine.errors import CascadeError, CascadeWarning
+from cascade_engine.errors import CascadeWarning, InputError
 
 
 def hook_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,9 +42,9 @@ def run_and_warn(containers: Sequence[Container], options: Mapping[str, Any], st
     """
     reports = process_all(containers, parse_options(hook_options(options)))
     for report in reports:
-        for text in report.warnings:
+        for text in report.warnings if report.status != "failed" else ():
             warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=stacklevel)
     failed = [report.message for report in reports if report.status == "failed"]
     if failed:
-        raise CascadeError("; ".join(failed))
+        raise InputError("; ".join(failed))
     return reports

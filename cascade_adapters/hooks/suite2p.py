@@ -88,12 +88,18 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
     load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)
+    failures: list[str] = []
     try:
         folders = _output_folders(result, args, kwargs)
-        planes = [plane for folder in folders for plane in _planes(folder, chosen.selection)]
-        run_and_warn(planes, options)
     except CascadeError as error:
-        text = f"suite2p has finished, but spikes were not inferred: {error}"
+        folders, failures = [], [str(error)]
+    for folder in folders:
+        try:
+            run_and_warn(_planes(folder, chosen.selection), options)
+        except CascadeError as error:
+            failures.append(str(error))
+    for text in failures:
+        text = f"suite2p has finished, but spikes were not inferred: {text}"
         warnings.warn(text, CascadeWarning, stacklevel=2)
     return result
 

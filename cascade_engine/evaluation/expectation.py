@@ -87,6 +87,7 @@ def expected_figures(
     ]
     if not entries or not np.isfinite(noise_level):
         return None
+    smoothing = getattr(smoothing, "smoothing", smoothing)
     smoothing_frames = 1.5 if smoothing is None else max(smoothing * frame_rate, 0.1)
 
     def distance(entry: Mapping[str, Any]) -> tuple[float, float]:

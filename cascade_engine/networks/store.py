@@ -72,6 +72,10 @@ class Model:
         return isinstance(self.config, UniversalConfig)
 
     @property
+    def family(self) -> str:
+        return "universal" if self.is_universal else "windowed"
+
+    @property
     def noise_levels(self) -> np.ndarray:
         """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending; of a universal model its range."""
         if self.is_universal:

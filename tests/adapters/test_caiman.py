@@ -1,8 +1,8 @@
 """CaImAn's files and objects: reading them, writing results, taking them back."""
 
-import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import h5py
@@ -15,7 +15,7 @@ from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.hooks.caiman import run_on_estimates, run_on_file
-from cascade_adapters.results import Results
+from cascade_adapters.results import Record
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.file_formats.atomic import sha256
@@ -34,7 +34,7 @@ from tests.builders.caiman_files import (
     select_components,
     true_dff,
 )
-from tests.builders.running import dff_of, inspect_one
+from tests.builders.running import dff_of, inspect_one, made_up_record, made_up_results
 
 GIVEN = Reading(frame_rate=20.0)
 COMPUTE = Reading(frame_rate=20.0, dff="compute")
@@ -54,8 +54,14 @@ def path(tmp_path):
 
 @pytest.fixture
 def run(random_model):
-    """`run_on_file` with the random model, which is one for 30 Hz."""
-    return lambda path, **options: run_on_file(path, **{"model": str(random_model.folder), **options})
+    """`run_on_file` with the random model, which is one for 30 Hz; doubts are in the reports."""
+
+    def run(path: Path, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CascadeWarning)
+            return run_on_file(path, **{"model": str(random_model.folder), "existing": "error", **options})
+
+    return run
 
 
 def change(path: Path, **fields) -> Path:
@@ -207,7 +213,7 @@ def test_zeros_before_onacid_has_found_a_component_are_missing_values(path, cnmf
     missing = np.isnan(traces.fluorescence)
     assert missing[2, :100].all() and np.count_nonzero(missing) == 100
     report = run(path)
-    assert report.without_prediction == {"4": "F is zero throughout"}
+    assert report.without_prediction == {4: "F is zero throughout"}
     found = CaimanFile(path).results().spike_prob
     assert np.isnan(found[2, :120]).all() and np.isfinite(found[2, 200:600]).all()
 
@@ -241,7 +247,7 @@ def test_arbitrary_units_end_to_end(path, run):
     assert sha256(path) == before
     report = run(path, arbitrary_units=True)
     assert report.warnings[0].startswith("ARBITRARY UNITS")
-    assert CaimanFile(path).record()["parameters"]["traces"] == "C + YrA, detrended, in arbitrary units"
+    assert CaimanFile(path).record().traces.source == "C + YrA, detrended, in arbitrary units"
 
 
 def test_a_silent_component_in_arbitrary_units_has_no_prediction(path, cnmf):
@@ -403,7 +409,7 @@ def test_an_empty_footprint_leaves_its_component_without_prediction(path, cnmf, 
     footprints[:, 3] = 0.0
     change(path, A=footprints, F_dff=None)
     report = run(path)
-    assert report.without_prediction == {"3": "the background has no finite value"}
+    assert report.without_prediction == {3: "the background has no finite value"}
 
 
 def test_a_size_that_a_damaged_header_claims_is_refused(path):
@@ -537,20 +543,20 @@ def test_names_shapes_types_and_order_of_the_results(tmp_path, run, random_model
 def test_the_record(path, run, random_model):
     report = run(path)
     record = CaimanFile(path).record()
-    assert record == json.loads(stored(path)["provenance"].tobytes())
-    assert record["model"]["fingerprint"] == random_model.fingerprint
-    assert (record["parameters"]["traces"], record["parameters"]["dff"]) == ("F_dff", "the container's")
-    assert record["recording"]["n_rois"] == 6 and record["recording"]["frame_rate_source"] == "params/data/fr"
-    assert set(record["input"]) == {"C", "YrA", "A", "b", "f"}
-    assert record["warnings"] == report.warnings
+    assert record == Record.parse(stored(path)["provenance"].tobytes(), "")
+    assert record.model.fingerprint == random_model.fingerprint
+    assert (record.traces.source, record.traces.dff) == ("F_dff", "container")
+    assert record.recording.n_rois == 6 and record.recording.frame_rate_source == "params/data/fr"
+    assert set(record.input) == {"C", "YrA", "A", "b", "f"}
+    assert record.warnings == report.warnings
     with h5py.File(path, "r") as file:
         texts = dict(file["estimates/cascade"].attrs)
-    assert texts["model"] == "random" and texts["created"] == record["created"] and "-inf" in texts["description"]
+    assert texts["model"] == "random" and texts["created"] == record.created and "-inf" in texts["description"]
     assert all(isinstance(text, str) for text in texts.values())
 
 
 def test_a_record_larger_than_an_attribute_may_be(path):
-    results = Results(np.zeros((6, 700)), np.zeros((6, 700)), np.zeros(6), {"long": "ü" * 100_000})
+    results = made_up_results(np.zeros((6, 700)), record=made_up_record(6, 700, long="ü" * 100_000))
     CaimanFile(path).write(results)
     assert CaimanFile(path).record() == results.record
 
@@ -655,8 +661,8 @@ def test_a_damaged_record_is_an_error_that_says_what_to_do(path, run, damage):
         del file["estimates/cascade/provenance"]
         file["estimates/cascade/provenance"] = np.frombuffer(damage, np.uint8)
     container = CaimanFile(path)
-    for action in (container.results, container.load_results, container.restore):
-        with pytest.raises(InputError, match=r"the record in .*estimates/cascade cannot be read: remove"):
+    for action in (container.record, container.results, container.restore):
+        with pytest.raises(InputError, match=r"estimates/cascade: the record .* is damaged .*: remove"):
             action()
 
 
@@ -664,14 +670,14 @@ def test_incomplete_results_are_an_error_that_says_what_to_do(path, run):
     run(path)
     with h5py.File(path, "r+") as file:
         del file["estimates/cascade/dff"]
-    with pytest.raises(InputError, match="is not complete: dff is missing or damaged; run again"):
+    with pytest.raises(InputError, match="is not complete: dff is missing; run again"):
         CaimanFile(path).results()
 
 
 def test_results_of_another_shape_are_refused(path):
     before = sha256(path)
     with pytest.raises(InputError, match=r"has 6 x 700 components x frames, but the results are 5 x 700"):
-        CaimanFile(path).write(Results(np.zeros((5, 700)), np.zeros((5, 700)), np.zeros(5), {}))
+        CaimanFile(path).write(made_up_results(np.zeros((5, 700))))
     assert sha256(path) == before
 
 
@@ -860,7 +866,7 @@ def test_doubts_about_an_object_are_warnings(cnmf, run_in_memory):
 def test_estimates_alone_need_a_frame_rate(cnmf, run_in_memory):
     with pytest.raises(InputError, match=r"the CaImAn object has no frame rate"):
         run_in_memory(cnmf.estimates)
-    assert run_in_memory(cnmf.estimates, frame_rate=20.0).frame_rate == 20.0
+    assert run_in_memory(cnmf.estimates, frame_rate=20.0).frame_rate_hz == 20.0
     assert cnmf.estimates.cascade["spike_prob"].shape == (6, 700)
 
 
@@ -925,7 +931,7 @@ def test_on_the_command_line(tmp_path, random_model, capsys):
     path = make_file(folder / "résults 1.hdf5")
     before = sha256(path)
     main(["inspect", str(folder), "--model", str(random_model.folder)])
-    assert "CaImAn, 6 ROIs, 3 of them cells x 700 frames" in capsys.readouterr().out
+    assert "CaImAn, 6 ROIs (3 cells) x 700 frames" in capsys.readouterr().out
     main(["run", str(folder), "--model", str(random_model.folder), "--replace-s", "--quiet"])
     assert "estimates/cascade/spike_prob" in capsys.readouterr().out
     main(["restore", str(folder)])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -321,7 +322,7 @@ def test_a_file_that_another_program_is_writing_to_is_left_alone(path):
 def test_traces_that_changed_since_they_were_read_get_no_results(path):
     container = CaimanFile(path)
     of_old_traces = results(3.0)
-    of_old_traces.record.input = container.fingerprint()
+    of_old_traces.record = replace(of_old_traces.record, input=container.fingerprint())
     container.write(of_old_traces)
     with h5py.File(path, "r+") as file:
         file["estimates/C"][0, 0] = 77.0

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,9 +64,9 @@ def test_to_a_folder_like_suite2ps(tmp_path, source):
         assert now.remarks == [] and not new.is_stale()
         assert_same_rois(new.rois(), old.rois())
         record, earlier = new.record(), old.record()
-        (step,) = record.pop("converted")
-        assert (step["from"], step["kind"], step["input"]) == ("suite2p", "suite2p", earlier["input"])
-        assert record == earlier
+        (step,) = record.converted
+        assert (step["from"], step["kind"], step["input"]) == ("suite2p", "suite2p", earlier.input)
+        assert replace(record, converted=[], input={}) == replace(earlier, converted=[], input={})
 
 
 def test_masks_as_suite2p_has_them(tmp_path, source):
@@ -108,7 +109,7 @@ def test_to_arrays_in_one_file(tmp_path, source, n_planes, kind):
         assert found[prefix + "frames_per_session"].tolist() == [150, 250]
         assert tuple(found[prefix + "image_shape"]) == IMAGE_SHAPE
         assert_same_pixels(found[prefix + "pixels"], found[prefix + "pixel_weights"], source / name)
-        assert json.loads(str(found[prefix + "provenance"]))["model"]["name"] == "random"
+        assert json.loads(str(found[prefix + "record"]))["model"]["name"] == "random"
     described = json.loads(str(found["content"]))
     assert "Hz" in described["frame_rate"] and "expected spikes per frame" in described["spike_prob"]
 
@@ -136,7 +137,7 @@ def test_to_tables(tmp_path, source, n_planes):
         assert_same_pixels(places, pixels["weight"], source / name)
         about = json.loads((folder / "about.json").read_text())
         assert (about["frame_rate"], about["frames_per_session"], about["image_shape"]) == (30.0, [150, 250], [40, 24])
-        assert json.loads((folder / "provenance.json").read_text())["model"]["name"] == "random"
+        assert json.loads((folder / "record.json").read_text())["model"]["name"] == "random"
 
 
 def test_the_source_stays_as_it_is(tmp_path, source):
@@ -185,7 +186,7 @@ def test_raw_and_dff_of_one_container(monkeypatch, tmp_path):
     found = np.load(tmp_path / "out.npz")
     np.testing.assert_array_equal(found["source_dff"], dff_traces().dff)
     np.testing.assert_array_equal(found["dff"], results().dff)
-    assert "note" not in json.loads(str(found["provenance"]))
+    assert json.loads(str(found["record"]))["container"] == {}
 
 
 def test_what_a_suite2p_folder_has_no_place_for_is_told(monkeypatch, tmp_path):

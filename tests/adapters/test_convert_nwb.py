@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -114,9 +115,9 @@ def test_from_suite2p_and_back(source, nwb, tmp_path):
         assert traces.remarks == [] and not new.is_stale()
         assert_same_rois(new.rois(), old.rois())
         record = new.record()
-        first, second = record.pop("converted")
-        assert (first["kind"], first["input"], second["kind"]) == ("suite2p", old.record()["input"], "NWB")
-        assert record == old.record()
+        first, second = record.converted
+        assert (first["kind"], first["input"], second["kind"]) == ("suite2p", old.record().input, "NWB")
+        assert replace(record, converted=[], input={}) == replace(old.record(), converted=[], input={})
 
 
 def test_what_is_converted_is_as_if_it_had_been_run(source, nwb):

@@ -572,7 +572,7 @@ def test_the_fingerprint_is_that_of_values_and_times(template, changed):
 def test_inspection_changes_nothing(template, random_model):
     before = sha256(template)
     facts = inspect_one(only(template), model=random_model)
-    assert (facts["kind"], facts["n_rois"], facts["frame_rate_hz"], facts["results"]) == ("NWB", N_ROIS, RATE, "none")
+    assert (facts.kind, facts.n_rois, facts.frame_rate_hz, facts.earlier_results) == ("NWB", N_ROIS, RATE, "none")
     assert sha256(template) == before and [path.name for path in template.parent.iterdir()] == [template.name]
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.nwb import NwbRecording
 from cascade_adapters.containers.nwb.opening import open_nwb
 from cascade_adapters.containers.nwb.traces import load_series
-from cascade_adapters.results import Results
+from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.safe_writing.lock import lock
@@ -131,7 +132,7 @@ def assert_same(results: Results, expected: Results) -> None:
     for name in ("spike_prob", "dff", "noise_levels"):
         np.testing.assert_array_equal(getattr(results, name), getattr(expected, name))
         assert getattr(results, name).dtype == np.float32
-    assert {key: results.record[key] for key in expected.record} == expected.record
+    assert replace(results.record, container={}) == replace(expected.record, container={})
 
 
 def output(path: Path) -> Path:
@@ -164,7 +165,7 @@ def test_a_new_file_beside_the_old_one(path, random_model):
             np.testing.assert_array_equal(series.data[:].T, values)
             assert series.rois.table is table and series.rois.data[:].tolist() == list(range(N_ROIS))
             assert (series.rate, series.starting_time, series.timestamps) == (RATE, 0.0, None)
-            assert json.loads(series.comments) == results.record
+            assert Record.parse(series.comments, "") == results.record
         assert (spikes.unit, spikes.conversion) == ("Hz", RATE)
         assert (dff.unit, dff.conversion) == ("n.a.", 1.0)
         levels = module["CascadeNoiseLevels_RoiResponseSeries"].to_dataframe(index=True)
@@ -180,7 +181,7 @@ def test_the_model_is_told_the_indicator_of_the_imaging_plane(path):
     told = {}
     for indicator in (None, "unknown", "GCaMP6s"):
         (report,) = process_all(NwbRecording.find(path), parse_options(dict(indicator=indicator, existing="overwrite")))
-        assert (f"told that it is {report.indicator}" in describe_report(report)) == (indicator != "unknown")
+        assert (f"for {report.settings['indicator']}" in describe_report(report)) == (indicator != "unknown")
         results = NwbRecording(path).results()
         told[indicator] = results.record.settings.indicator
     assert told == {None: "GCaMP6f", "unknown": None, "GCaMP6s": "GCaMP6s"}
@@ -306,7 +307,7 @@ def test_names_that_are_taken_are_left_alone(tmp_path):
     before = contents(path)
     (results,) = write(path, IN_PLACE)
     container = NwbRecording(path, selection=IN_PLACE)
-    assert container.record()["nwb"]["dff"] == DFF
+    assert container.record().container["nwb"]["dff"] == DFF
     assert_same(container.results(), results)
     after = contents(path)
     assert {key: after[key] for key in before} == before
@@ -397,7 +398,7 @@ def test_our_file_stands_for_its_source(path, tmp_path):
     moved = tmp_path / output(path).name
     os.rename(output(path), moved)
     (alone,) = NwbRecording.find(moved)
-    assert alone.path == moved and alone.record()["nwb"]["series"] == SERIES
+    assert alone.path == moved and alone.record().container["nwb"]["series"] == SERIES
     with pytest.raises(InputError, match="holds results itself: pass --in-place"):
         alone.write(made_up(alone))
     assert alone.restore() == ["removed our results from a_cascade.nwb: its contents are as they were"]
@@ -827,7 +828,7 @@ def test_a_result_that_is_not_valid_is_never_put_in_place(path, monkeypatch):
 def test_results_of_other_rois_are_refused(path):
     container = NwbRecording(path)
     results = made_up(container)
-    results.spike_prob = results.spike_prob[:-1]
+    results.arrays["spike_prob"] = results.spike_prob[:-1]
     with pytest.raises(InputError, match=r"results of 5 ROIs do not fit the 6"):
         container.write(results)
 

@@ -98,7 +98,7 @@ def test_extract(tmp_path, run, random_model, version):
     np.testing.assert_array_equal(found.dff, make_dff())
     with np.load(tmp_path / "day1_cascade.npz", allow_pickle=False) as archive:
         assert archive["spike_prob"].shape == (3, 160) and archive["frame_rate"] == RATE
-        assert json.loads(str(archive["provenance"]))["parameters"]["traces"] == "output.temporal_weights"
+        assert json.loads(str(archive["record"]))["traces"]["source"] == "output.temporal_weights"
     assert not container.is_stale() and found.record.input.keys() == {"day1.mat"}
     with pytest.raises(InputError, match=r"was written by cascade: pass what it was made from, day1.mat"):
         run(tmp_path / "day1_cascade.npz")
@@ -412,11 +412,11 @@ def test_files_of_others_are_never_touched(tmp_path, run):
         run(path)
     assert ExtractFile(path).restore() == [] and hashes(tmp_path) == before
     (tmp_path / "a_cascade.npz").unlink()
-    with pytest.raises(InputError, match="never changed: leave out --replace-spks"):
+    with pytest.raises(InputError, match="no deconvolved traces to replace: leave out --replace-spks"):
         run(path, replace_spikes=True)
     run(path)
     (tmp_path / "a_cascade.npz").write_bytes(b"changed")
-    with pytest.raises(InputError, match="cannot be read: run again"):
+    with pytest.raises(InputError, match=r"cannot be read \(they are damaged\): run again"):
         ExtractFile(path).results()
     assert ExtractFile(path).restore()[0].startswith("left a_cascade.npz")
 

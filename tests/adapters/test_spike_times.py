@@ -12,6 +12,7 @@ from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.results import Spikes
+from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.running.discrete import add_spikes, trust_warning
 from cascade_engine import InputError, infer_discrete_spikes
 from cascade_engine.file_formats.atomic import sha256
@@ -47,6 +48,10 @@ def recording(request, tmp_path) -> tuple[Path, Selection]:
     return make(request.param, tmp_path / "lab")
 
 
+#: What is recorded of made-up spikes.
+FOUND = SpikesFound("2026-01-01", "0.2.0", smoothing_s=0.05, kernel="gaussian", n_spikes=0)
+
+
 def with_results(path: Path, selection: Selection, **options) -> Container:
     (container,) = find_containers(path, selection)
     given = {"frame_rate": 30.0} if path.suffix in (".mat", ".npy", ".npz", ".csv", ".tsv", ".txt") else {}
@@ -63,10 +68,10 @@ def expected_spikes(container: Container) -> tuple[np.ndarray, np.ndarray]:
     record = results.record
     found = infer_discrete_spikes(
         results.spike_prob,
-        record["recording"]["frame_rate_hz"],
-        record["model"]["smoothing_s"],
-        record["model"]["kernel"],
-        segments=record["recording"]["frames_per_session"],
+        record.recording.frame_rate_hz,
+        record.settings.smoothing,
+        record.settings.kernel,
+        segments=record.recording.segments,
     )
     return np.repeat(np.arange(len(found.frames)), found.n_spikes), np.concatenate(found.frames)
 
@@ -89,7 +94,7 @@ def test_written_replaced_and_taken_back(recording, tmp_path):
     np.testing.assert_array_equal(container.results().spikes.frame, frame)
     with_results(path, selection)  # a new run: what was found in the old one is gone
     assert container.results().spikes is None
-    assert "discrete_spikes" not in container.record()
+    assert container.record().discrete_spikes is None
     add_spikes(container)
     container.restore()
     assert files(tmp_path) == untouched
@@ -100,7 +105,7 @@ def test_no_spikes_at_all(recording):
     container = with_results(path, selection)
     results = container.results()
     none = Spikes.from_table(np.empty((0, 4)))
-    container.add_spikes(results, none, {"n_spikes": 0})
+    container.add_spikes(results, none, FOUND)
     again = container.results()
     assert len(again.spikes.frame) == 0
     np.testing.assert_array_equal(again.spike_prob, results.spike_prob)
@@ -114,12 +119,12 @@ def test_killed_at_any_time_it_is_old_or_new(tmp_path, kind, stride):
     results = container.results()
     before = {name: np.array(getattr(results, name)) for name in ("spike_prob", "dff", "noise_levels")}
     spikes, seen, at = Spikes.from_table([[0, 5, 0.2, 1.0], [1, 7, 0.3, 0.5]]), [], 0
-    while killed(lambda: find_containers(path, selection)[0].add_spikes(results, spikes, {}), at):
+    while killed(lambda: find_containers(path, selection)[0].add_spikes(results, spikes, FOUND), at):
         after = find_containers(path, selection)[0].results()
         for name, array in before.items():
             np.testing.assert_array_equal(getattr(after, name), array)
         seen.append(after.spikes is not None)
-        assert ("discrete_spikes" in after.record) == seen[-1]
+        assert (after.record.discrete_spikes is not None) == seen[-1]
         if seen[-1]:
             np.testing.assert_array_equal(after.spikes.frame, [5, 7])
             container.write(results)  # old again
@@ -217,7 +222,7 @@ def test_the_command_says_what_it_found(tmp_path, capsys):
     assert "cascade_spikes.npz" in output
     status, output, _ = run(capsys, "spikes", plane, "--json")
     (report,) = json.loads(output)
-    assert report["smoothing_s"] > 0 and report["warnings"] and report["n_rois"] == 6
+    assert report["settings"]["smoothing"] > 0 and report["warnings"] and report["n_rois"] == 6
     with np.load(plane / "cascade_spikes.npz") as archive:
         assert set(archive) == {"roi", "frame", "time_s", "confidence"}
         assert report["n_spikes"] == len(archive["roi"])
@@ -243,9 +248,9 @@ def test_a_record_that_does_not_say_how_is_refused(tmp_path):
     plane = suite2p_folders.make_plane(tmp_path / "plane0").folder
     container = with_results(plane, Selection())
     record = json.loads((plane / "cascade.json").read_text())
-    del record["model"]["smoothing_s"]
+    del record["settings"]["smoothing"]
     (plane / "cascade.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match="does not say how they were smoothed"):
+    with pytest.raises(InputError, match="does not say how the spikes were smoothed"):
         add_spikes(container)
 
 
@@ -262,16 +267,15 @@ def test_sessions_and_causal_kernels_are_heeded(tmp_path):
     plane = suite2p_folders.make_plane(tmp_path / "plane0", segments=[400, 500]).folder
     container = with_results(plane, Selection(), kernel="causal", smoothing=0.1)
     report = add_spikes(container)
-    assert report.smoothing_s == 0.1
+    assert report.settings["smoothing"] == 0.1
     np.testing.assert_array_equal(container.results().spikes.frame, expected_spikes(container)[1])
 
 
 def test_trust_is_a_matter_of_noise():
-    spike_prob = np.zeros((3, 10))
-    assert trust_warning(np.array([1.0, 1.9, np.nan]), spike_prob) == ""
-    assert trust_warning(np.array([1.0, 2.5, np.nan]), spike_prob).startswith("1 of 2 ROIs")
-    spike_prob[1] = np.nan  # not predicted
-    assert trust_warning(np.array([1.0, 2.5, np.nan]), spike_prob) == ""
+    all_predicted = np.array([True, True, True])
+    assert trust_warning(np.array([1.0, 1.9, np.nan]), all_predicted) == ""
+    assert trust_warning(np.array([1.0, 2.5, np.nan]), all_predicted).startswith("1 of 2 ROIs")
+    assert trust_warning(np.array([1.0, 2.5, np.nan]), np.array([True, False, True])) == ""
 
 
 def test_conversion_takes_them_along(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from cascade_adapters.containers.base import Container, Reading
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.containers.suite2p.settings import read_settings
 from cascade_adapters.hooks.suite2p import run_on_folder
+from cascade_adapters.running.options import parse_options
 from cascade_engine import infer
-from cascade_engine.errors import CascadeError
+from cascade_engine.errors import CascadeError, CascadeWarning
 from cascade_engine.signal.dff import delta_f_over_f
 from tests.builders.running import inspect_one
 from tests.builders.suite2p_folders import change_settings, hashes, make_plane, make_recording, save_settings
@@ -30,8 +32,14 @@ def plane(tmp_path):
 
 @pytest.fixture
 def run(random_model):
-    """`run_on_folder` with the random model, on one plane or several."""
-    return lambda folder, **options: run_on_folder(folder, **{"model": str(random_model.folder), **options})
+    """`run_on_folder` with the random model, on one plane or several; doubts are in the reports."""
+
+    def run(folder: Path, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CascadeWarning)
+            return run_on_folder(folder, **{"model": str(random_model.folder), "existing": "error", **options})
+
+    return run
 
 
 def record(folder: Path, name: str = "cascade.json") -> dict:
@@ -198,7 +206,7 @@ def test_without_fneu_nothing_is_subtracted_and_it_is_said(plane, run):
     assert "no Fneu.npy: nothing was subtracted" in report.warnings
     expected = delta_f_over_f(plane.fluorescence, 30.0).dff
     np.testing.assert_array_equal(np.load(plane.folder / "cascade_dff.npy"), expected)
-    assert record(plane.folder)["parameters"]["neuropil_subtracted"] is False
+    assert record(plane.folder)["traces"]["neuropil_coefficient"] is None
 
 
 def test_a_truncated_f_is_one_clear_error(plane):
@@ -313,7 +321,7 @@ def test_names_shapes_types_and_order_of_the_results(plane, run, random_model):
 def test_the_report(plane, run):
     (report,) = run(plane.folder)
     assert (report.path, report.kind, report.status) == (str(plane.folder), "suite2p", "done")
-    assert (report.n_rois, report.n_frames, report.frame_rate, report.guarded) == (6, 900, 30.0, 0)
+    assert (report.n_rois, report.n_frames, report.frame_rate_hz, report.n_guarded) == (6, 900, 30.0, 0)
     assert report.noise_level == pytest.approx(2.0, rel=0.25)
     assert report.without_prediction == {} and report.warnings == []
     json.dumps(report.to_dict(), allow_nan=False)
@@ -333,7 +341,7 @@ def test_no_prediction_reaches_across_a_seam(tmp_path, run):
     missing = np.isnan(spike_prob(plane.folder))
     assert missing[:, 400 - WINDOW // 2 + 1 : 400 + WINDOW // 2 - 1].all()
     assert not missing[:, WINDOW // 2 : 400 - WINDOW // 2].any()
-    assert record(plane.folder)["recording"]["frames_per_session"] == [400, 500]
+    assert record(plane.folder)["recording"]["segments"] == [400, 500]
 
     # changing the second session does not change a single value of the first
     other = make_plane(tmp_path / "plane1", segments=[400, 500])
@@ -401,13 +409,13 @@ def test_bad_rois_are_named_and_harm_no_others(plane, run):
     f[3] = 250.0 - np.arange(900) % 2 * 2 * 250.0
     np.save(plane.folder / "F.npy", f)
     (report,) = run(plane.folder, existing="overwrite")
-    assert report.without_prediction == {"1": "F is zero throughout", "4": "F has no finite value"}
-    assert record(plane.folder)["rois"]["without_prediction"] == report.without_prediction
+    assert report.without_prediction == {1: "F is zero throughout", 4: "F has no finite value"}
+    assert Suite2pPlane(plane.folder).record().rois.without_prediction == report.without_prediction
     found = spike_prob(plane.folder)
     assert np.isnan(found[[1, 4]]).all()
     np.testing.assert_array_equal(found[[0, 2, 5]], everything[[0, 2, 5]])
     # ROI 3 jumps between 250 and -250: its F0 is below its noise, which is divided by instead
-    assert report.guarded == 1
+    assert report.n_guarded == 1
     assert record(plane.folder)["rois"]["guarded_frames"] == {"3": 900}
     assert np.abs(np.load(plane.folder / "cascade_dff.npy")[3]).max() < 5.0
 
@@ -460,26 +468,24 @@ def test_the_record(plane, run, random_model):
     found = json.loads(text, parse_constant=refuse)
     assert found["model"]["fingerprint"] == random_model.fingerprint
     assert found["model"]["name"] == "random"
-    assert found["parameters"] == {
-        "traces": "F.npy and Fneu.npy",
+    assert found["traces"] == {
+        "source": "F.npy and Fneu.npy",
         "dff": "computed",
+        "arbitrary_units": False,
         "neuropil_coefficient": 0.5,
-        "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0},
-        "population": None,
-        "indicator": None,
-        "noise_level": None,
-        "threshold": 1,
-        "only_cells": False,
     }
+    assert found["settings"]["threshold"] == 1 and found["settings"]["smoothing"] == 0.05
+    assert found["asked"]["baseline_window_s"] == 20.0 and found["asked"]["smoothing"] is None
+    assert parse_options(found["asked"]).baseline.window_s == 20.0  # enough to repeat the run
     files = hashes(plane.folder)
     assert found["input"] == {"F.npy": files["F.npy"], "Fneu.npy": files["Fneu.npy"]}
     assert found["recording"]["n_rois"] == 6 and found["recording"]["n_frames"] == 900
     assert found["recording"]["frame_rate_hz"] == 30.0
     assert found["recording"]["frame_rate_source"] == "fs in ops.npy"
     assert found["warnings"] == report.warnings
-    assert len(found["rois"]["network_noise_level"]) == 6
-    assert set(found["software"]) == {"cascade-spikes", "python", "numpy"}
+    assert len(found["rois"]["network_noise_levels"]) == 6
+    assert set(found["software"]) == {"cascade-spikes", "python", "numpy", "onnxruntime"}
     assert "T" in found["created"]
 
 
@@ -488,7 +494,7 @@ def test_the_record_is_json_when_nothing_can_be_predicted(plane, run, bad):
     np.save(plane.folder / "F.npy", np.full_like(plane.fluorescence, np.nan if bad == "nan" else 0.0))
     (report,) = run(plane.folder)
     assert report.noise_level is None and len(report.without_prediction) == 6
-    assert record(plane.folder)["rois"]["network_noise_level"] == [None] * 6
+    assert record(plane.folder)["rois"]["network_noise_levels"] == [None] * 6
 
 
 def test_results_do_not_depend_on_the_number_of_threads(plane, run):
@@ -501,15 +507,15 @@ def test_results_do_not_depend_on_the_number_of_threads(plane, run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"modle": "x"}, "no option modle; there are model, "),
+        ({"modle": "x"}, r"no option modle \(did you mean model\?\); there are model, "),
         ({"baseline": "median"}, "baseline method"),
         ({"baseline_window_s": -1.0}, "baseline window"),
         ({"existing": "replace"}, "existing must be one of"),
         ({"threshold": 2}, "threshold must be 0, 1 or False"),
         ({"neuropil_coefficient": np.nan}, "neuropil coefficient"),
         ({"neuropil_coefficient": -0.7}, "neuropil coefficient"),
-        ({"noise_level": np.nan}, "noise level"),
-        ({"noise_level": 0.0}, "noise level"),
+        ({"noise_level": np.nan}, "noise.level"),
+        ({"noise_level": 0.0}, "noise.level"),
     ],
 )
 def test_wrong_options_are_refused(plane, run, options, message):
@@ -656,7 +662,9 @@ def test_there_must_be_spikes_to_replace(plane, run):
 def test_a_damaged_record_is_one_clear_error(plane, run, content):
     run(plane.folder, replace_spikes=True)
     (plane.folder / "cascade.json").write_text(content)
-    message = r"cascade.json cannot be read: remove it.*and rename spks_suite2p.npy to spks.npy"
+    message = (
+        r"cascade.json: the record of the results is damaged.*: remove it.*and rename spks_suite2p.npy to spks.npy"
+    )
     with pytest.raises(CascadeError, match=message):
         run(plane.folder, existing="overwrite")
     with pytest.raises(CascadeError, match=message):
@@ -699,10 +707,10 @@ def test_inspection_of_one_plane(tmp_path):
     plane = make_plane(tmp_path / "plane0", segments=[400, 500])
     before = hashes(plane.folder)
     facts = inspect_one(Suite2pPlane(plane.folder))
-    json.dumps(facts, allow_nan=False)
-    assert (facts["n_rois"], facts["n_cells"], facts["n_frames"], facts["sessions"]) == (6, 4, 900, [400, 500])
-    assert facts["noise_level"] == pytest.approx([2.0] * 3, rel=0.25)
-    assert facts["minutes"] == pytest.approx(0.5) and facts["results"] == "none"
+    json.dumps(facts.to_dict(), allow_nan=False)
+    assert (facts.n_rois, facts.n_cells, facts.n_frames, facts.segments) == (6, 4, 900, [400, 500])
+    assert [facts.noise_level, *facts.noise_level_range] == pytest.approx([2.0] * 3, rel=0.25)
+    assert facts.duration_s == pytest.approx(30.0) and facts.earlier_results == "none"
     assert hashes(plane.folder) == before
 
 

@@ -99,7 +99,7 @@ def test_a_real_run_of_suite2p(suite2p, tmp_path, random_model, monkeypatch):
         assert np.isfinite(spike_prob[:, 32:-32]).any(axis=1).all()
         record = json.loads((plane / "cascade.json").read_text())
         assert record["recording"]["frame_rate_hz"] == RATE
-        assert record["parameters"]["neuropil_coefficient"] == 0.7
+        assert record["traces"]["neuropil_coefficient"] == 0.7
     found = hashes(tmp_path / "suite2p")
     assert not [name for name in found if name.startswith("combined") and "cascade" in name]
     replaced = {f"plane{i}/spks.npy" for i in range(2)}

@@ -87,7 +87,7 @@ def test_an_interruption_is_told_in_one_line(cascade, monkeypatch, tmp_path):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cascade_adapters.containers.registry.find_all", interrupt)
+    monkeypatch.setattr("cascade_adapters.running.finding.find_all", interrupt)
     status, out, err = cascade("inspect", tmp_path)
     assert (status, out, err.strip()) == (130, "", "cascade: interrupted")
 
@@ -101,7 +101,7 @@ def test_run_inspect_restore(tmp_path, run, cascade):
 
     status, out, err = cascade("inspect", tmp_path)
     assert (status, err) == (0, "")
-    for text in ("suite2p, 6 ROIs, 4 of them cells x 900 frames, 0.5 min", "frame rate 30 Hz (fs in ops.npy)",
+    for text in ("suite2p, 6 ROIs (4 cells) x 900 frames, 30 s", "frame rate 30 Hz (fs in ops.npy)",
                  "neuropil coefficient 0.7", "(moderate)", "results: none"):  # fmt: skip
         assert out.count(text) == 2
 
@@ -127,18 +127,15 @@ def test_options_reach_the_record(tmp_path, run):
     record = json.loads((plane.folder / "cascade.json").read_text())
     assert status == 0
     assert record["recording"]["frame_rate_hz"] == 28.5
-    assert record["parameters"] == {
-        "traces": "F.npy and Fneu.npy",
+    assert record["traces"] == {
+        "source": "F.npy and Fneu.npy",
         "dff": "computed",
+        "arbitrary_units": False,
         "neuropil_coefficient": 0.4,
-        "neuropil_subtracted": True,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0},
-        "population": None,
-        "indicator": None,
-        "noise_level": 2.0,
-        "threshold": False,
-        "only_cells": True,
     }
+    assert record["settings"]["noise_level"] == 2.0 and record["settings"]["threshold"] is False
+    assert record["asked"]["only_cells"] is True and record["asked"]["frame_rate"] == 28.5
     # without a threshold the networks' own negative values stay
     assert np.nanmin(np.load(plane.folder / "cascade_spike_prob.npy")) < 0
 
@@ -148,7 +145,7 @@ def test_what_is_known_of_the_neurons_reaches_the_model(tmp_path, cascade):
     status, _, err = cascade("run", tmp_path, "--population", "interneurons", "--indicator", "GCaMP6s")
     assert (status, err) == (0, "")
     record = json.loads((plane.folder / "cascade.json").read_text())
-    assert record["parameters"]["population"] == "interneurons" and record["parameters"]["indicator"] == "GCaMP6s"
+    assert record["settings"]["population"] == "interneurons" and record["settings"]["indicator"] == "GCaMP6s"
     status, _, err = cascade("run", tmp_path, "--indicator", "Fluo-4", "--existing", "overwrite")
     assert status == 1 and "the model does not know the indicator 'Fluo-4'" in err
 
@@ -159,11 +156,11 @@ def test_json_reports(tmp_path, run, cascade):
     assert (status, err) == (0, "")
     reports = json.loads(out)
     assert [report["status"] for report in reports] == ["done", "done"]
-    assert reports[0]["n_rois"] == 6 and reports[0]["frame_rate"] == 30.0
+    assert reports[0]["n_rois"] == 6 and reports[0]["frame_rate_hz"] == 30.0
     status, out, _ = cascade("inspect", tmp_path, "--json")
     facts = json.loads(out)
     assert status == 0 and [fact["n_cells"] for fact in facts] == [4, 4]
-    assert all("up to date" in fact["results"] for fact in facts)
+    assert all("up to date" in fact["earlier_results"] for fact in facts)
     status, out, _ = run(tmp_path, tmp_path / "nowhere", "--json", "--existing", "skip")
     assert status == 1
     assert [report["status"] for report in json.loads(out)] == ["failed", "skipped", "skipped"]
@@ -213,7 +210,7 @@ def test_an_unforeseen_failure_is_told_and_logged(tmp_path, run, monkeypatch):
     def fail(*args, **options):
         raise RuntimeError("a bug\nin two lines")
 
-    monkeypatch.setattr("cascade_adapters.running.pipeline.infer", fail)
+    monkeypatch.setattr("cascade_adapters.running.pipeline.infer_block", fail)
     status, _, err = run(tmp_path, "--log", tmp_path / "log.txt")
     assert status == 1
     # each at once, and again at the end
@@ -274,7 +271,7 @@ def test_paths_without_recordings(tmp_path, cascade, random_model, command, plac
         (lambda folder: np.save(folder / "Fneu.npy", np.ones((2, 2))), "must come from the same run"),
         (lambda folder: (folder / "ops.npy").write_bytes(b"garbage"), "ops.npy cannot be read as settings"),
         (lambda folder: change_settings(folder, fs=None), "pass --frame-rate"),
-        (lambda folder: (folder / "cascade.json").write_text("{"), "cascade.json cannot be read"),
+        (lambda folder: (folder / "cascade.json").write_text("{"), "the record of the results is damaged"),
     ],
 )
 def test_damaged_planes_are_one_line(tmp_path, cascade, random_model, command, spoil, message):

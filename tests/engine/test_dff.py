@@ -260,7 +260,7 @@ def test_dff_is_computed_block_by_block_alike(monkeypatch):
     )
     chosen = np.arange(7) != 2
     whole = dff_of(traces, chosen=chosen)
-    monkeypatch.setattr("cascade_adapters.running.pipeline._BLOCK_VALUES", 1300)
+    monkeypatch.setattr("cascade_adapters.results.rows.BLOCK_VALUES", 1300)
     np.testing.assert_array_equal(dff_of(traces, chosen=chosen).dff, whole.dff)
     assert np.isnan(whole.dff[2]).all() and whole.notes[2] == "not a cell"
     assert np.isfinite(np.delete(whole.dff, 2, axis=0)).all()

@@ -146,8 +146,8 @@ class ArrayFile(Container):
                     found[array.name] = orientation.to_rois(values) if array.has_frames else values.ravel()
             spikes = Spikes.from_table(found[_DISCRETE]) if _DISCRETE in found else None
             arrays, problem = complete(found, *size, record.written_by)
-        except Exception as error:  # damaged files can fail in any way
-            problem = " ".join(str(error).split()) or type(error).__name__
+        except Exception:  # damaged files can fail in any way
+            problem = "they are damaged"
         if problem:
             raise InputError(
                 f"the results beside {self.path} cannot be read ({problem}): run again with --existing overwrite"

@@ -107,10 +107,6 @@ class NwbRecording(Container):
         with open_root(place[0]) as root:
             return load_results(root, place[1], str(place[0]))
 
-    def check_replaceable(self) -> None:
-        """Refuse: results have a place of their own."""
-        raise InputError(f"{self.path}: an NWB file keeps its own deconvolved series; leave out --replace-spks")
-
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results into a new file, or into the file itself; see `Container.write`."""
         if replace_spikes:
