@@ -11,6 +11,7 @@ from cascade_engine.discrete import DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, ModelError
 from cascade_engine.inference import Inference, infer, predict
 from cascade_engine.metrics import Score, score
+from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import Model, list_models, load_model
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.published import import_published
@@ -27,6 +28,7 @@ __all__ = [
     "ModelConfig",
     "ModelError",
     "Score",
+    "Settings",
     "SpikeCounts",
     "__version__",
     "count_spikes_in_bins",

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cascade_engine.errors import InputError
-from cascade_engine.networks.universal.config import UniversalConfig
-from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.networks.configuration import Configuration
 from cascade_engine.signal.units import unit_problem
 
 #: dF/F (fraction) beyond which a trace is taken for a division by an F0 near zero.
@@ -81,7 +80,7 @@ def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None
 
 
 def doubts(
-    config: ModelConfig | UniversalConfig,
+    config: Configuration,
     frame_rate: float,
     levels: np.ndarray,
     usable: np.ndarray,
@@ -91,7 +90,7 @@ def doubts(
 
     Parameters
     ----------
-    config : ModelConfig or UniversalConfig
+    config : Configuration
         Configuration of the model.
     frame_rate : float
         Frame rate of the data in Hz.
@@ -133,15 +132,15 @@ def doubts(
     return found
 
 
-def losses(dff: np.ndarray, parts: Sequence[slice], windowsize: int, usable: np.ndarray) -> list[str]:
+def losses(missing_part: np.ndarray, segments: Sequence[slice], windowsize: int, usable: np.ndarray) -> list[str]:
     """What has no prediction although its neuron has one, one line each.
 
     Parameters
     ----------
-    dff : array, shape (n_neurons, n_frames)
-        dF/F as a fraction.
-    parts : sequence of slice
-        Uninterrupted sessions.
+    missing_part : array, shape (n_neurons,)
+        Part of the frames of each neuron that have no value.
+    segments : sequence of slice
+        Uninterrupted segments.
     windowsize : int
         Frames that one output needs.
     usable : array of bool, shape (n_neurons,)
@@ -150,20 +149,19 @@ def losses(dff: np.ndarray, parts: Sequence[slice], windowsize: int, usable: np.
     Returns
     -------
     list of str
-        Empty if nothing but the ends of sessions is lost.
+        Empty if nothing but the ends of segments is lost.
     """
     found = []
-    short = [part.stop - part.start for part in parts if part.stop - part.start < windowsize]
+    short = [part.stop - part.start for part in segments if part.stop - part.start < windowsize]
     if short and usable.any():
         found.append(
-            f"{len(short)} of {len(parts)} sessions have fewer than the {windowsize} frames of a window (down to "
+            f"{len(short)} of {len(segments)} segments have fewer than the {windowsize} frames of a window (down to "
             f"{min(short)}): no prediction there"
         )
-    gappy = [i for i in np.flatnonzero(usable) if np.isnan(dff[i]).any()]
-    if gappy:
-        worst = max(float(np.isnan(dff[i]).mean()) for i in gappy)
+    gappy = missing_part[usable & (missing_part > 0)]
+    if gappy.size:
         found.append(
-            f"{len(gappy)} of {np.count_nonzero(usable)} neurons have missing frames (up to {worst:.1%}): no "
+            f"{gappy.size} of {np.count_nonzero(usable)} neurons have missing frames (up to {gappy.max():.1%}): no "
             f"prediction within half a window of {windowsize} frames around each"
         )
     return found

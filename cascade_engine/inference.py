@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from cascade_engine.checks import check_units as refuse_other_units
 from cascade_engine.checks import doubts, losses, unusable_reasons
+from cascade_engine.declared import declared_fields
 from cascade_engine.errors import CascadeWarning, InputError
+from cascade_engine.networks.base import Predictor, Progress
+from cascade_engine.networks.families import open_predictor
+from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import DEFAULT_MODEL, Model, load_model
-from cascade_engine.networks.universal.predictor import UniversalPredictor
-from cascade_engine.networks.windowed.predictor import WindowedPredictor
 from cascade_engine.parallel import available_processors
 from cascade_engine.signal.kernels import single_spike_amplitude
 from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
 from cascade_engine.signal.segments import segment_slices
 
-Predictor = WindowedPredictor | UniversalPredictor
+
+@dataclass
+class InferredBlock:
+    """Predictions for some neurons, and what is to be known of each.
+
+    Attributes
+    ----------
+    spike_prob : array, shape (n_neurons, n_frames), float32
+        Expected spikes per frame.
+    noise_levels : array, shape (n_neurons,), float64
+        Noise level of each neuron in percent per sqrt(Hz); NaN where it has none.
+    network_noise_levels : array, shape (n_neurons,), float64
+        Noise level that the networks used for it were trained for, or were given; NaN for a neuron without prediction.
+    missing_part : array, shape (n_neurons,), float64
+        Part of the frames without a value.
+    notes : list of str
+        Per neuron: why it has no prediction, or an empty string.
+    """
+
+    spike_prob: np.ndarray
+    noise_levels: np.ndarray
+    network_noise_levels: np.ndarray
+    missing_part: np.ndarray
+    notes: list[str]
 
 
 @dataclass
@@ -36,17 +64,11 @@ class Inference:
     noise_levels : array, shape (n_neurons,), float64
         Noise level of each neuron in percent per sqrt(Hz); NaN where it has none.
     network_noise_levels : array, shape (n_neurons,), float64
-        Noise level that the networks used for it were trained for, or were told; NaN for a neuron without prediction.
+        Noise level that the networks used for it were trained for, or were given; NaN for a neuron without prediction.
     model : Model
         The model.
-    smoothing : float
-        Width (s) of the kernel with which the spikes are smoothed.
-    kernel : str
-        Its form.
-    population : str or None
-        What the neurons were taken for; None for a model that cannot be told.
-    indicator : str or None
-        Calcium indicator that the model was told.
+    settings : Settings
+        What the model was set to, with nothing left open.
     notes : list of str
         Per neuron: why it has no prediction, or an empty string.
     warnings : list of str
@@ -58,15 +80,67 @@ class Inference:
     noise_levels: np.ndarray
     network_noise_levels: np.ndarray
     model: Model
-    smoothing: float
-    kernel: str
-    population: str | None
-    indicator: str | None
+    settings: Settings
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def smoothing(self) -> float:
+        """Width (s) of the kernel with which the spikes are smoothed."""
+        assert self.settings.smoothing is not None
+        return self.settings.smoothing
 
-def predict(dff: np.ndarray, frame_rate: float, model: str | os.PathLike | Model = DEFAULT_MODEL, **options):
+    @property
+    def kernel(self) -> str:
+        """Form of the kernel."""
+        assert self.settings.kernel is not None
+        return self.settings.kernel
+
+    @property
+    def population(self) -> str | None:
+        """What the neurons were taken for; None for a model that cannot be given it."""
+        return self.settings.population
+
+    @property
+    def indicator(self) -> str | None:
+        """Calcium indicator that the model was given."""
+        return self.settings.indicator
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _takes_settings(function: _Function) -> _Function:
+    """Let the fields of `Settings` be keywords of a function, in its signature and documentation too."""
+    signature = inspect.signature(function)
+    own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    choices = declared_fields(Settings)
+    added = [inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default) for each in choices]
+    first_keyword = next((i for i, each in enumerate(own) if each.kind is each.KEYWORD_ONLY), len(own))
+    parameters = [*own[:first_keyword], *added, *own[first_keyword:]]
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **keywords: Any) -> Any:
+        unknown = set(keywords) - {parameter.name for parameter in parameters}
+        if unknown:
+            raise TypeError(f"{function.__name__}() has no argument {', '.join(sorted(unknown))}")
+        return function(*args, **keywords)
+
+    wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    lines = []
+    for each in choices:
+        unit = f" In {each.unit}." if each.unit else ""
+        lines.append(f"    {each.name} : {each.type.__name__}, optional\n        {each.help}{unit}")
+    wrapped.__doc__ = (function.__doc__ or "").replace(
+        "    **settings\n        Fields of `Settings`.", "\n".join(lines)
+    )
+    return cast(_Function, wrapped)
+
+
+@_takes_settings
+def predict(
+    dff: np.ndarray, frame_rate: float, model: str | os.PathLike | Model = DEFAULT_MODEL, **options: Any
+) -> np.ndarray:
     """Infer spikes and return the array alone.
 
     Takes the same arguments as `infer`, and warns (`CascadeWarning`) of whatever makes the result doubtful.
@@ -86,29 +160,24 @@ def predict(dff: np.ndarray, frame_rate: float, model: str | os.PathLike | Model
     """
     result = infer(dff, frame_rate, model, **options)
     for warning in result.warnings:
-        warnings.warn(warning, CascadeWarning, stacklevel=2)
+        warnings.warn(warning, CascadeWarning, stacklevel=3)
     for i, note in enumerate(result.notes):
         if note:
-            warnings.warn(f"neuron {i} has no prediction: {note}", CascadeWarning, stacklevel=2)
+            warnings.warn(f"neuron {i} has no prediction: {note}", CascadeWarning, stacklevel=3)
     return result.spike_prob
 
 
+@_takes_settings
 def infer(
     dff: np.ndarray,
     frame_rate: float,
     model: str | os.PathLike | Model = DEFAULT_MODEL,
     *,
-    smoothing: float | None = None,
-    kernel: str | None = None,
-    population: str | None = None,
-    indicator: str | None = None,
-    noise_level: float | np.ndarray | None = None,
     segments: Sequence[int] | None = None,
-    threshold: float | bool = 0,
-    padding: float = np.nan,
     check_units: bool = True,
     n_threads: int | None = None,
     progress: bool = False,
+    **settings: Any,
 ) -> Inference:
     """Infer the expected number of spikes per frame from dF/F.
 
@@ -118,30 +187,15 @@ def infer(
     Parameters
     ----------
     dff : array, shape (n_neurons, n_frames)
-        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames: outputs whose window touches one are NaN.
+        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames.
     frame_rate : float
         Frame rate of each neuron's trace in Hz.
     model : str, path or Model
         Name or folder of a model.
-    smoothing : float, optional
-        Width of the kernel (s) with which the spikes are smoothed, as in `smoothing_kernel`. Default: the model's; for
-        the universal model one and a half frames (50 ms at 30 Hz, 200 ms at 7.5 Hz).
-    kernel : {"gaussian", "causal"}, optional
-        Form of the kernel. Default: the model's; "gaussian" for the universal model.
-    population : {"principal", "interneurons"}, optional
-        What the neurons are, for the universal model. Default: principal cells.
-    indicator : str, optional
-        Calcium indicator (``"GCaMP6s"``, ``"OGB-1"``, ...), for the universal model: it knows better then what spikes
-        look like; how many there are it judges without. Default, and ``"unknown"``: it is not told.
-    noise_level : float or array of shape (n_neurons,), optional
-        Noise level in percent per sqrt(Hz) that the networks are to assume. Default: measured.
+    **settings
+        Fields of `Settings`.
     segments : sequence of int, optional
         Frames of each concatenated session; no window reaches across a seam.
-    threshold : {0, 1, False}
-        0: negative values become 0. 1 or True: also whatever stays below the height of a third of a spike (1/e of
-        `single_spike_amplitude`), except next to larger values. False: the networks' output as it is.
-    padding : float
-        Value for frames at the ends of each segment, which have no full window: NaN or 0.
     check_units : bool
         Refuse arrays that look like percent or raw fluorescence.
     n_threads : int, optional
@@ -165,15 +219,73 @@ def infer(
     ----------
     Rupprecht et al. (2021), Nature Neuroscience 24:1324.
     """
-    dff, frame_rate, model = as_traces(dff), as_frame_rate(frame_rate), load_model(model)
-    if not (threshold is False or threshold in (0, 1)):
-        raise InputError(f"threshold must be 0, 1 or False, but it is {threshold!r}")
-    n_neurons, n_frames = dff.shape
-    parts = segment_slices(n_frames, segments)
-    kind = UniversalPredictor if model.is_universal else WindowedPredictor
-    predictor = kind(model, frame_rate, smoothing, kernel, population, indicator)
+    from tqdm import tqdm
 
-    longest = max((part.stop - part.start for part in parts), default=0)
+    dff, frame_rate, model = as_traces(dff), as_frame_rate(frame_rate), load_model(model)
+    predictor = open_predictor(model, frame_rate, Settings(**settings))
+    with tqdm(total=dff.size, disable=not progress, unit="frame", unit_scale=True, desc="predicting") as bar:
+        block = infer_block(
+            predictor, dff, segments=segments, check_units=check_units, n_threads=n_threads, progress=bar.update
+        )
+    usable = np.array([not note for note in block.notes], dtype=bool)
+    return Inference(
+        spike_prob=block.spike_prob,
+        frame_rate=frame_rate,
+        noise_levels=block.noise_levels,
+        network_noise_levels=block.network_noise_levels,
+        model=model,
+        settings=predictor.settings,
+        notes=block.notes,
+        warnings=warnings_about(predictor, dff.shape[1], segments, block.noise_levels, usable, block.missing_part),
+    )
+
+
+def infer_block(
+    predictor: Predictor,
+    dff: np.ndarray,
+    *,
+    first_neuron: int = 0,
+    segments: Sequence[int] | None = None,
+    check_units: bool = False,
+    n_threads: int | None = None,
+    progress: Progress = lambda n_frames: None,
+    predict: bool = True,
+) -> InferredBlock:
+    """Infer spikes in some neurons of a recording, with a model that is open already.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        As of `cascade_engine.networks.families.open_predictor`.
+    dff : array, shape (n_neurons, n_frames)
+        dF/F as a fraction.
+    first_neuron : int
+        Number of the first of these neurons in the recording, for settings that have a value for each neuron.
+    segments : sequence of int, optional
+        Frames of each uninterrupted segment.
+    check_units : bool
+        Refuse arrays that look like percent or raw fluorescence.
+    n_threads : int, optional
+        Threads to use. Default: all processors that this process may use.
+    progress : callable
+        Told how many frames have been done.
+    predict : bool
+        If false, only noise levels and notes are found; `spike_prob` is empty.
+
+    Returns
+    -------
+    InferredBlock
+        Predictions; neurons that could not be predicted are NaN, with a note.
+
+    Raises
+    ------
+    InputError
+        If `dff` is not dF/F as a fraction.
+    """
+    frame_rate, settings = predictor.frame_rate, predictor.settings
+    n_neurons, n_frames = dff.shape
+    slices = segment_slices(n_frames, segments)
+    longest = max((part.stop - part.start for part in slices), default=0)
     notes = unusable_reasons(dff, predictor.shortest, longest)
     usable = np.array([not note for note in notes], dtype=bool)
     with np.errstate(invalid="ignore"):  # infinite values, of neurons that are not used
@@ -181,110 +293,93 @@ def infer(
     levels[~usable] = np.nan
     if check_units:
         refuse_other_units(dff, levels, usable)
-    chosen = levels.copy() if noise_level is None else _given_levels(noise_level, n_neurons)
-    for i in np.flatnonzero(usable & ~np.isfinite(chosen)):
-        notes[i] = "no two neighbouring frames have values" if noise_level is None else "its given noise level is NaN"
+    assumed = _assumed_levels(settings.noise_level, levels, first_neuron)
+    for i in np.flatnonzero(usable & ~np.isfinite(assumed)):
+        is_measured = settings.noise_level is None
+        notes[i] = "no two neighbouring frames have values" if is_measured else "its given noise level is NaN"
         usable[i] = False
-    chosen[~usable] = np.nan
-    n_threads = n_threads or available_processors()
-    spike_prob, network_levels = predictor.run(dff, chosen, frame_rate, parts, n_threads, progress)
+    assumed[~usable] = np.nan
+    missing_part = np.isnan(dff).mean(axis=1) if n_frames else np.zeros(n_neurons)
+    if not predict:
+        nothing = np.full(n_neurons, np.nan)
+        return InferredBlock(np.empty((0, n_frames), np.float32), levels, nothing, missing_part, notes)
 
+    spike_prob, network_levels = predictor.predict(dff, assumed, slices, n_threads or available_processors(), progress)
     for i in np.flatnonzero(usable):
         if np.isnan(spike_prob[i]).all():
             notes[i] = f"no {predictor.shortest} consecutive frames without missing values"
             network_levels[i] = np.nan
     usable &= np.isfinite(network_levels)
-    if threshold is not False:
-        _clip(spike_prob, predictor, frame_rate, small_too=threshold == 1)
-    if not np.isnan(padding):
-        spike_prob[np.ix_(usable, predictor.edge_frames(parts))] = padding
-    doubtful = []
+    if settings.threshold is not False:
+        _clip(spike_prob, predictor, small_too=settings.threshold == 1)
+    if not np.isnan(settings.padding):
+        spike_prob[np.ix_(usable, predictor.edge_frames(slices))] = settings.padding
+    return InferredBlock(spike_prob, levels, network_levels, missing_part, notes)
+
+
+def warnings_about(
+    predictor: Predictor,
+    n_frames: int,
+    segments: Sequence[int] | None,
+    noise_levels: np.ndarray,
+    usable: np.ndarray,
+    missing_part: np.ndarray,
+) -> list[str]:
+    """What makes a result as a whole doubtful, one line each.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What was predicted with.
+    n_frames : int
+        Frames of the recording.
+    segments : sequence of int or None
+        Frames of each uninterrupted segment.
+    noise_levels : array, shape (n_neurons,)
+        In percent per sqrt(Hz).
+    usable : array of bool, shape (n_neurons,)
+        Neurons that are predicted.
+    missing_part : array, shape (n_neurons,)
+        Part of the frames without a value.
+
+    Returns
+    -------
+    list of str
+        Empty if all is well.
+    """
+    model, settings = predictor.model, predictor.settings
+    found = []
     if model.preset:
-        how = f"{predictor.kernel} kernel of {1000 * predictor.smoothing:g} ms, {predictor.population}"
-        doubtful.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
-    doubtful += doubts(model.config, frame_rate, levels, usable, model.noise_levels)
-    doubtful += losses(dff, parts, predictor.shortest, usable)
-    return Inference(
-        spike_prob=spike_prob,
-        frame_rate=frame_rate,
-        noise_levels=levels,
-        network_noise_levels=network_levels,
-        model=model,
-        smoothing=predictor.smoothing,
-        kernel=predictor.kernel,
-        population=predictor.population,
-        indicator=predictor.indicator,
-        notes=notes,
-        warnings=doubtful,
-    )
+        how = f"{settings.kernel} kernel of {1000 * (settings.smoothing or 0):g} ms, {settings.population}"
+        found.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
+    found += doubts(model.config, predictor.frame_rate, noise_levels, usable, model.noise_levels)
+    found += losses(missing_part, segment_slices(n_frames, segments), predictor.shortest, usable)
+    return found
 
 
-def _given_levels(noise_level: float | np.ndarray, n_neurons: int) -> np.ndarray:
-    try:
-        return np.broadcast_to(np.asarray(noise_level, dtype=np.float64), (n_neurons,)).copy()
-    except (TypeError, ValueError):
+def _assumed_levels(given: float | np.ndarray | None, measured: np.ndarray, first_neuron: int) -> np.ndarray:
+    if given is None:
+        return measured.copy()
+    levels = np.asarray(given, dtype=np.float64)
+    if levels.ndim == 0:
+        return np.full(len(measured), float(levels))
+    levels = levels[first_neuron : first_neuron + len(measured)] if levels.ndim == 1 else levels
+    if levels.shape != measured.shape:
         raise InputError(
-            f"noise_level must be one number or one per neuron ({n_neurons}), but its shape is {np.shape(noise_level)}"
-        ) from None
+            f"noise_level must be one number or one per neuron ({len(measured)}), but its shape is {np.shape(given)}"
+        )
+    return levels.copy()
 
 
-def _clip(spike_prob: np.ndarray, predictor: Predictor, frame_rate: float, small_too: bool) -> None:
+def _clip(spike_prob: np.ndarray, predictor: Predictor, small_too: bool) -> None:
     """Set negative, and if wanted also small, values to zero, in place; NaN stays."""
     if small_too:
         from scipy.ndimage import binary_dilation
 
-        limit = single_spike_amplitude(frame_rate, predictor.smoothing, predictor.kernel) / np.e
-        reach = max(1, round(predictor.smoothing * frame_rate))
+        frame_rate, settings = predictor.frame_rate, predictor.settings
+        assert settings.smoothing is not None and settings.kernel is not None
+        limit = single_spike_amplitude(frame_rate, settings.smoothing, settings.kernel) / np.e
+        reach = max(1, round(settings.smoothing * frame_rate))
         kept = binary_dilation(spike_prob > limit, structure=np.ones((1, 2 * reach + 1)))
         spike_prob[~kept & ~np.isnan(spike_prob)] = 0.0
     np.maximum(spike_prob, 0.0, out=spike_prob)
-
-
-@dataclass
-class InferredBlock:
-    spike_prob: np.ndarray
-    noise_levels: np.ndarray
-    network_noise_levels: np.ndarray
-    missing_part: np.ndarray
-    notes: list[str]
-
-
-def infer_block(predictor, dff, segments=None, n_threads=None, progress=None, predict=True):
-    frame_rate = predictor.frame_rate
-    if not predict:
-        parts = segment_slices(dff.shape[1], segments)
-        longest = max((p.stop - p.start for p in parts), default=0)
-        notes = unusable_reasons(dff, predictor.shortest, longest)
-        with np.errstate(invalid="ignore"):
-            levels = noise_levels(dff, frame_rate, segments)
-        levels[[bool(n) for n in notes]] = np.nan
-        return InferredBlock(dff, levels, np.full(len(dff), np.nan), np.isnan(dff).mean(axis=1), notes)
-    s = predictor.settings
-    r = infer(
-        dff,
-        frame_rate,
-        predictor.model,
-        smoothing=s.smoothing if predictor.model.is_universal else None,
-        kernel=s.kernel if predictor.model.is_universal else None,
-        population=s.population,
-        indicator=s.indicator,
-        noise_level=s.noise_level,
-        segments=segments,
-        threshold=s.threshold,
-        padding=s.padding,
-        check_units=False,
-        n_threads=n_threads,
-    )
-    if progress:
-        progress(dff.size)
-    return InferredBlock(r.spike_prob, r.noise_levels, r.network_noise_levels, np.isnan(dff).mean(axis=1), r.notes)
-
-
-def warnings_about(predictor, n_frames, segments, levels, usable, missing_part):
-    model = predictor.model
-    out = []
-    if model.preset:
-        how = f"{predictor.kernel} kernel of {1000 * predictor.smoothing:g} ms, {predictor.population}"
-        out.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
-    out += doubts(model.config, predictor.frame_rate, levels, usable, model.noise_levels)
-    return out

@@ -19,7 +19,7 @@ def available_processors() -> int:
 
 
 def work_through(
-    pieces: Sequence[_Piece], work: Callable[[_Piece], int], total: int, n_threads: int, progress: bool
+    pieces: Sequence[_Piece], work: Callable[[_Piece], int], n_threads: int, progress: Callable[[int], object]
 ) -> None:
     """Do every piece of work.
 
@@ -29,24 +29,19 @@ def work_through(
         What is to be done, in any order.
     work : callable
         Does one piece; returns the frames it has done.
-    total : int
-        Frames in all.
     n_threads : int
         Threads.
-    progress : bool
-        Show a progress bar.
+    progress : callable
+        Told how many frames each piece has done.
     """
-    from tqdm import tqdm
-
-    with tqdm(total=total, disable=not progress, unit="frame", unit_scale=True, desc="predicting") as bar:
-        if n_threads == 1:
-            for piece in pieces:
-                bar.update(work(piece))
-            return
-        with ThreadPoolExecutor(n_threads) as pool:
-            try:
-                for n_done in pool.map(work, pieces):
-                    bar.update(n_done)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    if n_threads == 1:
+        for piece in pieces:
+            progress(work(piece))
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            for n_done in pool.map(work, pieces):
+                progress(n_done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

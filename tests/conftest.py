@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cascade_engine.networks.store import Model, write_windowed_model
+from cascade_engine.networks.store import Model
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.weights import NetworkWeights
+from cascade_engine.networks.windowed.writing import write_windowed_model
 from tests.builders.models import random_network
 
 #: Recordings and published models used by some tests; CASCADE_TEST_DATA names another folder.

@@ -183,7 +183,7 @@ def main() -> None:
                 parts,
                 method,
                 arguments.fold,
-                tell_indicator=method == "universal-told",
+                with_indicator=method == "universal-told",
             )
         elif method == "published":
             for settings, conditions in published_configs(tuple(principal)):

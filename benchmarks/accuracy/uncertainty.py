@@ -26,12 +26,12 @@ from benchmarks import tables
 from cascade_engine import Model, load_model
 from cascade_engine.counts import count_interval
 from cascade_engine.evaluation import Condition, bring
-from cascade_engine.evaluation.leave_out import predict_with, what_is_known
+from cascade_engine.evaluation.leave_out import predict_with
 from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.folds import training_folds
+from cascade_engine.networks.settings import POPULATIONS
 from cascade_engine.networks.store import CARD_NAME
-from cascade_engine.networks.universal.architecture import POPULATIONS
 
 STUDY = "uncertainty"
 FRAME_RATE, NOISE_LEVELS, BINS_S, COVERAGE = 30.0, (2.0, 4.0, 8.0), (0.5, 1.0, 5.0), 0.8
@@ -72,7 +72,7 @@ def count(model, dataset) -> Counts:
     for level in NOISE_LEVELS:
         condition = Condition(FRAME_RATE, 0.0, level)
         for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
-            expected = predict_with(model, condition, trace, **what_is_known(model, dataset.name))
+            expected = predict_with(model, condition, trace)
             for bin_s in BINS_S:
                 n = round(bin_s * trace.frame_rate)
                 starts = np.arange(0, len(expected) - n + 1, n)

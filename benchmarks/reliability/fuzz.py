@@ -50,8 +50,8 @@ from benchmarks.reliability.folder_contents import hdf5_content
 from benchmarks.reliability.killed_processes import told
 from cascade_adapters.cli import main as cascade
 from cascade_engine.file_formats.atomic import sha256
-from cascade_engine.networks.store import write_windowed_model
 from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.networks.windowed.writing import write_windowed_model
 from tests.builders import array_files, caiman_files, nwb_files, segmentation_files, sessions, suite2p_folders
 from tests.builders.models import random_network
 

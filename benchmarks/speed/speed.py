@@ -37,8 +37,8 @@ def prediction() -> None:
     """Neuron-frames per second of the shipped model, and of the published architecture in both its forms."""
     from cascade_engine import ModelConfig, infer, load_model
     from cascade_engine.networks.keras import import_keras
-    from cascade_engine.networks.store import write_windowed_model
     from cascade_engine.networks.windowed.keras_network import build_network, build_window_network, read_weights
+    from cascade_engine.networks.windowed.writing import write_windowed_model
 
     dff = (0.1 * np.random.default_rng(0).standard_normal((100, 6000))).astype(np.float32)
 

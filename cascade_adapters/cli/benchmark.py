@@ -8,6 +8,9 @@ import click
 
 _positive = click.FloatRange(0, min_open=True)
 
+#: Where a model that serves many frame rates is measured, unless another rate is asked for.
+_USUAL_RATE_HZ = 30.0
+
 
 @click.command("benchmark")
 @click.argument("model", default="auto")
@@ -69,9 +72,11 @@ def _recall(model) -> None:
 def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
     from cascade_engine.errors import InputError
     from cascade_engine.evaluation import Condition, bring, evaluate, summarize, write_scores
-    from cascade_engine.evaluation.leave_out import predict_with, what_is_known
+    from cascade_engine.evaluation.leave_out import predict_with
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
     from cascade_engine.ground_truth.folds import shared_recordings
+    from cascade_engine.networks.families import resolve
+    from cascade_engine.networks.settings import Settings
 
     available = find_datasets(ground_truth_root(ground_truth))
     names = [folder_name(key, available) for key in keys]
@@ -82,20 +87,18 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         models[name] = model.without([name, *shared.get(name, ())])
         if models[name] is None:
             raise InputError(f"{model.name} was trained on {name}: its figures there would be too good")
-    if not model.is_universal:
-        frame_rate, smoothing, kernel = _fixed(model, frame_rate, smoothing, kernel)
-    frame_rate = frame_rate or 30.0
-    smoothing = smoothing or 1.5 / frame_rate
+    frame_rate = _frame_rate(model, frame_rate)
+    resolved = resolve(Settings(smoothing=smoothing, kernel=kernel), model, frame_rate)
+    assert resolved.smoothing is not None and resolved.kernel is not None
     all_scores = []
     for level in noise_levels:
-        condition = Condition(frame_rate, smoothing, level, kernel or "gaussian")
+        condition = Condition(frame_rate, resolved.smoothing, level, resolved.kernel)
         click.echo(f"{model.name} at {condition.label}\n{_HEADER}")
         scores = []
         for name in names:
             traces = filter(None, (bring(neuron, condition) for neuron in load_dataset(available[name]).neurons))
-            told = what_is_known(model, name)
             found = (
-                evaluate(predict_with(models[name], condition, trace, **told), trace, condition.label, model.name)
+                evaluate(predict_with(models[name], condition, trace), trace, condition.label, model.name)
                 for trace in traces
             )
             found = [entry for entry in found if entry is not None]
@@ -112,17 +115,15 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         click.echo(f"scores per neuron: {table}")
 
 
-def _fixed(model, frame_rate, smoothing, kernel) -> tuple:
-    """Settings of a model of the published architecture, which the user cannot change."""
+def _frame_rate(model, given: float | None) -> float:
+    """Frame rate (Hz) to measure at: that of the model, if it has only one."""
     from cascade_engine.errors import InputError
+    from cascade_engine.networks.families import family_named
 
-    own = (model.config.sampling_rate, model.config.smoothing, model.config.kernel)
-    for given, fixed, name in zip(
-        (frame_rate, smoothing, kernel), own, ("frame-rate", "smoothing", "kernel"), strict=True
-    ):
-        if given not in (None, fixed):
-            raise InputError(f"--{name} of {model.name} is {fixed} and nothing else: leave it out")
-    return own
+    own = family_named(model.family).evaluation_rate(model)
+    if own is not None and given not in (None, own):
+        raise InputError(f"--frame-rate of {model.name} is {own:g} and nothing else: leave it out")
+    return given or own or (model.preset or {}).get("frame_rate") or _USUAL_RATE_HZ
 
 
 def _summary_line(label: str, summary) -> str:

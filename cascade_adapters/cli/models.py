@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cascade_engine.networks.store import Model
+    pass
 
 
 @click.group("models")
@@ -20,6 +20,7 @@ def command() -> None:
 def list_command() -> None:
     """List the models that can be named."""
     from cascade_engine.errors import CascadeError
+    from cascade_engine.networks.families import family_named
     from cascade_engine.networks.store import list_models, load_model
 
     for name, folder in list_models().items():
@@ -28,16 +29,9 @@ def list_command() -> None:
         except CascadeError as error:
             click.echo(f"{name}: {error}")
             continue
-        click.echo(f"{name}: {_describe(model)}, {model.card.get('origin', 'unknown origin')}")
-
-
-def _describe(model: Model) -> str:
-    config = model.config
-    if model.is_universal:
-        low, high = min(config.frame_rates), max(config.frame_rates)
-        return f"{low:g} to {high:g} Hz, any smoothing and kernel, noise levels up to {model.noise_levels.max():g}"
-    levels = ", ".join(f"{level:g}" for level in model.noise_levels)
-    return f"{config.sampling_rate:g} Hz, {config.kernel} {1000 * config.smoothing:g} ms, noise levels {levels}"
+        click.echo(
+            f"{name}: {family_named(model.family).describe(model)}, {model.card.get('origin', 'unknown origin')}"
+        )
 
 
 @command.command("show")

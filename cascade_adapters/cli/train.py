@@ -22,18 +22,13 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
     from cascade_engine.networks.configuration import read_yaml
+    from cascade_engine.networks.families import family_named
     from cascade_engine.networks.store import load_model, user_models
-    from cascade_engine.networks.universal.config import UniversalConfig
-    from cascade_engine.networks.universal.trainer import train_universal
-    from cascade_engine.networks.windowed.config import ModelConfig
-    from cascade_engine.networks.windowed.reader import read_networks
-    from cascade_engine.networks.windowed.trainer import train
 
     content = read_yaml(config)
-    universal = isinstance(content, dict) and content.get("kind") == "universal"
-    if universal and transfer:
-        raise InputError("--transfer is for models of the published architecture")
-    settings = (UniversalConfig if universal else ModelConfig).from_dict(content, source=str(config))
+    stated = content if isinstance(content, dict) else {}
+    family = family_named(stated.get("family", stated.get("kind", "windowed")))
+    settings = family.config.from_dict(content, source=str(config))
     root = ground_truth_root(ground_truth)
     available = find_datasets(root)
 
@@ -47,18 +42,15 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
             f"{root} lacks the training datasets {', '.join(absent)}; it must be the folder above the datasets, and "
             f"holds {', '.join(available) or 'none'}"
         )
-    start = read_networks(load_model(transfer)) if transfer else None
+    start = load_model(transfer) if transfer else None
     output = output or user_models() / settings.model_name
     settings = replace(settings, model_name=output.name, training_datasets=names)
-    if universal:
+    if hasattr(settings, "interneuron_datasets"):
         settings = replace(settings, interneuron_datasets=folders(settings.interneuron_datasets))
     datasets = [load_dataset(available[name]) for name in names]
     for dataset in datasets:
         unusable = [neuron for neuron in dataset.neurons if not neuron.recordings]
         for neuron in unusable:
             click.echo(f"left out: {dataset.name}, {neuron.cell}: {'; '.join(neuron.notes)}", err=True)
-    if universal:
-        model = train_universal(settings, datasets, output, progress=not quiet)
-    else:
-        model = train(settings, datasets, output, start, progress=not quiet)
+    model = family.train(settings, datasets, output, start, progress=not quiet)
     click.echo(f"{model.name} is ready in {model.folder}")

@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from cascade_engine.networks.settings import Settings
-
 from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
+from cascade_engine.networks.settings import Settings
 
 #: Sections and keys of what is kept by the numbers of ROIs, which JSON turns into text.
 _BY_ROI = (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from cascade_engine.networks.base import open_predictor
 
 from cascade_adapters.containers.base import Container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import report_on, survey
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
+from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 
 

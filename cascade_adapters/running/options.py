@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cascade_engine.networks.settings import Settings
-
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_engine.declared import Declared, declared, declared_fields
 from cascade_engine.errors import InputError
+from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import AUTOMATIC
 from cascade_engine.signal.dff import Baseline
 

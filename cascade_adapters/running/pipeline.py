@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-from cascade_engine.networks.base import Predictor, open_predictor
 
 from cascade_adapters.containers.base import Container, Traces
 from cascade_adapters.results import ARRAYS, Record, Results
@@ -21,6 +20,8 @@ from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.evaluation.expectation import expected_figures
 from cascade_engine.inference import infer_block, warnings_about
+from cascade_engine.networks.base import Predictor
+from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 
 #: How a recording ends: its report, and the results to be written, if it has any.
@@ -107,7 +108,12 @@ def _infer(container: Container, options: Options, model: Model, dry_run: bool, 
     with _progress_bar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
         for block in dff_blocks(traces, options.baseline, chosen):
             inferred = infer_block(
-                predictor, block.dff, segments=traces.segments, n_threads=options.n_threads, progress=advance
+                predictor,
+                block.dff,
+                first_neuron=block.rows.start,
+                segments=traces.segments,
+                n_threads=options.n_threads,
+                progress=advance,
             )
             produced = {**vars(inferred), **vars(block)}
             for array in ARRAYS:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cascade_engine.evaluation.conditions import Condition
 from cascade_engine.evaluation.scores import NeuronScore, summarize
+from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import Model
 
 _FIGURES = ("correlation", "error", "bias", "absolute_bias")
@@ -57,9 +58,7 @@ def card_entries(
     return entries
 
 
-def expected_figures(
-    model: Model, frame_rate: float, noise_level: float, smoothing: float | None = None
-) -> dict[str, Any] | None:
+def expected_figures(model: Model, frame_rate: float, noise_level: float, settings: Settings) -> dict[str, Any] | None:
     """Figures that a model reached on recordings like this one which it had not seen.
 
     Parameters
@@ -70,9 +69,8 @@ def expected_figures(
         In Hz; the nearest one at which the model was evaluated is taken.
     noise_level : float
         In percent per sqrt(Hz); figures are interpolated between, and held beyond, the levels that were evaluated.
-    smoothing : float, optional
-        Width of the kernel in s; of those evaluated at that frame rate the nearest is taken. Default: one and a half
-        frames.
+    settings : Settings
+        Resolved. Of the smoothings evaluated at that frame rate the nearest is taken.
 
     Returns
     -------
@@ -87,8 +85,8 @@ def expected_figures(
     ]
     if not entries or not np.isfinite(noise_level):
         return None
-    smoothing = getattr(smoothing, "smoothing", smoothing)
-    smoothing_frames = 1.5 if smoothing is None else max(smoothing * frame_rate, 0.1)
+    assert settings.smoothing is not None, "settings must be resolved"
+    smoothing_frames = max(settings.smoothing * frame_rate, 0.1)
 
     def distance(entry: Mapping[str, Any]) -> tuple[float, float]:
         evaluated_frames = entry["smoothing_s"] * entry["frame_rate_hz"]

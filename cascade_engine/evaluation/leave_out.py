@@ -12,9 +12,10 @@ from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
 from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, write_scores
 from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset
-from cascade_engine.inference import infer
+from cascade_engine.inference import infer_block
+from cascade_engine.networks.families import family_named, open_predictor, resolve
+from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import Model, load_model
-from cascade_engine.networks.universal.architecture import UNKNOWN, indicator_family
 from cascade_engine.networks.windowed.config import ModelConfig
 
 
@@ -27,7 +28,7 @@ def leave_out(
     method: str,
     only: Collection[int] | None = None,
     say: Callable[[str], None] = print,
-    tell_indicator: bool = False,
+    with_indicator: bool = False,
 ) -> list[NeuronScore]:
     """Evaluate a method on every dataset, each predicted by a model that has never seen it.
 
@@ -52,8 +53,8 @@ def leave_out(
         Numbers of the folds to do now; others can be done at the same time by other processes.
     say : callable
         Told what is going on.
-    tell_indicator : bool
-        Tell a universal model the indicator of each dataset, if it knows it.
+    with_indicator : bool
+        Give the model the indicator of each dataset, if it knows it.
 
     Returns
     -------
@@ -73,9 +74,8 @@ def leave_out(
             model = model_without(number, held_out)
             assert model.has_not_seen(held_out), f"{model.name} has seen a dataset of fold {number}"
         for condition, name in missing:
-            told = what_is_known(model, name, tell_indicator)
             for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
-                entry = evaluate(predict_with(model, condition, trace, **told), trace, condition.label, method)
+                entry = evaluate(predict_with(model, condition, trace, with_indicator), trace, condition.label, method)
                 if entry is not None:
                     scores.append(entry)
             write_scores(table, scores)
@@ -103,8 +103,6 @@ def trained_without(
     """
 
     def model_without(number: int, held_out: Sequence[str]) -> Model:
-        from cascade_engine.networks.windowed.trainer import train
-
         folder = work / f"{config.model_name}_fold{number}"
         if folder.exists():
             return load_model(folder)
@@ -112,31 +110,46 @@ def trained_without(
         settings = replace(config, model_name=folder.name, training_datasets=kept)
         say(f"training {folder.name} without {', '.join(held_out)}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return train(settings, [datasets[name] for name in kept], folder)
+        return family_named("windowed").train(settings, [datasets[name] for name in kept], folder)
 
     return model_without
 
 
-def what_is_known(model: Model, dataset: str, tell_indicator: bool = False) -> dict[str, str]:
-    """Population and, if wanted, indicator of a dataset (folder name), as `infer` takes them; nothing for models of the
-    published architecture, or where nothing is known."""
-    if not model.is_universal:
-        return {}
-    known = {"population": "interneurons"} if dataset in model.config.interneuron_datasets else {}
-    indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
-    if tell_indicator and indicator_family(indicators.get(dataset, "")) != UNKNOWN:
-        known["indicator"] = indicators[dataset]
-    return known
+def settings_for(
+    model: Model, dataset: str, condition: Condition, noise_level: float, with_indicator: bool = False
+) -> Settings:
+    """What a model is set to when it is judged on a neuron.
 
+    Parameters
+    ----------
+    model : Model
+        The model.
+    dataset : str
+        Folder name of the dataset.
+    condition : Condition
+        Smoothing and kernel to be judged at.
+    noise_level : float
+        Noise level of the neuron in percent per sqrt(Hz).
+    with_indicator : bool
+        Give the model the indicator of the dataset, if it knows it.
 
-def predict_with(model: Model, condition: Condition, trace: TestTrace, **known: str) -> np.ndarray:
-    """Expected spikes per frame of a test trace, shape (n_frames,).
-
-    A universal model is asked for the smoothing and kernel of the condition, told what else is known, and finds the
-    noise level itself; one of the published architecture has its own, and is told the noise level.
+    Returns
+    -------
+    Settings
+        As the model's family can be set.
     """
-    asked = {"smoothing": condition.smoothing, "kernel": condition.kernel, **known}
-    if not model.is_universal:
-        asked = {"noise_level": trace.noise_level}
-    result = infer(trace.dff, trace.frame_rate, model, segments=trace.segments, threshold=0, check_units=False, **asked)
-    return result.spike_prob[0]
+    asked = Settings(smoothing=condition.smoothing, kernel=condition.kernel)
+    if dataset in getattr(model.config, "interneuron_datasets", ()):
+        asked = replace(asked, population="interneurons")
+    if with_indicator:
+        indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
+        known = resolve(Settings(), model, condition.frame_rate, indicators.get(dataset)).indicator
+        asked = replace(asked, indicator=known)
+    return family_named(model.family).settings_to_judge(model, asked, noise_level)
+
+
+def predict_with(model: Model, condition: Condition, trace: TestTrace, with_indicator: bool = False) -> np.ndarray:
+    """Expected spikes per frame of a test trace, shape (n_frames,), as `settings_for` says."""
+    settings = settings_for(model, trace.dataset, condition, trace.noise_level, with_indicator)
+    predictor = open_predictor(model, trace.frame_rate, settings)
+    return infer_block(predictor, trace.dff, segments=trace.segments).spike_prob[0]

@@ -1,31 +1,153 @@
-"""STUB"""
+"""What every family of networks offers, and what runs a model of it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
+
+from cascade_engine.networks.configuration import Configuration
 from cascade_engine.networks.settings import Settings
-from cascade_engine.networks.universal.architecture import UNKNOWN, indicator_family
-from cascade_engine.networks.universal.predictor import UniversalPredictor
-from cascade_engine.networks.windowed.predictor import WindowedPredictor
 
-Predictor = UniversalPredictor | WindowedPredictor
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cascade_engine.ground_truth.records import Dataset
+    from cascade_engine.networks.store import Model
+
+#: Called with the number of frames that have been predicted since the last call.
+Progress = Callable[[int], object]
 
 
-def open_predictor(model, frame_rate, settings=Settings(), container_indicator=None):
-    ind = settings.indicator
-    if (
-        ind is None
-        and model.is_universal
-        and not (model.preset or {}).get("indicator")
-        and indicator_family(container_indicator or "") != UNKNOWN
-    ):
-        ind = container_indicator
-    p = (UniversalPredictor if model.is_universal else WindowedPredictor)(
-        model, frame_rate, settings.smoothing, settings.kernel, settings.population, ind
-    )
-    p.frame_rate = frame_rate
-    p.settings = replace(
-        settings, smoothing=p.smoothing, kernel=p.kernel, population=p.population, indicator=p.indicator
-    )
-    return p
+class Predictor(Protocol):
+    """A model opened for a frame rate and settings; it predicts block after block of neurons.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    frame_rate : float
+        In Hz.
+    settings : Settings
+        Resolved: nothing that the model needs is left open.
+    shortest : int
+        Frames that a segment needs to be predicted.
+    """
+
+    model: Model
+    frame_rate: float
+    settings: Settings
+    shortest: int
+
+    def predict(
+        self,
+        dff: np.ndarray,
+        noise_levels: np.ndarray,
+        segments: Sequence[slice],
+        n_threads: int,
+        progress: Progress,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict.
+
+        Parameters
+        ----------
+        dff : array, shape (n_neurons, n_frames)
+            dF/F as a fraction.
+        noise_levels : array, shape (n_neurons,)
+            Noise level in percent per sqrt(Hz) that is assumed; NaN for neurons that are not predicted.
+        segments : sequence of slice
+            Uninterrupted segments.
+        n_threads : int
+            Threads.
+        progress : callable
+            Told how many frames have been done.
+
+        Returns
+        -------
+        spike_prob : array, shape (n_neurons, n_frames), float32
+            Expected spikes per frame, not clipped; NaN where there is no prediction.
+        network_noise_levels : array, shape (n_neurons,)
+            Noise level that the networks used for each neuron were trained for, or were given.
+        """
+        ...
+
+    def edge_frames(self, segments: Sequence[slice]) -> np.ndarray:
+        """Numbers of the frames at the ends of segments that cannot be predicted."""
+        ...
+
+
+class Family(ABC):
+    """A family of networks: all that differs from one to another.
+
+    Another family is a subclass, listed in `cascade_engine.networks.families`.
+    """
+
+    #: Name of the family, as cards and records state it.
+    name: ClassVar[str]
+
+    #: The configuration of its models.
+    config: ClassVar[type[Configuration]]
+
+    @abstractmethod
+    def noise_levels(self, model: Model) -> np.ndarray:
+        """Noise levels (percent per sqrt(Hz)) that a model has networks for, ascending; or its range."""
+
+    @abstractmethod
+    def describe(self, model: Model) -> str:
+        """A model in a few words: frame rates, smoothing, noise levels."""
+
+    @abstractmethod
+    def resolve(self, model: Model, settings: Settings, frame_rate: float, container_indicator: str | None) -> Settings:
+        """Settings with nothing that the model needs left open; refuses (`InputError`) what it cannot do."""
+
+    @abstractmethod
+    def open(self, model: Model, frame_rate: float, settings: Settings) -> Predictor:
+        """A predictor for resolved settings."""
+
+    @abstractmethod
+    def settings_to_judge(self, model: Model, asked: Settings, noise_level: float) -> Settings:
+        """Settings for an evaluation that asks for a smoothing and kernel, at a known noise level.
+
+        A model that can be set to the smoothing finds the noise level itself; one that cannot is given the noise level.
+        """
+
+    @abstractmethod
+    def train(
+        self,
+        config: Any,
+        datasets: Sequence[Dataset],
+        folder: Path,
+        transfer: Model | None = None,
+        progress: bool = True,
+    ) -> Model:
+        """Train a model and write its folder.
+
+        Parameters
+        ----------
+        config : Configuration
+            What to train.
+        datasets : sequence of Dataset
+            Ground truth.
+        folder : Path
+            Folder of the finished model; it must not exist.
+        transfer : Model, optional
+            A model of the same family whose weights to start from.
+        progress : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        InputError
+            If the folder exists, holds the training of something else, or the ground truth is of no use.
+        MissingExtraError
+            Without Keras 3.
+        """
+
+    def evaluation_rate(self, model: Model) -> float | None:
+        """The only frame rate (Hz) at which a model can be evaluated; None if there are many."""
+        return None
+
+    def refuse_unfit(self, model: Model) -> None:  # noqa: B027  (nothing to refuse is a fine answer)
+        """Raise `ModelError` for a model that this version cannot run, when it is loaded."""

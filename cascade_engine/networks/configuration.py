@@ -12,7 +12,7 @@ import yaml
 from cascade_engine.errors import InputError
 
 #: Keys of published configuration files that carry no information, and the one that names the kind of model.
-_IGNORED_KEYS = {"verbose", "training_finished", "kind"}
+_IGNORED_KEYS = {"verbose", "training_finished", "kind", "family"}
 
 _Some = TypeVar("_Some", bound="Configuration")
 
@@ -63,6 +63,10 @@ class Configuration:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def doubt_about_rate(self, frame_rate: float) -> str:
+        """Why the model should not be used at `frame_rate` (Hz); empty if it may."""
+        raise NotImplementedError
 
     def _check(self, source: str) -> None:
         """Raise `InputError` for values that are impossible."""

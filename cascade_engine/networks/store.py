@@ -1,7 +1,8 @@
-"""Models on disk: a folder with a card and one ONNX file per noise level.
+"""Models on disk: finding them, reading their cards, opening their networks.
 
-``card.yaml`` holds the configuration, where the weights come from, what they were trained on, and the SHA-256 of each
-ONNX file. A model is found by its name among the user's models and those that come with the package, or by its folder.
+A model is a folder with ONNX files and ``card.yaml``, which holds the family, the configuration, where the weights come
+from, what they were trained on, and the SHA-256 of each ONNX file. A model is found by its name among the user's models
+and those that come with the package, or by its folder.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,9 @@ import numpy as np
 import yaml
 
 from cascade_engine.errors import InputError, ModelError
-from cascade_engine.networks.universal.config import UniversalConfig
-from cascade_engine.networks.universal.names import published_settings
-from cascade_engine.networks.windowed.config import ModelConfig
-from cascade_engine.networks.windowed.weights import NetworkWeights, build_onnx
+from cascade_engine.networks.families import family_named
+from cascade_engine.networks.names import published_settings
+from cascade_engine.networks.onnx_sessions import open_session
 
 DEFAULT_MODEL = "universal"
 
@@ -34,7 +33,29 @@ AUTOMATIC = "auto"
 ENVIRONMENT_VARIABLE = "CASCADE_MODELS"
 CARD_NAME = "card.yaml"
 
-_FORMAT = 1
+#: Format of the cards that this version writes and reads.
+FORMAT = 2
+
+
+class Sessions:
+    """ONNX Runtime sessions that stay open; opened when they are first needed, by whichever thread."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, label: str, read: Callable[[], bytes]) -> Any:
+        """The session of this label, opened from the bytes that `read` gives if it is not open yet."""
+        with self._lock:
+            if label not in self._open:
+                self._open[label] = open_session(read())
+            return self._open[label]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # a copy in another process opens its own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -45,21 +66,22 @@ class Model:
     ----------
     folder : Path
         Where it lies.
-    config : ModelConfig or UniversalConfig
-        Its configuration.
+    config : Configuration
+        Its configuration, of the kind of its family.
     card : dict
         The whole card.
     preset : dict or None
-        Smoothing (s), kernel and population of the published model that a universal model stands for.
+        Smoothing (s), kernel and population of the published model that it stands for.
     members : tuple of int or None
-        Networks of a universal model whose mean is the prediction; None: all.
+        Networks whose mean is the prediction; None: all.
     """
 
     folder: Path
-    config: ModelConfig | UniversalConfig
+    config: Any
     card: dict[str, Any]
     preset: dict[str, Any] | None = None
     members: tuple[int, ...] | None = None
+    _sessions: Sessions = field(default_factory=Sessions, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -67,20 +89,29 @@ class Model:
         return self.config.model_name
 
     @property
-    def is_universal(self) -> bool:
-        """Whether it serves every frame rate, smoothing and kernel."""
-        return isinstance(self.config, UniversalConfig)
-
-    @property
     def family(self) -> str:
-        return "universal" if self.is_universal else "windowed"
+        """Name of the family of networks that it belongs to."""
+        return self.card["family"]
 
     @property
     def noise_levels(self) -> np.ndarray:
-        """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending; of a universal model its range."""
-        if self.is_universal:
-            return np.array([0.0, max(self.config.noise_range)])
-        return np.array(sorted(float(entry["noise_level"]) for entry in self.card["networks"]))
+        """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending; or its range."""
+        return family_named(self.family).noise_levels(self)
+
+    def session(self, label: str) -> Any:
+        """ONNX Runtime session of one of its networks, checked against the card; it stays open with the model.
+
+        Parameters
+        ----------
+        label : str
+            A noise level, or the name of a part.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing or is not the one that the card describes.
+        """
+        return self._sessions.get(label, lambda: self.read_network(label))
 
     def has_not_seen(self, datasets: Collection[str]) -> bool:
         """Whether none of the networks in use was trained on any of `datasets` (folder names)."""
@@ -102,32 +133,24 @@ class Model:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the hashes of all its networks: the same for two models with the same weights."""
-        hashes = sorted(f"{_label(entry)}:{entry['sha256']}" for entry in self.card["networks"])
+        hashes = sorted(f"{network_label(entry)}:{entry['sha256']}" for entry in self.card["networks"])
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
-    def read_network(self, noise_level: float) -> bytes:
-        """ONNX content of the networks for one of `noise_levels`, checked against the card.
+    def read_network(self, label: str) -> bytes:
+        """ONNX content of one of its networks, checked against the card.
+
+        Parameters
+        ----------
+        label : str
+            A noise level, or the name of a part.
 
         Raises
         ------
         ModelError
-            If the file is missing or is not the one that the card describes.
+            If there is none, or the file is missing or is not the one that the card describes.
         """
-        return self._read_labelled(f"{noise_level:g}")
-
-    def read_part(self, part: str) -> bytes:
-        """ONNX content of one part of a universal model, ``"context"`` or ``"spikes"``, checked against the card.
-
-        Raises
-        ------
-        ModelError
-            If the file is missing or is not the one that the card describes.
-        """
-        return self._read_labelled(part)
-
-    def _read_labelled(self, label: str) -> bytes:
         for entry in self.card["networks"]:
-            if _label(entry) == label:
+            if network_label(entry) == label:
                 return self._read_checked(entry)
         raise ModelError(f"model {self.name} has no networks for {label}")
 
@@ -147,7 +170,7 @@ class Model:
         return content
 
 
-def _label(entry: Mapping[str, Any]) -> str:
+def network_label(entry: Mapping[str, Any]) -> str:
     """What an ONNX file is for: a noise level, or a part of a universal model."""
     return str(entry["part"]) if "part" in entry else f"{float(entry['noise_level']):g}"
 
@@ -209,118 +232,34 @@ def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
         close = difflib.get_close_matches(str(model), available, n=1)
         hint = f"did you mean {close[0]}?" if close else "'cascade models list' shows what there is"
         raise ModelError(f"there is no model {model}: {hint}")
+    return _read_card(folder)
+
+
+def _read_card(folder: Path) -> Model:
     path = folder / CARD_NAME
     try:
         card = yaml.safe_load(path.read_text("utf-8"))
-        if card["format"] != _FORMAT:
-            raise ModelError(f"{path} has format {card['format']}, this version reads format {_FORMAT}: update cascade")
-        entries = [(_label(entry), str(entry["file"]), entry["sha256"]) for entry in card["networks"]]
+        _refuse_other_formats(card, path)
+        entries = [(network_label(entry), str(entry["file"]), entry["sha256"]) for entry in card["networks"]]
         if not entries or any(Path(file).name != file for _, file, _ in entries):
             raise ModelError(f"{path} names no networks, or networks outside its folder")
-        config_type = UniversalConfig if card.get("kind") == "universal" else ModelConfig
-        config = config_type.from_dict(card["config"], source=str(path))
+        family = family_named(card["family"])
+        config = family.config.from_dict(card["config"], source=str(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())}") from None
-    return Model(folder, config, card)
+    model = Model(folder, config, card)
+    family.refuse_unfit(model)
+    return model
 
 
-def write_windowed_model(
-    folder: str | os.PathLike,
-    config: ModelConfig,
-    networks: Mapping[float, Sequence[NetworkWeights]],
-    details: Mapping[str, Any],
-    further_files: Mapping[str, bytes] | None = None,
-) -> Model:
-    """Write a model of the published architecture.
-
-    Parameters
-    ----------
-    folder : path
-        Folder to create; it must not exist.
-    config : ModelConfig
-        Configuration.
-    networks : mapping of float to sequence of NetworkWeights
-        Ensemble for each noise level (percent per sqrt(Hz)).
-    details, further_files
-        As for `write_model`.
-
-    Returns
-    -------
-    Model
-        The model as written.
-
-    Raises
-    ------
-    InputError
-        If the folder exists.
-    ModelError
-        If the networks do not fit the configuration.
-    """
-    entries = []
-    for level in sorted(networks):
-        for network in networks[level]:
-            if network.windowsize > config.windowsize:
-                raise ModelError(
-                    f"the networks of noise level {level:g} read {network.windowsize} frames, "
-                    f"the configuration says {config.windowsize}"
-                )
-        content = build_onnx(networks[level], f"{config.model_name}, noise level {level:g}")
-        facts = {"noise_level": level, "members": len(networks[level])}
-        entries.append((facts, f"noise_{level:g}.onnx", content))
-    return write_model(folder, config, entries, details, further_files)
-
-
-def write_model(
-    folder: str | os.PathLike,
-    config: ModelConfig | UniversalConfig,
-    networks: Sequence[tuple[Mapping[str, Any], str, bytes]],
-    details: Mapping[str, Any],
-    further_files: Mapping[str, bytes] | None = None,
-) -> Model:
-    """Write a model's folder; it appears whole or not at all.
-
-    Parameters
-    ----------
-    folder : path
-        Folder to create; it must not exist.
-    config : ModelConfig or UniversalConfig
-        Configuration.
-    networks : sequence of (mapping, str, bytes)
-        What the card says of each ONNX file, its name, and its content.
-    details : mapping
-        Further entries of the card: kind, origin, training, figures.
-    further_files : mapping of str to bytes, optional
-        Content of other files to keep in the folder, by name.
-
-    Returns
-    -------
-    Model
-        The model as written.
-
-    Raises
-    ------
-    InputError
-        If the folder exists.
-    """
-    folder = Path(folder).absolute()
-    if folder.exists():
-        raise InputError(f"{folder} exists already: remove it or choose another place")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        entries = []
-        for facts, name, content in networks:
-            (temporary / name).write_bytes(content)
-            entries.append({**facts, "file": name, "sha256": hashlib.sha256(content).hexdigest()})
-        for name, content in (further_files or {}).items():
-            (temporary / name).write_bytes(content)
-        card = {"format": _FORMAT, **details, "config": config.to_dict(), "networks": entries}
-        (temporary / CARD_NAME).write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return load_model(folder)
+def _refuse_other_formats(card: Any, path: Path) -> None:
+    found = card["format"]
+    if found == 1:
+        again = "import it again" if card.get("origin") == "imported" else "train it again"
+        raise ModelError(
+            f"{path.parent} was written by version 0.1 of cascade-spikes, whose models do not fit: {again}"
+        )
+    if found != FORMAT:
+        raise ModelError(f"{path} has format {found}, and this version reads format {FORMAT}: update cascade-spikes")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cascade_engine.networks.settings import Settings
 
 from cascade_adapters.containers.base import Container, Traces
 from cascade_adapters.results import Record, Results, Spikes
@@ -15,6 +14,7 @@ from cascade_adapters.running.blocks import DffBlock, check_units, dff_blocks
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
+from cascade_engine.networks.settings import Settings
 from cascade_engine.signal.dff import Baseline
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import cascade_engine.inference
 from cascade_engine import CascadeWarning, InputError, ModelError, infer, predict, single_spike_amplitude
-from cascade_engine.networks.store import write_windowed_model
+from cascade_engine.networks.windowed.writing import write_windowed_model
 from tests.builders.models import random_network
 from tests.builders.windowed import predict_trace
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from cascade_engine import InputError, ModelConfig, ModelError, list_models, load_model
-from cascade_engine.networks.store import write_windowed_model
 from cascade_engine.networks.windowed.reader import read_networks
 from cascade_engine.networks.windowed.weights import NetworkWeights, build_onnx
+from cascade_engine.networks.windowed.writing import write_windowed_model
 
 MINIMAL = {"model_name": "m", "sampling_rate": 30, "training_datasets": ["DS09"]}
 

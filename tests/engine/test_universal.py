@@ -15,11 +15,11 @@ import cascade_engine.networks.universal.predictor
 from cascade_engine import infer, load_model, smooth_spikes
 from cascade_engine.errors import InputError, ModelError
 from cascade_engine.ground_truth import simulate_dataset
-from cascade_engine.networks.store import write_model
+from cascade_engine.networks.card import write_model
+from cascade_engine.networks.names import published_settings
 from cascade_engine.networks.universal.architecture import LOG_NOISE_CENTRE, LOG_RATE_CENTRE, conditions
 from cascade_engine.networks.universal.batches import UniversalBatches
 from cascade_engine.networks.universal.config import UniversalConfig
-from cascade_engine.networks.universal.names import published_settings
 from cascade_engine.networks.universal.simulated import simulated_datasets
 from cascade_engine.networks.universal.trainer import train_universal
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, noise_levels
@@ -73,7 +73,7 @@ def made_of(weights, config, folder):
 
     parts = {"context": build_context_graph(config, weights), "spikes": build_spikes_graph(config, weights)}
     entries = [({"part": part}, f"{part}.onnx", content) for part, content in parts.items()]
-    return write_model(folder, config, entries, {"kind": "universal"})
+    return write_model(folder, "universal", config, entries, {})
 
 
 def noise(n_neurons: int, n_frames: int, sd: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -421,7 +421,7 @@ def test_training_killed_and_resumed_ends_as_if_it_had_not_been(tmp_path):
     assert marker.exists() and not (tmp_path / "killed").exists()
     assert start("killed").wait() == 0
     whole, resumed = load_model(tmp_path / "whole"), load_model(tmp_path / "killed")
-    assert whole.is_universal and whole.card["training"]["ground_truth"][0]["neurons"] == 4
+    assert whole.family == "universal" and whole.card["training"]["ground_truth"][0]["neurons"] == 4
     dff = noise(2, 300)
     np.testing.assert_allclose(
         infer(dff, 30.0, resumed).spike_prob, infer(dff, 30.0, whole).spike_prob, rtol=1e-4, atol=1e-6
@@ -461,7 +461,7 @@ def test_the_shipped_model_can_be_judged_on_all_that_it_was_trained_on():
 
 def test_settings_are_checked():
     values = {"model_name": "x", "training_datasets": ["a"]}
-    assert UniversalConfig.from_dict({"kind": "universal", **values}).ensemble_size == 3
+    assert UniversalConfig.from_dict({"family": "universal", **values}).ensemble_size == 3
     for key, value in (
         ("steps", 0),
         ("folds", 1),

@@ -20,10 +20,6 @@ LOG_RATE_CENTRE, LOG_NOISE_CENTRE = 3.0, -2.0
 #: Softness of the maxima that are taken over a trace, and a limit that keeps their exponentials finite.
 SHARPNESS, LARGEST_FEATURE = (1.0, 4.0), 12.0
 
-
-#: Kinds of neuron that the network can be told: what it takes for granted, and cells that fire much and fast.
-POPULATIONS = ("principal", "interneurons")
-
 #: Families of indicators that the network can be told: those with several datasets of ground truth, so that what is
 #: learned on one can be tested on another.
 INDICATOR_FAMILIES = (

@@ -7,19 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade_engine.errors import InputError, ModelError
-from cascade_engine.networks.onnx_sessions import open_session
+from cascade_engine.networks.base import Progress
+from cascade_engine.networks.settings import POPULATIONS, Settings
 from cascade_engine.networks.store import Model
-from cascade_engine.networks.universal.architecture import (
-    INDICATOR_FAMILIES,
-    N_CONDITIONS,
-    POPULATIONS,
-    UNKNOWN,
-    conditions,
-    indicator_family,
-)
+from cascade_engine.networks.universal.architecture import UNKNOWN, conditions, indicator_family
 from cascade_engine.parallel import work_through
-from cascade_engine.signal.kernels import smooth_spikes, smoothing_kernel
+from cascade_engine.signal.kernels import smooth_spikes
 from cascade_engine.signal.noise import noise_level_to_sd
 
 #: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
@@ -32,96 +25,35 @@ _SHORTEST = 16
 #: Expected spikes in a trace below which their number is taken for this.
 _FEWEST = 1e-6
 
-#: Name of an indicator that the networks are not told.
-_NOT_TOLD = "unknown"
-
-#: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
-_DEFAULT_SMOOTHING_FRAMES = 1.5
-
 
 class UniversalPredictor:
-    """Predicts with a universal model.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    frame_rate : float
-        In Hz.
-    smoothing : float or None
-        Width of the kernel in s. Default: one and a half frames.
-    kernel : {"gaussian", "causal"} or None
-        Form of the kernel. Default: Gaussian.
-    population : {"principal", "interneurons"} or None
-        What the neurons are. Default: principal.
-    indicator : str or None
-        Name of the calcium indicator, one of `INDICATOR_FAMILIES`, or "unknown". Default: what the name of the model
-        says, else unknown.
-
-    Attributes
-    ----------
-    shortest : int
-        Frames that a session needs.
-    smoothing, kernel
-        What the output is smoothed with.
-    population : str
-        What the neurons are taken for.
-    indicator : str or None
-        What the networks are told; None if unknown.
-    """
+    """Predicts with a universal model; see `cascade_engine.networks.base.Predictor`."""
 
     shortest = _SHORTEST
 
-    def __init__(
-        self,
-        model: Model,
-        frame_rate: float,
-        smoothing: float | None = None,
-        kernel: str | None = None,
-        population: str | None = None,
-        indicator: str | None = None,
-    ):
-        self.model = model
-        preset = model.preset or {}
-        self.population = population or preset.get("population", POPULATIONS[0])
-        if self.population not in POPULATIONS:
-            raise InputError(f"population must be one of {', '.join(POPULATIONS)}, but it is {self.population!r}")
-        indicator = indicator or preset.get("indicator", _NOT_TOLD)
-        self.indicator = None if indicator == _NOT_TOLD else indicator
-        self._family = UNKNOWN if self.indicator is None else _known_family(self.indicator)
-        if smoothing is None:
-            smoothing = preset.get("smoothing", _DEFAULT_SMOOTHING_FRAMES / frame_rate)
-        self.smoothing, self.kernel = float(smoothing), kernel or preset.get("kernel", "gaussian")
-        smoothing_kernel(frame_rate, self.smoothing, self.kernel)  # refuses what is impossible
+    def __init__(self, model: Model, frame_rate: float, settings: Settings):
+        self.model, self.frame_rate, self.settings = model, frame_rate, settings
+        self._family = UNKNOWN if settings.indicator is None else indicator_family(settings.indicator)
 
-    def run(
+    def predict(
         self,
         dff: np.ndarray,
-        levels: np.ndarray,
-        frame_rate: float,
-        parts: Sequence[slice],
+        noise_levels: np.ndarray,
+        segments: Sequence[slice],
         n_threads: int,
-        progress: bool,
+        progress: Progress,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predict; arguments and results are those of `WindowedPredictor.run`.
-
-        Frames without a value have no prediction; all others have one, up to the ends of each session.
-        """
-        levels = np.maximum(levels, self.model.config.least_noise_level)
-        context = open_session(self.model.read_part("context"))
-        spikes = open_session(self.model.read_part("spikes"))
-        if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in spikes.get_inputs()):
-            raise ModelError(
-                f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
-            )
+        """Predict; frames without a value have no prediction, all others have one, up to the ends of each segment."""
+        levels = np.maximum(noise_levels, self.model.config.least_noise_level)
+        context, spikes = self.model.session("context"), self.model.session("spikes")
+        frame_rate, settings = self.frame_rate, self.settings
         stride = self.model.config.stride
         spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
-        long_enough = [part for part in parts if part.stop - part.start >= _SHORTEST]
+        long_enough = [part for part in segments if part.stop - part.start >= _SHORTEST]
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
-        total = sum(part.stop - part.start for part in long_enough) * len(jobs)
 
         def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
-            told = conditions(frame_rate, noise_sd, self.population != POPULATIONS[0], family)
+            told = conditions(frame_rate, noise_sd, settings.population != POPULATIONS[0], family)
             pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.parts]
             whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
             inputs = {"conditions": told, "dff": whole, "mask": mask}
@@ -134,12 +66,14 @@ class UniversalPredictor:
             told = untold if self._family == UNKNOWN else expected(job, noise_sd, self._family)
             sessions = self._combine(told, untold)
             for part, session in zip(job.parts, sessions, strict=True):
-                smoothed = smooth_spikes(session[: part.stop - part.start], frame_rate, self.smoothing, self.kernel)
+                smoothed = smooth_spikes(
+                    session[: part.stop - part.start], frame_rate, settings.smoothing, settings.kernel
+                )
                 smoothed[np.isnan(dff[job.row, part])] = np.nan
                 spike_prob[job.row, part] = smoothed
             return sum(part.stop - part.start for part in job.parts)
 
-        work_through(jobs, run, total, n_threads, progress)
+        work_through(jobs, run, n_threads, progress)
         return spike_prob, levels
 
     def _combine(self, told: list[np.ndarray], untold: list[np.ndarray]) -> list[np.ndarray]:
@@ -159,18 +93,10 @@ class UniversalPredictor:
         gain = np.exp(np.mean(np.log(np.maximum(counts, _FEWEST)))) / max(sum(map(np.sum, sessions)), _FEWEST)
         return [np.float32(gain) * session for session in sessions]
 
-    def edge_frames(self, parts: Sequence[slice]) -> np.ndarray:
+    def edge_frames(self, segments: Sequence[slice]) -> np.ndarray:
         """Frames of sessions that are too short."""
-        short = [np.arange(part.start, part.stop) for part in parts if part.stop - part.start < _SHORTEST]
+        short = [np.arange(part.start, part.stop) for part in segments if part.stop - part.start < _SHORTEST]
         return np.concatenate(short) if short else np.empty(0, dtype=int)
-
-
-def _known_family(indicator: str) -> int:
-    family = indicator_family(indicator)
-    if family == UNKNOWN:
-        known = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
-        raise InputError(f"the model does not know the indicator {indicator!r}: leave it out, or name one of {known}")
-    return family
 
 
 @dataclass(frozen=True)

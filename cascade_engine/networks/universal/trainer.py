@@ -17,8 +17,9 @@ from cascade_engine._version import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.folds import training_folds
 from cascade_engine.ground_truth.records import Dataset
+from cascade_engine.networks.card import write_model
 from cascade_engine.networks.keras import import_keras
-from cascade_engine.networks.store import Model, write_model
+from cascade_engine.networks.store import Model
 from cascade_engine.networks.universal.batches import UniversalBatches
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.graph import build_context_graph, build_spikes_graph
@@ -96,7 +97,6 @@ def train_universal(
 
     weights = list(members.values())
     details = {
-        "kind": "universal",
         "summary": f"Trained with cascade-spikes {__version__}.",
         "origin": "trained",
         "training": {
@@ -123,7 +123,7 @@ def train_universal(
     }
     files = {"context": build_context_graph(config, weights), "spikes": build_spikes_graph(config, weights)}
     entries = [({"part": part, "members": len(weights)}, f"{part}.onnx", content) for part, content in files.items()]
-    model = write_model(folder, config, entries, details, {"training_log.csv": workplace.log.read_bytes()})
+    model = write_model(folder, "universal", config, entries, details, {"training_log.csv": workplace.log.read_bytes()})
     shutil.rmtree(workplace.folder)
     return model
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from cascade_engine.errors import InputError, ModelError
-from cascade_engine.networks.store import Model, packaged_models, user_models, write_windowed_model
+from cascade_engine.networks.store import Model, packaged_models, user_models
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.weights import NetworkWeights
+from cascade_engine.networks.windowed.writing import write_windowed_model
 
 _FILE_NAME = re.compile(r"Model_NoiseLevel_(?P<level>\d+(?:\.\d+)?)_Ensemble_(?P<member>\d+)\.(h5|keras|pth)")
 

@@ -32,7 +32,7 @@ def read_networks(model: Model) -> dict[float, list[NetworkWeights]]:
         raise MissingExtraError("onnx", "import", "reading a model's weights") from None
     networks = {}
     for level in model.noise_levels:
-        graph = onnx.load_model_from_string(model.read_network(level)).graph
+        graph = onnx.load_model_from_string(model.read_network(f"{level:g}")).graph
         arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         members = sum(name.endswith("_kernel0") for name in arrays)
         try:

@@ -16,11 +16,12 @@ from cascade_engine._version import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.keras import import_keras
-from cascade_engine.networks.store import Model, write_windowed_model
+from cascade_engine.networks.store import Model
 from cascade_engine.networks.windowed.batches import BatchMaker, resample_datasets
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.keras_network import build_network, read_weights, write_weights
 from cascade_engine.networks.windowed.weights import NetworkWeights
+from cascade_engine.networks.windowed.writing import write_windowed_model
 from cascade_engine.networks.workplace import Task, Workplace
 
 _CHECKPOINT_SECONDS = 30.0

@@ -40,7 +40,7 @@ def published_settings(name: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``asked_for`` (the name), ``population``, ``kernel`` and, if the name has them, ``indicator`` and ``smoothing``
+        ``asked_for`` (the name), ``population``, ``frame_rate`` (Hz), ``kernel`` and, if the name has them, ``indicator`` and ``smoothing``
         (s); None if it is not the name of a published model.
 
     Raises
@@ -61,7 +61,7 @@ def published_settings(name: str) -> dict[str, Any] | None:
     for family, (population, indicator) in _FAMILIES.items():
         match = re.fullmatch(f"{family}{_SETTINGS.pattern}", name)
         if match:
-            settings = {"asked_for": name, "population": population}
+            settings = {"asked_for": name, "population": population, "frame_rate": float(match["rate"])}
             settings["kernel"] = "causal" if match["causal"] else "gaussian"
             if indicator:
                 settings["indicator"] = indicator

@@ -1,0 +1,89 @@
+"""The universal model as a family of networks: one model for every frame rate, smoothing and kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cascade_engine.errors import InputError
+from cascade_engine.ground_truth.records import Dataset
+from cascade_engine.networks.base import Family, Predictor
+from cascade_engine.networks.settings import NOT_GIVEN, POPULATIONS, Settings, default_smoothing
+from cascade_engine.networks.store import Model
+from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, UNKNOWN, indicator_family
+from cascade_engine.networks.universal.config import UniversalConfig
+from cascade_engine.networks.universal.predictor import UniversalPredictor
+from cascade_engine.signal.kernels import smoothing_kernel
+
+
+class UniversalFamily(Family):
+    """The universal model."""
+
+    name = "universal"
+    config = UniversalConfig
+
+    def noise_levels(self, model: Model) -> np.ndarray:
+        """See `Family.noise_levels`; any level up to the highest of the training."""
+        return np.array([0.0, max(model.config.noise_range)])
+
+    def describe(self, model: Model) -> str:
+        """See `Family.describe`."""
+        low, high = min(model.config.frame_rates), max(model.config.frame_rates)
+        return f"{low:g} to {high:g} Hz, any smoothing and kernel, noise levels up to {model.noise_levels.max():g}"
+
+    def resolve(self, model: Model, settings: Settings, frame_rate: float, container_indicator: str | None) -> Settings:
+        """See `Family.resolve`; what is left open comes from the published name that was asked for, if it says it."""
+        preset = model.preset or {}
+        smoothing = settings.smoothing
+        if smoothing is None:
+            smoothing = preset.get("smoothing", default_smoothing(frame_rate))
+        kernel = settings.kernel or preset.get("kernel", "gaussian")
+        smoothing_kernel(frame_rate, float(smoothing), kernel)  # refuses what is impossible
+        return replace(
+            settings,
+            smoothing=float(smoothing),
+            kernel=kernel,
+            population=settings.population or preset.get("population", POPULATIONS[0]),
+            indicator=_indicator(settings.indicator or preset.get("indicator"), container_indicator),
+        )
+
+    def open(self, model: Model, frame_rate: float, settings: Settings) -> Predictor:
+        """See `Family.open`."""
+        return UniversalPredictor(model, frame_rate, settings)
+
+    def settings_to_judge(self, model: Model, asked: Settings, noise_level: float) -> Settings:
+        """See `Family.settings_to_judge`."""
+        return asked
+
+    def train(
+        self,
+        config: UniversalConfig,
+        datasets: Sequence[Dataset],
+        folder: Path,
+        transfer: Model | None = None,
+        progress: bool = True,
+    ) -> Model:
+        """See `Family.train`; there is no transfer."""
+        from cascade_engine.networks.universal.trainer import train_universal
+
+        if transfer is not None:
+            raise InputError("--transfer is for models of the published architecture")
+        return train_universal(config, datasets, folder, progress)
+
+
+def _indicator(chosen: str | None, container_indicator: str | None) -> str | None:
+    """The indicator that the networks are given, or None."""
+    if chosen is None:
+        return container_indicator if indicator_family(container_indicator or "") != UNKNOWN else None
+    if chosen == NOT_GIVEN:
+        return None
+    if indicator_family(chosen) == UNKNOWN:
+        known = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
+        raise InputError(f"the model does not know the indicator {chosen!r}: leave it out, or name one of {known}")
+    return chosen
+
+
+FAMILY = UniversalFamily()
