@@ -222,7 +222,13 @@ def infer(
     from tqdm import tqdm
 
     dff, frame_rate, model = as_traces(dff), as_frame_rate(frame_rate), load_model(model)
-    predictor = open_predictor(model, frame_rate, Settings(**settings))
+    chosen = Settings(**settings)
+    if np.ndim(chosen.noise_level) > 0 and np.shape(chosen.noise_level) != (len(dff),):
+        raise InputError(
+            f"noise_level must be one number or one per neuron ({len(dff)}), but its shape is "
+            f"{np.shape(chosen.noise_level)}"
+        )
+    predictor = open_predictor(model, frame_rate, chosen)
     with tqdm(total=dff.size, disable=not progress, unit="frame", unit_scale=True, desc="predicting") as bar:
         block = infer_block(
             predictor, dff, segments=segments, check_units=check_units, n_threads=n_threads, progress=bar.update
@@ -363,12 +369,7 @@ def _assumed_levels(given: float | np.ndarray | None, measured: np.ndarray, firs
     levels = np.asarray(given, dtype=np.float64)
     if levels.ndim == 0:
         return np.full(len(measured), float(levels))
-    levels = levels[first_neuron : first_neuron + len(measured)] if levels.ndim == 1 else levels
-    if levels.shape != measured.shape:
-        raise InputError(
-            f"noise_level must be one number or one per neuron ({len(measured)}), but its shape is {np.shape(given)}"
-        )
-    return levels.copy()
+    return levels[first_neuron : first_neuron + len(measured)].copy()
 
 
 def _clip(spike_prob: np.ndarray, predictor: Predictor, small_too: bool) -> None:

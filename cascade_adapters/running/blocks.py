@@ -9,10 +9,10 @@ import numpy as np
 
 from cascade_adapters.containers.base import Traces
 from cascade_adapters.results.rows import row_blocks
-from cascade_engine.checks import unit_problem
 from cascade_engine.errors import InputError
 from cascade_engine.signal.dff import Baseline, delta_f_over_f
 from cascade_engine.signal.noise import noise_levels
+from cascade_engine.signal.units import unit_problem
 
 
 @dataclass

@@ -40,8 +40,8 @@ def published_settings(name: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``asked_for`` (the name), ``population``, ``frame_rate`` (Hz), ``kernel`` and, if the name has them, ``indicator`` and ``smoothing``
-        (s); None if it is not the name of a published model.
+        ``asked_for`` (the name), ``population``, ``frame_rate`` (Hz), ``kernel`` and, if the name has them,
+        ``indicator`` and ``smoothing`` (s); None if it is not the name of a published model.
 
     Raises
     ------

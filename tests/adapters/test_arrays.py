@@ -19,9 +19,9 @@ from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.results import Results
 from cascade_adapters.running.batch import process_all
-from cascade_adapters.safe_writing.lock import waiting
 from cascade_adapters.running.finding import find_all
 from cascade_adapters.running.options import parse_options
+from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine import infer
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.signal.dff import delta_f_over_f

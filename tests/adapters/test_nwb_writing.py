@@ -23,7 +23,6 @@ from cascade_adapters.containers.nwb.traces import load_series
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
-from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.adapters.test_nwb_reading import OPHYS, SERIES, TABLE

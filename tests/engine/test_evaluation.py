@@ -23,6 +23,7 @@ from cascade_engine.evaluation import (
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.ground_truth.folds import split_into_folds, training_folds
+from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.noise import noise_levels
 
@@ -94,19 +95,24 @@ def test_scores_survive_the_disk(tmp_path):
     assert read_scores(tmp_path / "new" / "scores.csv") == scores
 
 
+def figures(model, frame_rate: float, noise_level: float, smoothing: float):
+    """What is expected with a Gaussian of this width (s)."""
+    return expected_figures(model, frame_rate, noise_level, Settings(smoothing=smoothing, kernel="gaussian"))
+
+
 def test_expectation_is_read_from_the_card_at_the_recordings_noise(random_model):
     conditions = [Condition(30.0, 0.05, 2.0), Condition(30.0, 0.05, 4.0), Condition(7.5, 0.2, 2.0)]
     scores = [entry("a", r, condition=c.label) for c, r in zip(conditions, (0.8, 0.6, 0.9), strict=True)]
     entries = card_entries(scores, conditions, leaving_out=True)
     model = replace(random_model, card={**random_model.card, "evaluation": entries})
-    assert expected_figures(model, 25.0, 3.0)["correlation"] == pytest.approx(0.7)
-    assert expected_figures(model, 25.0, 9.0)["correlation"] == pytest.approx(0.6)
-    assert expected_figures(model, 5.0, 1.0)["correlation"] == pytest.approx(0.9)
-    assert expected_figures(random_model, 30.0, 2.0) is None
+    assert figures(model, 25.0, 3.0, 1.5 / 25.0)["correlation"] == pytest.approx(0.7)
+    assert figures(model, 25.0, 9.0, 1.5 / 25.0)["correlation"] == pytest.approx(0.6)
+    assert figures(model, 5.0, 1.0, 1.5 / 5.0)["correlation"] == pytest.approx(0.9)
+    assert figures(random_model, 30.0, 2.0, 0.05) is None
     coarse = card_entries([entry("a", 0.95, condition="30Hz_200ms_noise2")], [Condition(30.0, 0.2, 2.0)], True)
     model = replace(random_model, card={**random_model.card, "evaluation": entries + coarse})
-    assert expected_figures(model, 30.0, 2.0, smoothing=0.15)["correlation"] == pytest.approx(0.95)
-    assert expected_figures(model, 30.0, 2.0, smoothing=0.06)["smoothing_s"] == 0.05
+    assert figures(model, 30.0, 2.0, 0.15)["correlation"] == pytest.approx(0.95)
+    assert figures(model, 30.0, 2.0, 0.06)["smoothing_s"] == 0.05
 
 
 def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):
@@ -170,7 +176,7 @@ def test_benchmark_refuses_what_the_model_has_seen(tmp_path, random_model, capsy
 def test_benchmark_of_a_fixed_model_has_no_choice(tmp_path, random_model, capsys):
     main_ok("ground-truth", "simulate", tmp_path / "mine", "--neurons", "1", "--minutes", "1")
     assert main_fails("benchmark", random_model.folder, "mine", "--ground-truth", tmp_path, "--smoothing", "0.1")
-    assert "--smoothing of random is 0.05 and nothing else" in capsys.readouterr().err
+    assert "gaussian kernel of 0.05 s and no other" in capsys.readouterr().err
 
 
 def main_ok(*arguments: str | Path) -> None:

@@ -250,5 +250,5 @@ def test_lost_frames_are_told(random_model):
     dff = noise(3, 600)
     dff[1, ::70] = np.nan
     warnings = infer(dff, RATE, random_model, segments=[550, 50]).warnings
-    assert any("1 of 2 sessions have fewer than the 64 frames" in warning for warning in warnings)
+    assert any("1 of 2 segments have fewer than the 64 frames" in warning for warning in warnings)
     assert any("1 of 3 neurons have missing frames (up to 1.5%)" in warning for warning in warnings)

@@ -77,7 +77,7 @@ def test_damaged_weights_are_refused(tmp_path, random_config, random_networks):
         model.verify()
     path.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
-        model.read_network(2)
+        model.read_network("2")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.suite2p.settings import read_image_shape, read_settings
-from cascade_adapters.safe_writing import names
 from cascade_adapters.results import ARRAYS, Record, Results, Spikes
 from cascade_adapters.results.rows import Rows, write_npy
 from cascade_adapters.results.schema import complete
+from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
