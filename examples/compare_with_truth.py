@@ -25,7 +25,7 @@ def main() -> None:
     for plane in sorted(root.glob("plane?")):
         spike_prob = np.load(plane / "cascade_spike_prob.npy")
         record = json.loads((plane / "cascade.json").read_text())
-        frame_rate, smoothing = record["recording"]["frame_rate_hz"], record["model"]["smoothing_s"]
+        frame_rate, smoothing = record["recording"]["frame_rate_hz"], record["settings"]["smoothing"]
         with np.load(root / f"{plane.name}_true_spikes.npz") as content:
             spikes = [content[f"roi{i}"] for i in range(len(content))]
         scores = []
