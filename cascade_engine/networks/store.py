@@ -259,7 +259,7 @@ def _refuse_other_formats(card: Any, path: Path) -> None:
     if found == 1:
         again = "import it again" if card.get("origin") == "imported" else "train it again"
         raise ModelError(
-            f"{path.parent} was written by version 0.1 of cascade-spikes, whose models do not fit: {again}"
+            f"{path.parent} was written by version 0.1.0 of cascade-spikes, whose models do not fit: {again}"
         )
     if found != FORMAT:
         raise ModelError(f"{path} has format {found}, and this version reads format {FORMAT}: update cascade-spikes")

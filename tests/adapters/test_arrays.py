@@ -698,7 +698,7 @@ def test_results_changed_since_are_left(tmp_path, run):
     changed = hashes(tmp_path)
     with pytest.raises(InputError, match=r"traces_cascade_dff.npy .*was changed since cascade wrote it"):
         run(path, existing="overwrite")
-    with pytest.raises(InputError, match="cannot be read .*: run again with --existing overwrite"):
+    with pytest.raises(InputError, match=r"cannot be read .*: run again with --existing overwrite"):
         ArrayFile(path).results()
     assert hashes(tmp_path) == changed
     assert any("left traces_cascade_dff.npy, which was changed since" in done for done in ArrayFile(path).restore())
