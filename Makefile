@@ -1,34 +1,39 @@
 PYTHON ?= python3
 DEMO_ENV = .venv-demo
 TEST_ENV = .venv-test
+INSTALL = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format types clean
 
 ## demo: install into a fresh environment, infer spikes in an example recording, show where the result is
 demo:
 	rm -rf $(DEMO_ENV) demo
 	$(PYTHON) -m venv $(DEMO_ENV)
-	$(DEMO_ENV)/bin/pip install --quiet --disable-pip-version-check ".[plot]"
+	$(DEMO_ENV)/$(INSTALL) ".[plot]"
 	$(DEMO_ENV)/bin/python examples/make_recording.py demo
 	$(DEMO_ENV)/bin/cascade run demo/suite2p
 	$(DEMO_ENV)/bin/python examples/compare_with_truth.py demo
 
-## test: install with every extra into a fresh environment, run all tests
+## test: install with every extra into a fresh environment, check style, run all tests
 test:
 	rm -rf $(TEST_ENV)
 	$(PYTHON) -m venv $(TEST_ENV)
-	$(TEST_ENV)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0 -e ".[test,dev]"
-	$(TEST_ENV)/bin/ruff check .
-	$(TEST_ENV)/bin/ruff format --check .
+	$(TEST_ENV)/$(INSTALL) torch==2.13.0 torchvision==0.28.0 -e ".[test,dev]"
+	$(MAKE) lint
 	$(TEST_ENV)/bin/python -m pytest -n 2 --dist loadfile
 
-## lint, format: for contributors, in the environment that 'make test' has made
+## lint, types, format: for contributors, in the environment that 'make test' has made
 lint:
 	$(TEST_ENV)/bin/ruff check .
+	$(TEST_ENV)/bin/ruff format --check .
+	$(TEST_ENV)/bin/codespell
+
+types:
+	$(TEST_ENV)/bin/python -m mypy
 
 format:
 	$(TEST_ENV)/bin/ruff check --fix .
 	$(TEST_ENV)/bin/ruff format .
 
 clean:
-	rm -rf $(DEMO_ENV) $(TEST_ENV) demo build *.egg-info
+	rm -rf $(DEMO_ENV) $(TEST_ENV) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
