@@ -167,7 +167,7 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
         container_name, name = path.split("/")[-2:]
         if container_name not in module.data_interfaces:
             module.add(container_type(name=container_name))
-        data = np.ascontiguousarray(values.T, dtype=np.float32)
+        data = np.ascontiguousarray(np.asarray(values).T, dtype=np.float32)
         chunks = tuple(min(pair) for pair in zip(ours.CHUNK, data.shape, strict=True))
         module[container_name].add_roi_response_series(
             RoiResponseSeries(
