@@ -58,6 +58,11 @@ class NwbRecording(Container):
         """Kind, file and series."""
         return (*super().identity, self._recording.name if self._recording else None)
 
+    @property
+    def scratch_folder(self) -> Path:
+        """The folder around the file or store: what lay in a store would be copied with it."""
+        return self.path.parent
+
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[NwbRecording]:
         """Recordings in NWB files at or below `path`.
