@@ -9,6 +9,22 @@ One door for every container, given by its path or, for CaImAn, as an object in 
     cascade.restore("data/mouse1/suite2p/plane0")
 """
 
-from cascade_adapters.door import Done, find, read_results, restore, run
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cascade_adapters.door import Done, find, read_results, restore, run
 
 __all__ = ["Done", "find", "read_results", "restore", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the door when it is first used, so that the command ``cascade`` starts at once."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cascade_adapters import door
+
+    return getattr(door, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any
 
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.results import Record, Results
-from cascade_adapters.running.batch import process_all
-from cascade_adapters.running.options import parse_options
+from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
-from cascade_engine.errors import CascadeWarning, InputError
 
 
 @dataclass
@@ -54,8 +52,8 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
     where : path, str or object
         File or folder; the address of an NWB file; or a CNMF or OnACID object, or its estimates.
     **options
-        Choices as of ``cascade run --help``, by the names of `cascade_adapters.running.options.parse_options`:
-        ``model``, ``smoothing``, ``indicator``, ``frame_rate``, ``channel``, ``baseline``, ``existing``, ...
+        The choices that ``cascade run --help`` lists: ``model``, ``smoothing``, ``indicator``, ``frame_rate``,
+        ``channel``, ``baseline``, ``existing``, ...; `cascade_adapters.running.options.parse_options` takes them.
 
     Returns
     -------
@@ -74,26 +72,21 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
         For whatever makes results doubtful.
     """
     chosen = parse_options(options)
-    containers = find(where, chosen.selection)
-    reports = process_all(containers, chosen)
-    failed = [report.message for report in reports if report.status == "failed"]
-    if failed:
-        raise InputError("; ".join(failed))
-    for report in reports:
-        for text in report.warnings if report.status != "failed" else ():
-            warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=2)
+    containers = _find(where, chosen.selection)
+    reports = run_and_warn(containers, chosen)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 
 
-def find(where: str | PathLike | Any, selection: Selection = Selection(), **choices: Any) -> list[Container]:
+def find(where: str | PathLike | Any, **selection: Any) -> list[Container]:
     """All recordings at or below a path, or the one in an object of CaImAn's.
 
     Parameters
     ----------
     where : path, str or object
         As for `run`.
-    selection : Selection
-        Which of the traces are meant; or its fields as keywords.
+    **selection
+        Which of the traces are meant: ``channel``, ``series``, ``key``, ``orientation``, ...; see
+        `cascade_adapters.containers.base.Selection`.
 
     Returns
     -------
@@ -105,9 +98,12 @@ def find(where: str | PathLike | Any, selection: Selection = Selection(), **choi
     InputError
         If there is none, saying what was looked for.
     """
-    selection = Selection(**choices) if choices else selection
+    return _find(where, parse_selection(selection))
+
+
+def _find(where: Any, selection: Selection) -> list[Container]:
     if isinstance(where, str | PathLike):
-        return find_containers(where if isinstance(where, str) else str(where), selection)
+        return find_containers(fspath(where), selection)
     if isinstance(where, Container):
         return [where]
     from cascade_adapters.containers.caiman.memory import CaimanObject
@@ -115,11 +111,11 @@ def find(where: str | PathLike | Any, selection: Selection = Selection(), **choi
     return [CaimanObject(where)]
 
 
-def read_results(where: str | PathLike | Any, **choices: Any) -> list[Results | None]:
+def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results | None]:
     """The results of each recording at or below a path, None where there are none; arguments as for `find`."""
-    return [container.results() for container in find(where, **choices)]
+    return [container.results() for container in find(where, **selection)]
 
 
 def restore(where: str | PathLike | Any) -> list[str]:
     """Remove everything that `run` has written and put back what it had replaced; returns what was done."""
-    return [text for container in find(where, Selection(channel=None)) for text in container.restore()]
+    return [text for container in find(where, channel=None) for text in container.restore()]

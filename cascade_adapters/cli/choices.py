@@ -8,8 +8,12 @@ from typing import Any
 
 import click
 
-from cascade_adapters.running.options import choices_by_group
+from cascade_adapters.cli.common import COMMON
+from cascade_adapters.running.options import HEADINGS, choices_by_group
 from cascade_engine.declared import Declared
+
+#: Above the options that all commands have, which come last.
+_OTHER = "Other options"
 
 
 class PathOrAddress(click.Path):
@@ -21,6 +25,33 @@ class PathOrAddress(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert an argument."""
         return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
+class CommandWithChoices(click.Command):
+    """A command whose help lists its options under the headings of their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options."""
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        headings = [_heading(option) for option in options]
+        for heading in (*sorted(set(headings) - {_OTHER}, key=headings.index), _OTHER):
+            lines = [option.get_help_record(ctx) for option in options if _heading(option) == heading]
+            with formatter.section(heading):
+                formatter.write_dl([line for line in lines if line is not None])
+
+
+class _ChoiceOption(click.Option):
+    """An option that belongs to a group of choices."""
+
+    def __init__(self, *names: Any, heading: str, **how: Any):
+        super().__init__(*names, **how)
+        self.heading = heading
+
+
+def _heading(option: click.Option) -> str:
+    if isinstance(option, _ChoiceOption):
+        return option.heading
+    return _OTHER if option.name in COMMON or "--help" in option.opts else HEADINGS[""]
 
 
 def choices_of(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
@@ -41,8 +72,8 @@ def choices_of(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Calla
 
     def add(command: Callable) -> Callable:
         found = [
-            _option(flat, choice)
-            for choices in choices_by_group(*groups).values()
+            _option(flat, choice, HEADINGS[group])
+            for group, choices in choices_by_group(*groups).items()
             for flat, choice in choices.items()
             if flat not in leave_out
         ]
@@ -58,11 +89,12 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _option(flat: str, choice: Declared) -> Callable[[Callable], Callable]:
-    text, how = choice.help, {}
+def _option(flat: str, choice: Declared, heading: str) -> Callable[[Callable], Callable]:
+    text = choice.help
+    how: dict[str, Any]
     if choice.type is bool:
-        return click.option(*choice.options, flat, is_flag=True, default=None, help=text)
-    if choice.choices is not None:
+        how = {"is_flag": True}
+    elif choice.choices is not None:
         by_text = {_text(value): value for value in choice.choices}
 
         def convert(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -71,9 +103,9 @@ def _option(flat: str, choice: Declared) -> Callable[[Callable], Callable]:
         how = {"type": click.Choice(list(by_text)), "callback": convert}
     else:
         how = {"type": choice.type, "metavar": choice.metavar or choice.type.__name__.upper()}
-    if choice.default is not None and "[default" not in text:
+    if choice.type is not bool and choice.default is not None and "[default" not in text:
         text = f"{text} [default: {_text(choice.default)}]"
-    return click.option(*choice.options, flat, default=None, help=text, **how)
+    return click.option(*choice.options, flat, cls=_ChoiceOption, heading=heading, default=None, help=text, **how)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import choices_of, given
+from cascade_adapters.cli.choices import CommandWithChoices, choices_of, given
 
 
 def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -18,7 +18,7 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
         ctx.exit()
 
 
-@click.command("convert")
+@click.command("convert", cls=CommandWithChoices)
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
 
 
-@click.command("inspect")
+@click.command("inspect", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of(leave_out=("in_place", "only_cells", "replace_spikes", "existing", "n_threads"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(paths: tuple, as_json: bool, **choices: Any) -> None:
-    """Say what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Nothing is written."""
+    """Show what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Writes nothing."""
     from cascade_adapters.cli.text import describe_inspection
     from cascade_adapters.running.batch import inspect_all
     from cascade_adapters.running.finding import find_all

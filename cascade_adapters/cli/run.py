@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
 
 
-@click.command("run")
+@click.command("run", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of()
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")

@@ -8,19 +8,19 @@ from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
 
 
-@click.command("spikes")
+@click.command("spikes", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of("selection", leave_out=("in_place",))
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads [default: all processors].")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Number of threads [default: all processors].")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) -> None:
-    """Turn the results of 'cascade run' at or below PATHS into discrete spikes, and write these beside them.
+    """Find discrete spikes in the results of 'cascade run' at or below PATHS, and write them beside the results.
 
-    Single spikes can be trusted at low noise only; where the noise is too high this says so. 'cascade restore' removes
-    them together with the results, a new 'cascade run' replaces both.
+    Single spikes can be trusted at low noise only: a warning says where the noise is too high. 'cascade restore'
+    removes them together with the results; a new 'cascade run' replaces both.
     """
     from cascade_adapters.cli.text import describe_spikes
     from cascade_adapters.containers.base import Selection
@@ -31,10 +31,8 @@ def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) ->
     reports = failures + add_spikes_to_all(containers, threads)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
-    for report in reports:
-        if report.status == "failed":
-            click.echo(f"cascade: {report.message}", err=True)
-        elif not as_json:
-            click.echo(describe_spikes(report))
+    else:
+        for report in reports:
+            click.echo(describe_spikes(report), err=report.status == "failed")
     if any(report.status == "failed" for report in reports):
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""How reports are told on the terminal."""
+"""Reports as text for the terminal."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 _NAMED_ROIS = 8
 
 
+def describe_failure(report: Report) -> str:
+    """One line on a recording that could not be used, or was skipped."""
+    where = "" if report.path in report.message else f"{report.path}: "
+    return f"{report.status}: {where}{report.message}"
+
+
 def describe_report(report: Report) -> str:
-    """A few lines on one recording that was to be run."""
+    """A few lines on one recording that was run."""
     if report.status in ("failed", "skipped"):
-        where = "" if report.path in report.message else f"{report.path}: "
-        return f"{report.status}: {where}{report.message}"
+        return describe_failure(report)
     indicator = (report.settings or {}).get("indicator")
     given = f", for {indicator}" if indicator else ""
     lines = [
         f"{report.path}: {report.status}",
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
-        f"  from {report.traces}, with model {report.model}{given}",
+        f"  from {report.traces}; model {report.model}{given}",
         *_noise(report),
         *_left_out(report),
         *(f"  warning: {text}" for text in report.warnings),
@@ -33,9 +38,9 @@ def describe_report(report: Report) -> str:
 
 
 def describe_inspection(report: Report) -> str:
-    """A few lines on one recording that was looked at."""
+    """A few lines on one recording that was inspected."""
     if report.status == "failed":
-        return report.message
+        return describe_failure(report)
     lines = [
         report.path,
         f"  {report.kind}, {_size(report)}, {_minutes(report)}",
@@ -50,7 +55,8 @@ def describe_inspection(report: Report) -> str:
             f"  neuropil coefficient {report.neuropil_coefficient:g}" if has_neuropil else "  no neuropil traces"
         )
     if report.segments:
-        lines.append(f"  {len(report.segments)} concatenated segments of {report.segments} frames")
+        frames = ", ".join(str(frames) for frames in report.segments)
+        lines.append(f"  {len(report.segments)} segments of {frames} frames")
     settings = report.settings or {}
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
     lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_left_out(report)]
@@ -61,6 +67,8 @@ def describe_inspection(report: Report) -> str:
 
 def describe_spikes(report: Report) -> str:
     """A few lines on the discrete spikes of one recording."""
+    if report.status == "failed":
+        return describe_failure(report)
     rate = "" if report.median_rate_hz is None else f", median rate {report.median_rate_hz:.2g} Hz"
     lines = [
         f"{report.path}: {report.n_spikes} spikes in {report.n_active} of {report.n_rois} ROIs{rate}",
@@ -68,6 +76,13 @@ def describe_spikes(report: Report) -> str:
         f"  wrote {', '.join(report.written)}",
     ]
     return "\n".join(lines)
+
+
+def describe_restored(report: Report) -> str:
+    """What was done to one recording to restore it."""
+    if report.status == "failed":
+        return describe_failure(report)
+    return "\n".join([f"{report.path}: restored", *(f"  {text}" for text in report.restored)])
 
 
 def _size(report: Report) -> str:
@@ -98,7 +113,7 @@ def _left_out(report: Report) -> list[str]:
         named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
         lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason} (ROI {named})")
     if report.n_guarded:
-        lines.append(f"  F0 below the noise in {report.n_guarded} ROIs; dF/F was divided by the noise there")
+        lines.append(f"  F0 below the noise in {report.n_guarded} ROIs: divided by the noise there instead of F0")
     return lines
 
 
@@ -108,12 +123,12 @@ def judge_noise(level: float) -> str:
         return "low"
     if level < 5:
         return "moderate"
-    return "high: expect weak single spikes to be missed"
+    return "high: single spikes will often be missed"
 
 
 def describe_expected(figures: dict) -> str:
     """What a model reached under conditions like these."""
     return (
-        f"to expect at this noise level: correlation {figures['correlation']:.2f} with the true spikes, error "
-        f"{figures['error']:.1f} (measured at {figures['frame_rate_hz']:g} Hz on neurons that it had not seen)"
+        f"expected at this noise level: correlation {figures['correlation']:.2f} with the true spikes, error "
+        f"{figures['error']:.1f} (measured at {figures['frame_rate_hz']:g} Hz, on neurons not used for training)"
     )

@@ -38,18 +38,16 @@ class Selection:
         Arrays: the values are raw fluorescence, not dF/F.
     """
 
-    channel: int | None = declared(1, help="suite2p: channel.", choices=(1, 2))
-    series: str | None = declared(
-        None, help="NWB: path of the series inside the file, or its last part.", metavar="NAME"
-    )
-    in_place: bool = declared(False, help="NWB: change the file itself instead of writing a new one beside it.")
+    channel: int | None = declared(1, help="suite2p: which channel.", choices=(1, 2))
+    series: str | None = declared(None, help="NWB: the series, by its path in the file or its name.", metavar="NAME")
+    in_place: bool = declared(False, help="NWB: change the file itself instead of writing a new one.")
     key: str | None = declared(
-        None, help="Arrays: the variable that holds the traces; SIMA: the extraction.", metavar="NAME"
+        None, help="Arrays: the variable that holds the traces. SIMA: the extraction.", metavar="NAME"
     )
     orientation: str | None = declared(
         None, help="Arrays: which axis comes first.", choices=("rois-first", "frames-first")
     )
-    raw: bool = declared(False, help="Arrays: raw fluorescence, not dF/F.")
+    raw: bool = declared(False, help="Arrays: the values are raw fluorescence, not dF/F.")
 
     def __post_init__(self) -> None:
         if self.channel not in (None, 1, 2):
@@ -75,15 +73,17 @@ class Reading:
     """
 
     frame_rate: float | None = declared(
-        None, help="Frame rate of each ROI, instead of the container's.", unit="Hz", metavar="HZ"
+        None, help="Frame rate of each ROI in Hz [default: the container's].", unit="Hz", metavar="HZ"
     )
-    neuropil_coefficient: float | None = declared(None, help="Instead of the container's [else 0.7].", metavar="R")
+    neuropil_coefficient: float | None = declared(
+        None, help="Part of the neuropil to subtract [default: the container's, else 0.7].", metavar="R"
+    )
     dff: str = declared(
         "auto",
-        help="Take the container's dF/F, or compute it from raw fluorescence.",
+        help="Use the container's dF/F, or compute it from raw fluorescence.",
         choices=("auto", "container", "compute"),
     )
-    arbitrary_units: bool = declared(False, help="Accept traces of which no dF/F can be had (one-photon).")
+    arbitrary_units: bool = declared(False, help="Accept traces that cannot be turned into dF/F (one-photon).")
 
     def __post_init__(self) -> None:
         if self.dff not in ("auto", "container", "compute"):

@@ -9,8 +9,8 @@ from typing import Any
 
 from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.hooks.running import hook_options, run_and_warn
-from cascade_adapters.running.options import parse_options
+from cascade_adapters.hooks.options import hook_options
+from cascade_adapters.running.batch import run_and_warn
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
 from cascade_engine.networks.store import load_model
@@ -43,8 +43,8 @@ def run_on_folder(folder: str | Path, **options: Any) -> list[Report]:
     CascadeWarning
         If something makes the results doubtful.
     """
-    selection = parse_options(options).selection
-    return run_and_warn(_planes(Path(folder), selection), options)
+    chosen = hook_options(options)
+    return run_and_warn(_planes(Path(folder), chosen.selection), chosen)
 
 
 def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
@@ -83,8 +83,7 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
         if error.name != "suite2p":
             raise
         raise MissingExtraError("suite2p", "suite2p", "running suite2p") from None
-    options = hook_options(cascade or {})
-    chosen = parse_options(options)
+    chosen = hook_options(cascade or {})
     load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)
@@ -95,7 +94,7 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
         folders, failures = [], [str(error)]
     for folder in folders:
         try:
-            run_and_warn(_planes(folder, chosen.selection), options)
+            run_and_warn(_planes(folder, chosen.selection), chosen)
         except CascadeError as error:
             failures.append(str(error))
     for text in failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -12,7 +13,7 @@ from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
 from cascade_adapters.running.report import Report
-from cascade_engine.errors import CascadeError
+from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.networks.store import load_model
 
 
@@ -52,11 +53,44 @@ def process_all(
         try:
             done = process(job, options, model, dry_run)
         except Exception as error:
-            message = unforeseen(error, f"{job[0].path}")
+            message = _explained(error, job[0])
             done = [Report(path=str(each.path), kind=each.kind, status="failed", message=message) for each in job]
         for report in done:
             announce(report)
         reports += done
+    return reports
+
+
+def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: int = 3) -> list[Report]:
+    """Process recordings as `process_all`; doubts become warnings, failures one error at the end.
+
+    Parameters
+    ----------
+    containers : sequence of Container
+        Recordings.
+    options : Options
+        What the user chose.
+    stacklevel : int
+        Of the warnings, so that they point at the user's line.
+
+    Returns
+    -------
+    list of Report
+        One per recording.
+
+    Raises
+    ------
+    CascadeError
+        If the model cannot be had; or, once all recordings have had their turn, if some could not be processed: they
+        are as they were, the others are complete.
+    """
+    reports = process_all(containers, options)
+    for report in reports:
+        for text in report.warnings if report.status != "failed" else ():
+            warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=stacklevel)
+    failed = [report.message for report in reports if report.status == "failed"]
+    if failed:
+        raise InputError("; ".join(failed))
     return reports
 
 
@@ -75,7 +109,7 @@ def restore_all(containers: Sequence[Container]) -> list[Report]:
     """Take back what was written into recordings; the reports say what was done."""
 
     def restore(container: Container) -> Report:
-        return Report(path=str(container.path), kind=container.kind, written=container.restore())
+        return Report(path=str(container.path), kind=container.kind, restored=container.restore())
 
     return [_one(container, restore) for container in containers]
 
@@ -84,8 +118,10 @@ def _one(container: Container, work: Callable[[Container], Report]) -> Report:
     """The report on one recording, whatever happens."""
     try:
         return work(container)
-    except CascadeError as error:
-        message = str(error)
     except Exception as error:
-        message = unforeseen(error, str(container.path))
-    return Report(path=str(container.path), kind=container.kind, status="failed", message=message)
+        message = _explained(error, container)
+        return Report(path=str(container.path), kind=container.kind, status="failed", message=message)
+
+
+def _explained(error: Exception, container: Container) -> str:
+    return str(error) if isinstance(error, CascadeError) else unforeseen(error, str(container.path))

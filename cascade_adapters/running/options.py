@@ -6,9 +6,13 @@ Each choice is a declared field of one of the groups below, or of `Options` itse
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
 
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_engine.declared import Declared, declared, declared_fields
@@ -52,16 +56,16 @@ class Options:
     reading: Reading = field(default_factory=Reading)
     selection: Selection = field(default_factory=Selection)
     baseline: Baseline = field(default_factory=Baseline)
-    model: str = declared(AUTOMATIC, help="Name or folder of a model.", metavar="MODEL")
-    only_cells: bool = declared(False, help="Predict only ROIs that the container takes for cells.")
+    model: str = declared(AUTOMATIC, help="Name or folder of the model.", metavar="MODEL")
+    only_cells: bool = declared(False, help="Predict only the ROIs that the container takes for cells.")
     replace_spikes: bool = declared(
         False,
-        help="Put rates (Hz) into suite2p's spks.npy or CaImAn's S, after a backup.",
+        help="Also write rates (Hz) to suite2p's spks.npy or CaImAn's S; the original is kept.",
         options=("--replace-spks", "--replace-s"),
     )
-    existing: str = declared("error", help="What to do where results are.", choices=EXISTING)
+    existing: str = declared("error", help="What to do with a recording that has results.", choices=EXISTING)
     n_threads: int | None = declared(
-        None, help="Threads [default: all processors].", metavar="N", options=("--threads",)
+        None, help="Number of threads [default: all processors].", metavar="N", options=("--threads",)
     )
     progress: bool = False
 
@@ -82,9 +86,23 @@ class Options:
         return found
 
 
-#: Groups of choices by the field of `Options` that holds them.
-_GROUPS: dict[str, type] = {"": Options, "settings": Settings, "reading": Reading, "selection": Selection,
-                            "baseline": Baseline}  # fmt: skip
+#: Groups of choices by the field of `Options` that holds them; those of `Options` itself have no name.
+_GROUPS: dict[str, type] = {
+    "": Options,
+    "settings": Settings,
+    "reading": Reading,
+    "selection": Selection,
+    "baseline": Baseline,
+}
+
+#: What stands above the choices of each group in ``--help``.
+HEADINGS = {
+    "": "Options",
+    "settings": "Settings of the model",
+    "reading": "Reading the traces",
+    "selection": "Selection of the traces",
+    "baseline": "Baseline of dF/F",
+}
 
 
 def choices_by_group(*groups: str) -> dict[str, dict[str, Declared]]:
@@ -123,21 +141,70 @@ def parse_options(given: Mapping[str, Any], *, progress: bool = False) -> Option
         whole = left.get(group) if group and isinstance(left.get(group), _GROUPS[group]) else None
         if whole is not None:
             chosen[group] = left.pop(group)
-        values = {choice.name: left.pop(flat) for flat, choice in choices.items() if flat in left}
-        if values and whole is not None:
-            raise InputError(f"{group} is given as a whole, and {', '.join(values)} beside it: leave one out")
+        found = {flat: (choice, left.pop(flat)) for flat, choice in choices.items() if flat in left}
+        if found and whole is not None:
+            raise InputError(f"{group} is given as a whole, and {', '.join(found)} beside it: leave one out")
+        values = _values(_GROUPS[group], found)
         if group == "":
             chosen |= values
         elif values:
             chosen[group] = _GROUPS[group](**values)
-    if left:
-        known = [flat for choices in choices_by_group().values() for flat in choices]
-        hints = []
-        for name in sorted(left):
-            close = difflib.get_close_matches(name, known, n=1)
-            hints.append(f"{name} (did you mean {close[0]}?)" if close else name)
-        raise InputError(f"there is no option {', '.join(hints)}; there are {', '.join(known)}")
+    _refuse_unknown(left, [flat for choices in choices_by_group().values() for flat in choices])
     return Options(**chosen, progress=progress)
+
+
+def parse_selection(given: Mapping[str, Any]) -> Selection:
+    """A selection from keyword arguments, refused as by `parse_options`."""
+    choices = choices_by_group("selection")["selection"]
+    _refuse_unknown(set(given) - set(choices), list(choices))
+    return Selection(**_values(Selection, {flat: (choices[flat], value) for flat, value in given.items()}))
+
+
+def _refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
+    hints = []
+    for name in sorted(names):
+        close = difflib.get_close_matches(name, known, n=1)
+        hints.append(f"{name} (did you mean {close[0]}?)" if close else name)
+    if hints:
+        raise InputError(f"there is no option {', '.join(hints)}; there are {', '.join(known)}")
+
+
+def _values(kind: type, given: Mapping[str, tuple[Declared, Any]]) -> dict[str, Any]:
+    """What was given for the choices of a group, by the names of its fields, as plain objects of the declared types."""
+    hints = get_type_hints(kind)
+    found = {}
+    for flat, (choice, value) in given.items():
+        hint = hints[choice.name]
+        alternatives = get_args(hint) or (hint,)
+        if value is None and type(None) not in alternatives:
+            continue  # left open
+        found[choice.name] = _value(flat, choice, alternatives, value)
+    return found
+
+
+def _value(flat: str, choice: Declared, alternatives: tuple[Any, ...], value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, os.PathLike) and choice.type is str:
+        value = os.fspath(value)
+    if value is None or choice.choices is not None:  # the group that it belongs to knows all values
+        return value
+    expected, name = _TYPES[choice.type]
+    if isinstance(value, expected) and (choice.type is bool or not isinstance(value, bool)):
+        return value
+    if np.ndarray in alternatives and isinstance(value, list | tuple | np.ndarray):
+        with suppress(TypeError, ValueError):
+            return np.asarray(value, dtype=float)
+    raise InputError(f"{flat} must be {name}, but it is {value!r}")
+
+
+#: Values of each declared type, in Python and in words.
+_TYPES: dict[type, tuple[Any, str]] = {
+    bool: (bool, "True or False"),
+    int: (int, "a whole number"),
+    float: (int | float, "a number"),
+    str: (str, "text"),
+}
 
 
 def _flat_name(group: str, name: str) -> str:

@@ -17,7 +17,7 @@ class Report:
     path, kind : str
         Where the recording lies, and the kind of container.
     status : {"done", "found", "planned", "skipped", "failed"}
-        How it ended; "found" of an inspection, "planned" of a dry run.
+        How it ended: "found" by `inspect`, "planned" by a dry run.
     message : str
         Why it failed or was skipped.
     traces : str
@@ -60,6 +60,8 @@ class Report:
         What is doubtful.
     written : list of str
         Files or datasets.
+    restored : list of str
+        What `restore` has done.
     record : Record or None
         The record of the results that were written; not part of the JSON.
     """
@@ -93,6 +95,7 @@ class Report:
     median_rate_hz: float | None = None
     warnings: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
     record: Record | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -935,7 +935,7 @@ def test_on_the_command_line(tmp_path, random_model, capsys):
     main(["run", str(folder), "--model", str(random_model.folder), "--replace-s", "--quiet"])
     assert "estimates/cascade/spike_prob" in capsys.readouterr().out
     main(["restore", str(folder)])
-    assert "put back estimates/S; removed estimates/cascade" in capsys.readouterr().out
+    assert "restored\n  put back estimates/S\n  removed estimates/cascade\n" in capsys.readouterr().out
     assert sha256(path) == before
 
 

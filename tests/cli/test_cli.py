@@ -80,7 +80,7 @@ def test_the_installed_command(tmp_path):
     assert result.stdout.startswith("cascade, version")
     result = subprocess.run([*start, "inspect", str(tmp_path)], capture_output=True, text=True)
     assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert result.stderr.startswith(f"{tmp_path} holds nothing to run on")
+    assert result.stderr.startswith(f"failed: {tmp_path} holds nothing to run on")
 
 
 def test_an_interruption_is_told_in_one_line(cascade, monkeypatch, tmp_path):

@@ -33,7 +33,7 @@ print(sorted(heavy & set(sys.modules)))
 def test_help_imports_nothing_slow():
     code = """
 import sys
-from cascade_adapters.cli import cascade
+from cascade_adapters.cli.command import cascade
 try:
     cascade.main(["--help"], prog_name="cascade")
 except SystemExit:
