@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cascade_engine.file_formats.atomic import sha256
+
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "version_0_1_0"
 
 
@@ -29,3 +31,9 @@ def load(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz`` file."""
     with np.load(path) as file:
         return dict(file)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file below a folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in files}

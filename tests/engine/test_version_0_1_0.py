@@ -15,7 +15,6 @@ def models(tmp_path):
     return tmp_path
 
 
-@pytest.mark.xfail(strict=True, reason="models of format 1 are not refused yet")
 @pytest.mark.parametrize("name", ["universal", "windowed"])
 def test_refused_by_folder(models, name):
     with pytest.raises(ModelError) as refusal:
@@ -25,7 +24,6 @@ def test_refused_by_folder(models, name):
     assert str(models / name) in line
 
 
-@pytest.mark.xfail(strict=True, reason="models of format 1 are not refused yet")
 @pytest.mark.parametrize("name", ["universal", "windowed"])
 def test_refused_by_name(models, name, monkeypatch):
     monkeypatch.setenv("CASCADE_MODELS", str(models))
