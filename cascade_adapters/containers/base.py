@@ -207,6 +207,11 @@ class Container(ABC):
     def find(cls, path: Path, selection: Selection = Selection()) -> Sequence[Container]:
         """All recordings of this kind at or below `path`, in order."""
 
+    @classmethod
+    def why_not(cls, path: Path) -> str:
+        """Why a file is refused although others might take it: it is a part of such a recording; else empty."""
+        return ""
+
     @abstractmethod
     def read(self, reading: Reading = Reading()) -> Traces:
         """Read the traces.

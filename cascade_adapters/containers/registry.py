@@ -9,13 +9,21 @@ from pathlib import Path
 from cascade_adapters.containers.arrays.file import ArrayFile
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.caiman.file import CaimanFile
+from cascade_adapters.containers.fall import FallFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.segmentations import SEGMENTATIONS
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import InputError
 
 #: In this order a file is offered to them; the first that knows it has it. Those of other packages come first.
-CONTAINERS: tuple[type[Container], ...] = (Suite2pPlane, NwbRecording, CaimanFile, *SEGMENTATIONS, ArrayFile)
+CONTAINERS: tuple[type[Container], ...] = (
+    Suite2pPlane,
+    NwbRecording,
+    CaimanFile,
+    FallFile,
+    *SEGMENTATIONS,
+    ArrayFile,
+)
 
 #: Group of entry points by which other packages add kinds of container; see ``docs/write_a_container.md``.
 ENTRY_POINTS = "cascade_adapters.containers"
@@ -70,8 +78,11 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
         raise InputError(f"{path} does not exist")
     found: list[Container] = []
     for kind in kinds:
-        if not (found and path.is_file()):
-            found += kind.find(path, selection)
+        if found and path.is_file():
+            break
+        found += kind.find(path, selection)
+        if not found and path.is_file() and (reason := kind.why_not(path)):
+            raise InputError(reason)
     found = [container for container in found if not _is_hidden(container.path, path)]
     if not found:
         raise InputError(f"{path} holds nothing to run on; {_looked_for(kinds)}")

@@ -2,7 +2,7 @@
 
 from cascade_adapters.results.record import Record
 from cascade_adapters.results.results import Results
-from cascade_adapters.results.schema import ARRAYS, ResultArray
+from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.results.spikes import Spikes
 
-__all__ = ["ARRAYS", "Record", "ResultArray", "Results", "Spikes"]
+__all__ = ["Record", "ResultArray", "Results", "Spikes"]

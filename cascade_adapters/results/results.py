@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from cascade_adapters.results import schema
 from cascade_adapters.results.record import Record
-from cascade_adapters.results.schema import ARRAYS
 from cascade_adapters.results.spikes import Spikes
 
 
@@ -30,7 +30,7 @@ class Results:
     spikes: Spikes | None = None
 
     def __post_init__(self) -> None:
-        unknown = set(self.arrays) - {array.name for array in ARRAYS}
+        unknown = set(self.arrays) - {array.name for array in schema.ARRAYS}
         assert not unknown, f"{unknown} are not in the list of result arrays"
 
     @property

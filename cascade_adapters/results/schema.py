@@ -1,7 +1,8 @@
 """The arrays of a result, listed once: every container writes and reads whatever this list holds.
 
-A further array is one line in `ARRAYS`. Its values are taken, block by block, from what computes them: the field of
-this name of `cascade_engine.inference.InferredBlock` or of `cascade_adapters.running.blocks.DffBlock`.
+A further array is one line in `ARRAYS`; everybody reads the list as ``schema.ARRAYS``. Its values are taken, block by
+block, from what computes them: the field of this name of `cascade_engine.inference.InferredBlock` or of
+`cascade_adapters.running.blocks.DffBlock`.
 """
 
 from __future__ import annotations

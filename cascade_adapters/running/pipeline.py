@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Traces
-from cascade_adapters.results import ARRAYS, Record, Results
+from cascade_adapters.results import Record, Results, schema
 from cascade_adapters.results.record import ModelUsed, RecordingUsed, RoiFacts, TracesUsed, now
 from cascade_adapters.running.blocks import check_units, dff_blocks
 from cascade_adapters.running.options import Options
@@ -102,9 +102,9 @@ def _infer(container: Container, options: Options, model: Model, dry_run: bool, 
 
     found = _Found()
     n_rois, n_frames = traces.shape
-    sizes = {array.name: array.shape(n_rois, n_frames) for array in ARRAYS}
+    sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
-    arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in ARRAYS}
+    arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
     with _progress_bar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
         for block in dff_blocks(traces, options.baseline, chosen):
             inferred = infer_block(
@@ -116,7 +116,7 @@ def _infer(container: Container, options: Options, model: Model, dry_run: bool, 
                 progress=advance,
             )
             produced = {**vars(inferred), **vars(block)}
-            for array in ARRAYS:
+            for array in schema.ARRAYS:
                 arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
             found.add(block, inferred)
     _conclude(report, found, predictor, traces, chosen)

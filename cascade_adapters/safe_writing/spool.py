@@ -133,6 +133,10 @@ def remove_leftovers(folder: Path) -> None:
             continue
 
 
+class WaitingArray(ArrayOnDisk):
+    """A complete array in a spool: its file may be moved to where results go, and cannot be read from then on."""
+
+
 class SpooledArray:
     """An array in a file, to which rows are appended in order.
 
@@ -177,11 +181,11 @@ class SpooledArray:
             raise self._failure(error) from error
         self._n_rows += len(rows)
 
-    def finish(self) -> ArrayOnDisk:
+    def finish(self) -> WaitingArray:
         """The complete array, to be read by rows as long as the spool is open."""
         assert self._n_rows == self.shape[0], f"{self.path.name} has {self._n_rows} of {self.shape[0]} rows"
         self.close()
-        return ArrayOnDisk(self.path)
+        return WaitingArray(self.path)
 
     def close(self) -> None:
         """Close the file."""

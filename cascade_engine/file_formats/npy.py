@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -73,8 +74,20 @@ class ArrayOnDisk:
                 f"{self.path} is cut off: it should have {self._start + self.nbytes} bytes, but has {self._state[0]}"
             )
         self._is_by_columns = self._is_by_columns and self.ndim > 1
-        self._digest = hashlib.sha256() if hashed and not self._is_by_columns else None
-        self._n_hashed = 0
+        self._is_hashed = hashed
+        self._begin_hash()
+
+    @property
+    def is_by_columns(self) -> bool:
+        """Whether it is a matrix whose first axis varies fastest in the file, so that columns lie together."""
+        return self._is_by_columns
+
+    def transposed(self) -> ArrayOnDisk:
+        """The same matrix with its rows as columns: if columns lie together in the file, they are rows now."""
+        other = copy(self)
+        other.shape, other._is_by_columns = self.shape[::-1], not self._is_by_columns
+        other._begin_hash()
+        return other
 
     @property
     def ndim(self) -> int:
@@ -126,6 +139,10 @@ class ArrayOnDisk:
             while block := file.read(1 << 20):
                 digest.update(block)
         return digest.hexdigest()
+
+    def _begin_hash(self) -> None:
+        self._digest = hashlib.sha256() if self._is_hashed and not self._is_by_columns else None
+        self._n_hashed = 0
 
     @property
     def _row_bytes(self) -> int:

@@ -302,70 +302,6 @@ def test_missing_and_infinite_values(tmp_path, run):
         assert np.isnan(ArrayFile(tmp_path / "traces.npy").results().spike_prob).all()
 
 
-# ------------------------------------------------------------------------------------------------- suite2p's Fall.mat
-
-
-def save_fall(plane: Path, path: Path, **changes) -> Path:
-    """Save what suite2p saves with ``save_mat``."""
-    settings = np.load(plane / "ops.npy", allow_pickle=True).item()
-    content = {name: np.load(plane / f"{name}.npy") for name in ("F", "Fneu", "spks", "iscell")}
-    stat = np.array([{"med": np.array([1, 2]), "ypix": np.arange(5)} for _ in content["F"]], dtype=object)
-    settings = {name: str(value) if name == "date_proc" else value for name, value in settings.items()}
-    content |= {"stat": stat, "ops": settings, "redcell": 0, **changes}
-    savemat(path, {name: value for name, value in content.items() if value is not None})
-    return path
-
-
-def test_fall_is_the_plane(tmp_path, run):
-    plane = make_plane(tmp_path / "plane0", n_frames=300, segments=[100, 200], neuropil_coefficient=0.5)
-    path = save_fall(plane.folder, tmp_path / "Fall.mat")
-    own, other = ArrayFile(path).read(), Suite2pPlane(plane.folder).read()
-    np.testing.assert_array_equal(own.fluorescence, other.fluorescence)
-    np.testing.assert_array_equal(own.neuropil, other.neuropil)
-    np.testing.assert_array_equal(own.is_cell, other.is_cell)
-    for name in ("neuropil_coefficient", "frame_rate", "segments", "remarks"):
-        assert getattr(own, name) == getattr(other, name)
-    assert own.frame_rate_source == "ops.fs in Fall.mat"
-    before = hashes(tmp_path)
-    for place in (path, plane.folder):
-        run(place, Selection(), frame_rate=None)
-    found = ArrayFile(path).results()
-    np.testing.assert_array_equal(found.spike_prob, Suite2pPlane(plane.folder).results().spike_prob)
-    assert found.record.container["orientation"] == "rois-first"
-    main(["restore", str(tmp_path), str(path)])
-    assert hashes(tmp_path) == before
-
-
-def test_oddities_of_fall(tmp_path):
-    plane = make_plane(tmp_path / "plane0", n_frames=160)
-    path = tmp_path / "Fall.mat"
-    refused(save_fall(plane.folder, path, Fneu=plane.neuropil[:-1]), r"Fneu \(5 x 160\): they must come from the same")
-    refused(save_fall(plane.folder, path, Fneu="no"), "instead of ROIs x frames")
-    refused(save_fall(plane.folder, path, ops={"tau": 1.0}), "no frame rate", reading=Reading())
-    refused(path, "suite2p stores no dF/F", reading=Reading(dff="container"))
-    settings = {"fs": 10.0, "neucoeff": -1.0, "frames_per_folder": [100, 100]}
-    traces = ArrayFile(save_fall(plane.folder, path, ops=settings, iscell=np.ones((2, 2)))).read()
-    assert traces.neuropil_coefficient == 0.7 and traces.segments is None and traces.is_cell is None
-    assert [remark.split(":")[0] for remark in traces.remarks] == [
-        "ops.fs in Fall.mat is 10 Hz, suite2p's default, which may never have been set",
-        "ops.neucoeff is -1",
-        "ops.frames_per_folder adds up to 200, not 160",
-        "iscell (2 x 2) does not fit to 6 ROIs and was ignored",
-    ]
-    # another of its variables can be had by name
-    traces = read(save_fall(plane.folder, path), Selection(key="Fneu", orientation="rois-first", raw=True))
-    np.testing.assert_array_equal(traces.fluorescence, plane.neuropil)
-
-
-def test_fall_of_version_73(tmp_path):
-    plane = make_plane(tmp_path / "plane0", n_frames=160)
-    content = {"F": plane.fluorescence, "Fneu": plane.neuropil, "iscell": np.ones((6, 2)), "ops": {"fs": 30.0}}
-    save_mat73(tmp_path / "Fall.mat", content)
-    traces = ArrayFile(tmp_path / "Fall.mat").read()
-    np.testing.assert_array_equal(traces.fluorescence, plane.fluorescence)
-    assert traces.frame_rate == 30.0 and traces.is_cell.all()
-
-
 # ------------------------------------------------------------------------------------------------- what is no traces
 
 
@@ -458,7 +394,9 @@ def test_ground_truth_and_settings_are_named_as_such(tmp_path):
     refused(tmp_path / "CAttached_1.mat", "ground truth.*for training")
     plane = make_plane(tmp_path / "plane0")
     for name in ("ops", "stat", "iscell", "Fneu", "spks"):
-        refused(plane.folder / f"{name}.npy", "part of a suite2p folder: pass the folder")
+        path = plane.folder / f"{name}.npy"
+        with pytest.raises(InputError, match=rf"{name}.npy looks like a part of a suite2p folder: pass the folder"):
+            find_containers(path, ROIS_FIRST)
 
 
 @pytest.mark.parametrize("form", ["npy", "npz", "mat5", "csv"])

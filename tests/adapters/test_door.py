@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cascade_adapters
-from cascade_adapters.results import ARRAYS, Record
+from cascade_adapters.results import Record, schema
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeWarning, InputError, ModelError
 from tests.builders import array_files, caiman_files
@@ -55,7 +55,7 @@ def test_every_kind_of_container(kind, tmp_path, run):
 
     results, record = done.results, done.record
     assert results.shape == shape == (record.recording.n_rois, record.recording.n_frames)
-    assert set(results.arrays) == {array.name for array in ARRAYS}
+    assert set(results.arrays) == {array.name for array in schema.ARRAYS}
     assert np.isfinite(np.asarray(results.spike_prob[:])).any(axis=1).all()
     assert isinstance(record, Record) and record.model.name == "random"
     assert isinstance(done.report, Report) and done.report.status == "done" and done.report.written

@@ -118,7 +118,8 @@ def test_a_real_run_of_suite2p(suite2p, tmp_path, random_model, monkeypatch):
 @pytest.mark.parametrize("name", REAL_FOLDERS)
 def test_real_folders_through_the_library(shared, tmp_path, random_model, name):
     folder, before = copy_of(shared, tmp_path, name)
-    reports = run_on_folder(folder, model=str(random_model.folder), replace_spikes=True, frame_rate=rate_for(name))
+    with pytest.warns(CascadeWarning):  # a random model, and settings that were never set
+        reports = run_on_folder(folder, model=str(random_model.folder), replace_spikes=True, frame_rate=rate_for(name))
     assert [report.status for report in reports] == ["done"] * REAL_FOLDERS[name]
     for report in reports:
         plane = Path(report.path)
@@ -147,7 +148,8 @@ def test_real_folders_through_the_commands(shared, tmp_path, random_model, capsy
 
 def test_the_second_channel_of_a_real_folder(shared, tmp_path, random_model):
     folder, before = copy_of(shared, tmp_path, "two-planes-two-channels")
-    reports = run_on_folder(folder, channel=2, model=str(random_model.folder))
+    with pytest.warns(CascadeWarning):  # a random model, and settings that were never set
+        reports = run_on_folder(folder, channel=2, model=str(random_model.folder))
     assert [len(report.written) for report in reports] == [4, 4]
     for plane in Suite2pPlane.find(folder, Selection(channel=2)):
         plane.restore()

@@ -267,7 +267,10 @@ def test_paths_without_recordings(tmp_path, cascade, random_model, command, plac
     [
         (lambda folder: (folder / "F.npy").write_bytes(b"garbage"), "F.npy cannot be read as an array"),
         (lambda folder: (folder / "F.npy").write_bytes(b""), "F.npy cannot be read as an array"),
-        (lambda folder: (folder / "Fneu.npy").write_bytes(b"PK\x03\x04"), "Fneu.npy cannot be read as an array"),
+        (
+            lambda folder: (folder / "Fneu.npy").write_bytes(b"PK\x03\x04"),
+            "Fneu.npy is an archive of arrays, not an array",
+        ),
         (lambda folder: np.save(folder / "Fneu.npy", np.ones((2, 2))), "must come from the same run"),
         (lambda folder: (folder / "ops.npy").write_bytes(b"garbage"), "ops.npy cannot be read as settings"),
         (lambda folder: change_settings(folder, fs=None), "pass --frame-rate"),

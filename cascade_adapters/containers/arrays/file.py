@@ -19,10 +19,9 @@ from cascade_adapters.containers.arrays.choosing import (
     orient,
 )
 from cascade_adapters.containers.arrays.contents import Contents
-from cascade_adapters.containers.arrays.fall import fluorescence_of, read_fall
 from cascade_adapters.containers.arrays.formats import FORMATS
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
-from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside, source_of
 from cascade_adapters.safe_writing.folder import finish_interrupted
@@ -33,14 +32,6 @@ from cascade_engine.signal.units import why_not_dff, why_not_raw
 
 #: Name of the array of discrete spikes.
 _DISCRETE = "spikes"
-
-#: Endings of the names of our files, before their suffix.
-_ENDINGS = "|".join(f"_{name}" for name in (*(array.name for array in ARRAYS), _DISCRETE))
-
-_PART_OF_SUITE2P = re.compile(
-    r"(F|Fneu|F_chan2|Fneu_chan2|spks|spks_suite2p|iscell|redcell|stat|ops|db|settings|reg_outputs|detect_outputs"
-    r"|cascade(_chan2)?_(spike_prob|dff|noise_levels))\.npy|cascade(_chan2)?_spikes\.npz"
-)
 
 
 class ArrayFile(Container):
@@ -88,13 +79,9 @@ class ArrayFile(Container):
 
     def read(self, reading: Reading = Reading()) -> Traces:
         """Read the traces; see `Container.read`."""
-        self._refuse_what_is_no_input()
+        self._refuse_results()
         contents, variable = self._contents(), self._variable()
-        self._beside().check_free(self._files({array.name: np.empty((0, 0)) for array in ARRAYS}, {}))
-        if self._is_suite2p():
-            if reading.dff == "container":
-                raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
-            return read_fall(contents, self.path, reading)
+        self._check_free()
         if self._selection.raw and reading.dff == "container":
             raise InputError(f"{self.path}: --raw and --dff container contradict each other")
         remarks: list[str] = []
@@ -123,7 +110,7 @@ class ArrayFile(Container):
 
     def record(self) -> Record | None:
         """The record beside the file, or None; see `Container.record`."""
-        self._refuse_what_is_no_input()
+        self._refuse_results()
         beside = self._beside()
         return None if (found := beside.record()) is None else Record.parse(found, str(beside.path))
 
@@ -136,11 +123,11 @@ class ArrayFile(Container):
         size = (record.recording.n_rois, record.recording.n_frames)
         try:
             orientation = Orientation(record.container["orientation"] == ORIENTATIONS[0], (), "")
-            names = tuple(array.name for array in ARRAYS)
+            names = tuple(array.name for array in schema.ARRAYS)
             if record.discrete_spikes is not None:
                 names = (*names, _DISCRETE)
             found = self._format.load(self.path.parent, self._stem(), self.path.suffix, names, layout)
-            for array in ARRAYS:
+            for array in schema.ARRAYS:
                 if array.name in found:
                     values = found[array.name]
                     found[array.name] = orientation.to_rois(values) if array.has_frames else values.ravel()
@@ -161,7 +148,7 @@ class ArrayFile(Container):
         orientation = self._orientation([])
         record = results.record.remembering(variable=self._variable().name, orientation=orientation.name)
         arrays = {name: np.asarray(values[:], dtype=np.float32) for name, values in results.arrays.items()}
-        arrays |= {array.name: orientation.to_file(arrays[array.name]) for array in ARRAYS if array.has_frames}
+        arrays |= {array.name: orientation.to_file(arrays[array.name]) for array in schema.ARRAYS if array.has_frames}
         if results.spikes is not None:
             arrays[_DISCRETE] = results.spikes.table
         facts = {"frame_rate": record.recording.frame_rate_hz, "record": record.to_json()}
@@ -188,17 +175,10 @@ class ArrayFile(Container):
             self._opened = (state, self._format.read(self.path))
         return self._opened[1]
 
-    def _is_suite2p(self) -> bool:
-        return self._selection.key in (None, "F") and fluorescence_of(self._contents()) is not None
-
     def _variable(self) -> Variable:
-        if self._is_suite2p():
-            return fluorescence_of(self._contents())
         return choose_variable(self._contents(), self._selection.key, self.path)
 
     def _orientation(self, remarks: list[str]) -> Orientation:
-        if self._is_suite2p():
-            return Orientation(True, self._variable().shape, "as suite2p writes it")
         return orient(self._variable(), self._contents(), self._selection.orientation, self.path, remarks)
 
     def _ask_all(self, *questions: Callable[[], Any]) -> list[Any]:
@@ -215,13 +195,12 @@ class ArrayFile(Container):
 
     def _stem(self) -> str:
         """How the names of result files begin: with the variable's name if the file's alone would be ambiguous."""
-        variable, key = self._variable(), ""
-        if not self._is_suite2p():
-            try:
-                is_only_one = variable is choose_variable(self._contents(), None, self.path)
-            except InputError:
-                is_only_one = False
-            key = "" if is_only_one else "_" + re.sub(r"[^\w.-]", "_", variable.name)
+        variable = self._variable()
+        try:
+            is_only_one = variable is choose_variable(self._contents(), None, self.path)
+        except InputError:
+            is_only_one = False
+        key = "" if is_only_one else "_" + re.sub(r"[^\w.-]", "_", variable.name)
         return f"{self.path.stem}{key}_cascade"
 
     def _beside(self) -> FilesBeside:
@@ -230,12 +209,11 @@ class ArrayFile(Container):
     def _files(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]):
         return self._format.files(self._stem(), self.path.suffix, arrays, facts, self._contents().layout)
 
-    def _refuse_what_is_no_input(self) -> None:
-        if _PART_OF_SUITE2P.fullmatch(self.path.name):
-            raise InputError(
-                f"{self.path} looks like a part of a suite2p folder: pass the folder of a plane (with --channel 2 for "
-                "the second channel), or rename the file if it is none"
-            )
+    def _check_free(self) -> None:
+        """Refuse now what `write` would refuse after all the work."""
+        self._beside().check_free(self._files({array.name: np.empty((0, 0)) for array in schema.ARRAYS}, {}))
+
+    def _refuse_results(self) -> None:
         source = _source_of_result(self.path)
         if source is not None:
             raise InputError(f"{self.path} was written by cascade: pass what it was made from, {source}")
@@ -243,4 +221,5 @@ class ArrayFile(Container):
 
 def _source_of_result(path: Path) -> str | None:
     """Name of the file that a file of ours was made from; None for any other file."""
-    return source_of(path.with_name(re.sub(rf"({_ENDINGS})?(\.\w+)$", r"\2.json", path.name)))
+    arrays = "|".join([*(array.name for array in schema.ARRAYS), _DISCRETE])
+    return source_of(path.with_name(re.sub(rf"(_({arrays}))?(\.\w+)$", r"\3.json", path.name)))

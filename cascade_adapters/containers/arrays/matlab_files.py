@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
+from cascade_engine.errors import InputError
 from cascade_engine.file_formats.matlab import list_variables, version_of
 
 #: A variable of version 5 cannot be larger.
@@ -28,6 +29,20 @@ def read_mat(path: Path) -> Contents:
         If it is damaged or something else.
     """
     return Contents(list_variables(path), layout=version_of(path))
+
+
+def read_mat_once(path: Path) -> Contents | None:
+    """The same for all kinds of container that may want a file, read once; None if it cannot be read."""
+    try:
+        status = path.stat()
+        return _read_mat_in_state(path, status.st_size, status.st_mtime_ns)
+    except (InputError, OSError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _read_mat_in_state(path: Path, size: int, modified: int) -> Contents:
+    return read_mat(path)
 
 
 def mat_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: str):

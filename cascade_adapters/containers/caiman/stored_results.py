@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
 
@@ -32,7 +32,7 @@ _RECORD = "provenance"
 
 _MISSING = -np.inf
 
-_DESCRIPTION = "; ".join(f"{array.name}: {array.description} ({array.unit})" for array in ARRAYS) + (
+_DESCRIPTION = "; ".join(f"{array.name}: {array.description} ({array.unit})" for array in schema.ARRAYS) + (
     "; one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: component, "
     "frame, time in s, confidence; provenance: the record, JSON as bytes"
 )
@@ -108,7 +108,7 @@ def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
     if record is None:
         return None
     found = {}
-    for array in ARRAYS:
+    for array in schema.ARRAYS:
         stored = kept.get(array.name)
         if getattr(getattr(stored, "dtype", None), "kind", "") == "f":
             values = np.array(stored[:], dtype=array.dtype)

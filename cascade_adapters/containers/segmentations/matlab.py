@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
-from cascade_adapters.containers.arrays.matlab_files import read_mat
+from cascade_adapters.containers.arrays.matlab_files import read_mat_once
 from cascade_adapters.containers.base import Rois
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
@@ -75,19 +74,11 @@ def find_struct(path: Path, *fields: str) -> Struct | None:
     """The first struct of a ``.mat`` file that has all these fields, or None; never raises."""
     if path.suffix.lower() != ".mat" or not path.is_file():
         return None
-    try:
-        status = path.stat()
-        contents = _read(path, status.st_size, status.st_mtime_ns)
-    except (InputError, OSError):
+    contents = read_mat_once(path)
+    if contents is None:
         return None
     for variable in contents.variables:
         struct, _, field = variable.name.rpartition(".")
         if struct and field == fields[0] and all(contents.named(f"{struct}.{other}") for other in fields):
             return Struct(path, struct, contents)
     return None
-
-
-@lru_cache(maxsize=1)
-def _read(path: Path, size: int, modified: int) -> Contents:
-    """Read once for all kinds that may want the file, unless it has changed."""
-    return read_mat(path)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cascade_adapters.containers.arrays.numpy_files import load_npz_results, npz_files
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
-from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside
 from cascade_engine.errors import InputError
@@ -70,7 +70,7 @@ class SegmentationSource(Container):
         record = self.record()
         if record is None:
             return None
-        names = tuple(array.name for array in ARRAYS)
+        names = tuple(array.name for array in schema.ARRAYS)
         if record.discrete_spikes is not None:
             names = (*names, _DISCRETE)
         try:

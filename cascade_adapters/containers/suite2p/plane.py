@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
+from cascade_adapters.containers.suite2p.files import is_part_of_plane, read_array, read_iscell
 from cascade_adapters.containers.suite2p.settings import read_image_shape, read_settings
-from cascade_adapters.results import ARRAYS, Record, Results, Spikes
+from cascade_adapters.containers.transposed import by_rois
+from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.rows import Rows, write_npy
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
+from cascade_adapters.safe_writing.spool import WaitingArray
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
+from cascade_engine.file_formats.npy import ArrayOnDisk
 from cascade_engine.file_formats.safe_pickle import load_records
 
 _PIXELS = ("ypix", "xpix")
@@ -50,7 +54,7 @@ class Suite2pPlane(Container):
         self._f, self._fneu = f"F{suffix}.npy", f"Fneu{suffix}.npy"
         prefix = f"cascade{suffix}"
         self._record_name = f"{prefix}.json"
-        self._arrays = {array.name: f"{prefix}_{array.name}.npy" for array in ARRAYS}
+        self._arrays = {array.name: f"{prefix}_{array.name}.npy" for array in schema.ARRAYS}
         self._discrete = f"{prefix}_spikes.npz"
 
     @property
@@ -76,6 +80,16 @@ class Suite2pPlane(Container):
         folders = [file.parent for file in files if file.parent.absolute().name != "combined"]
         return [cls(folder, channel) for folder in folders]
 
+    @classmethod
+    def why_not(cls, path: Path) -> str:
+        """Why a single file of a plane's folder is refused; see `Container.why_not`."""
+        if not is_part_of_plane(path):
+            return ""
+        return (
+            f"{path} looks like a part of a suite2p folder: pass the folder of a plane (with --channel 2 for the "
+            "second channel), or rename the file if it is none"
+        )
+
     def read(self, reading: Reading = Reading()) -> Traces:
         """Read F, Fneu and settings; see `Container.read`."""
         if reading.dff == "container":
@@ -83,8 +97,10 @@ class Suite2pPlane(Container):
         finish_interrupted(self.path)
         settings = read_settings(self.path, reading.frame_rate, reading.neuropil_coefficient)
         remarks = settings.remarks
-        fluorescence = self._load(self._f)
-        neuropil = self._load(self._fneu) if (self.path / self._fneu).is_file() else None
+        files = {self._f: read_array(self.path / self._f)}
+        if (self.path / self._fneu).is_file():
+            files[self._fneu] = read_array(self.path / self._fneu)
+        fluorescence, neuropil = files[self._f], files.get(self._fneu)
         if neuropil is None:
             remarks.append(f"no {self._fneu}: nothing was subtracted")
         elif neuropil.shape != fluorescence.shape:
@@ -97,10 +113,10 @@ class Suite2pPlane(Container):
         if segments is not None and sum(segments) != n_frames:
             remarks.append(f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: seams were ignored")
             segments = None
-        is_cell, cell_probability = self._read_iscell(n_rois, remarks)
+        is_cell, cell_probability = read_iscell(self.path / "iscell.npy", n_rois, remarks)
         return Traces(
-            fluorescence=fluorescence,
-            neuropil=neuropil,
+            fluorescence=by_rois(fluorescence, self.path),
+            neuropil=None if neuropil is None else by_rois(neuropil, self.path),
             neuropil_coefficient=settings.neuropil_coefficient,
             frame_rate=settings.frame_rate,
             frame_rate_source=settings.frame_rate_source,
@@ -109,6 +125,7 @@ class Suite2pPlane(Container):
             is_cell=is_cell,
             cell_probability=cell_probability,
             remarks=remarks,
+            hashes=lambda: {name: array.sha256() for name, array in files.items()},
         )
 
     def fingerprint(self) -> dict[str, str]:
@@ -134,11 +151,12 @@ class Suite2pPlane(Container):
         if record is None:
             return None
         found = {
-            array.name: self._load(self._arrays[array.name], len(array.axes))
-            for array in ARRAYS
+            array.name: read_array(self.path / self._arrays[array.name], len(array.axes))
+            for array in schema.ARRAYS
             if (self.path / self._arrays[array.name]).is_file()
         }
-        arrays, problem = complete(found, *self._load(self._f).shape, record.written_by)
+        n_rois, n_frames = read_array(self.path / self._f).shape
+        arrays, problem = complete(found, n_rois, n_frames, record.written_by)
         if problem:
             raise InputError(
                 f"{self.path}: the cascade files do not fit {self._f} ({problem}): run again with --existing overwrite"
@@ -151,7 +169,7 @@ class Suite2pPlane(Container):
         path = self.path / "stat.npy"
         if not path.is_file():
             return None
-        records, n_rois = load_records(path), len(self._load(self._f))
+        records, n_rois = load_records(path), len(read_array(self.path / self._f))
         if len(records) != n_rois:
             raise InputError(f"{path} has {len(records)} ROIs, but {self._f} has {n_rois}: they are of different runs")
         shape = read_image_shape(self.path)
@@ -190,8 +208,20 @@ class Suite2pPlane(Container):
             self.check_replaceable()
         with change_folder(self.path) as transaction:
             written = []
+            if replace_spikes:
+                if not self._spikes_are_ours(earlier):
+                    transaction.copy(_SPIKES, _SPIKES_BACKUP)
+                    written.append(_SPIKES_BACKUP)
+                # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
+                with transaction.writing(_SPIKES) as file:
+                    write_npy(file, results.spike_prob, factor=record.recording.frame_rate_hz)
+                written.append(_SPIKES)
+                record = record.remembering(spks=sha256(transaction.staged(_SPIKES)))
+            elif self._spikes_are_ours(earlier) and (self.path / _SPIKES_BACKUP).is_file():
+                transaction.move(_SPIKES_BACKUP, _SPIKES)
+                written.append(_SPIKES)
             for name, values in results.arrays.items():
-                _save(transaction, self._arrays[name], values)
+                _put(transaction, self.path / self._arrays[name], values)
                 written.append(self._arrays[name])
             if results.spikes is None:
                 transaction.remove(self._discrete)
@@ -199,17 +229,6 @@ class Suite2pPlane(Container):
                 with transaction.writing(self._discrete) as file:
                     np.savez(file, **vars(results.spikes))
                 written.append(self._discrete)
-            if replace_spikes:
-                if not self._spikes_are_ours(earlier):
-                    transaction.copy(_SPIKES, _SPIKES_BACKUP)
-                    written.append(_SPIKES_BACKUP)
-                # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
-                _save(transaction, _SPIKES, results.spike_prob, factor=record.recording.frame_rate_hz)
-                written.append(_SPIKES)
-                record = record.remembering(spks=sha256(transaction.staged(_SPIKES)))
-            elif self._spikes_are_ours(earlier) and (self.path / _SPIKES_BACKUP).is_file():
-                transaction.move(_SPIKES_BACKUP, _SPIKES)
-                written.append(_SPIKES)
             with transaction.writing(self._record_name) as file:
                 file.write(record.to_json(indent=1).encode())
             written.append(self._record_name)
@@ -258,46 +277,16 @@ class Suite2pPlane(Container):
         except Exception:  # a damaged archive can fail in any way
             raise InputError(f"{path} cannot be read: remove it, or run 'cascade spikes' again") from None
 
-    def _load(self, name: str, n_dimensions: int = 2) -> np.ndarray:
-        path = self.path / name
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # a damaged header can fail in any way
-            reason = " ".join(str(error).split())
-            if "pickle" in reason:  # numpy takes whatever it does not know for a pickle, and says how to run it
-                reason = "it is damaged, or no .npy file of numbers"
-            raise InputError(f"{path} cannot be read as an array: {reason}") from None
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"{path} is an archive of arrays, not an array")
-        if array.ndim != n_dimensions or array.dtype.kind not in "fiu":
-            what = "ROIs x frames" if n_dimensions == 2 else "ROIs"
-            raise InputError(f"{path} must hold numbers of {what}, but is {array.dtype} of shape {array.shape}")
-        if not array.size:
-            raise InputError(f"{path} is empty: shape {array.shape}")
-        return array
 
-    def _read_iscell(self, n_rois: int, remarks: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
-        path = self.path / "iscell.npy"
-        if not path.is_file():
-            return None, None
-        try:
-            iscell = np.load(path, allow_pickle=False)
-        except Exception:  # a damaged header can fail in any way
-            iscell = None
-        if not isinstance(iscell, np.ndarray) or iscell.ndim not in (1, 2) or iscell.dtype.kind not in "fiub":
-            remarks.append("iscell.npy cannot be read and was ignored")
-            return None, None
-        if len(iscell) != n_rois or not iscell.size:
-            remarks.append(f"iscell.npy has {len(iscell)} rows for {n_rois} ROIs and was ignored")
-            return None, None
-        iscell = iscell.reshape(n_rois, -1)
-        known = iscell.shape[1] > 1 and np.isfinite(iscell[:, 1]).all()
-        return iscell[:, 0] > 0.5, iscell[:, 1].astype(float) if known else None
-
-
-def _save(transaction: Transaction, name: str, values: Rows, factor: float | None = None) -> None:
-    with transaction.writing(name) as file:
-        write_npy(file, values, factor)
+def _put(transaction: Transaction, path: Path, values: Rows) -> None:
+    """Let an array take the place of a file; one that waits in a spool is moved, one that is there already stays."""
+    if isinstance(values, ArrayOnDisk) and values.path == path:
+        values[:0]  # raises if it has been changed since it was read
+    elif isinstance(values, WaitingArray) and values.dtype == np.float32 and not values.is_by_columns:
+        transaction.adopt(path.name, values.path)
+    else:
+        with transaction.writing(path.name) as file:
+            write_npy(file, values)
 
 
 def _natural(folder: Path) -> list:

@@ -1,4 +1,4 @@
-"""``Fall.mat``, into which suite2p can write everything about a plane: F and Fneu, settings, which ROIs are cells."""
+"""What suite2p writes into ``Fall.mat``: F and Fneu, settings, which ROIs are cells."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def read_fall(contents: Contents, path: Path, reading: Reading) -> Traces:
         If something needed is missing or damaged.
     """
     f, fneu = contents.named("F"), contents.named("Fneu")
+    assert f is not None and fneu is not None
     for variable in (f, fneu):
         if variable.problem or len(variable.shape) != 2:
             raise InputError(f"{path} looks like suite2p's Fall.mat, but holds {variable} instead of ROIs x frames")

@@ -1,0 +1,119 @@
+"""suite2p's ``Fall.mat``: what is read from it is what the plane's folder holds, and results lie beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from cascade_adapters.cli import main
+from cascade_adapters.containers.arrays import ArrayFile
+from cascade_adapters.containers.base import Reading, Selection
+from cascade_adapters.containers.fall import FallFile
+from cascade_adapters.containers.registry import find_containers
+from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_engine.errors import InputError
+from tests.builders.array_files import RATE, make_dff, save, save_mat73
+from tests.builders.running import run_one
+from tests.builders.suite2p_folders import hashes, make_plane
+
+
+def save_fall(plane: Path, path: Path, **changes) -> Path:
+    """Save what suite2p saves with ``save_mat``."""
+    settings = np.load(plane / "ops.npy", allow_pickle=True).item()
+    content = {name: np.load(plane / f"{name}.npy") for name in ("F", "Fneu", "spks", "iscell")}
+    stat = np.array([{"med": np.array([1, 2]), "ypix": np.arange(5)} for _ in content["F"]], dtype=object)
+    settings = {name: str(value) if name == "date_proc" else value for name, value in settings.items()}
+    content |= {"stat": stat, "ops": settings, "redcell": 0, **changes}
+    savemat(path, {name: value for name, value in content.items() if value is not None})
+    return path
+
+
+def refused(path: Path, match: str, reading: Reading = Reading()) -> None:
+    """Reading must fail with one line that names the file."""
+    with pytest.raises(InputError, match=match) as caught:
+        FallFile(path).read(reading)
+    assert path.name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_fall_is_the_plane(tmp_path, random_model):
+    plane = make_plane(tmp_path / "plane0", n_frames=300, segments=[100, 200], neuropil_coefficient=0.5)
+    path = save_fall(plane.folder, tmp_path / "Fall.mat")
+    own, other = FallFile(path).read(), Suite2pPlane(plane.folder).read()
+    np.testing.assert_array_equal(own.fluorescence, other.fluorescence)
+    np.testing.assert_array_equal(own.neuropil, other.neuropil)
+    np.testing.assert_array_equal(own.is_cell, other.is_cell)
+    for name in ("neuropil_coefficient", "frame_rate", "segments", "remarks"):
+        assert getattr(own, name) == getattr(other, name)
+    assert own.frame_rate_source == "ops.fs in Fall.mat"
+    before = hashes(tmp_path)
+    for place in (path, plane.folder):
+        (container,) = find_containers(place)
+        run_one(container, model=str(random_model.folder))
+    found, expected = FallFile(path).results(), Suite2pPlane(plane.folder).results()
+    for name in ("spike_prob", "dff", "noise_levels"):
+        np.testing.assert_array_equal(found.arrays[name], expected.arrays[name])
+    assert found.record.container["orientation"] == "rois-first"
+    main(["restore", str(tmp_path), str(path)])
+    assert hashes(tmp_path) == before
+
+
+def test_oddities_of_fall(tmp_path):
+    plane = make_plane(tmp_path / "plane0", n_frames=160)
+    path = tmp_path / "Fall.mat"
+    refused(save_fall(plane.folder, path, Fneu=plane.neuropil[:-1]), r"Fneu \(5 x 160\): they must come from the same")
+    refused(save_fall(plane.folder, path, Fneu="no"), "instead of ROIs x frames")
+    refused(save_fall(plane.folder, path, ops={"tau": 1.0}), "no frame rate", reading=Reading())
+    refused(path, "suite2p stores no dF/F", reading=Reading(dff="container"))
+    settings = {"fs": 10.0, "neucoeff": -1.0, "frames_per_folder": [100, 100]}
+    traces = FallFile(save_fall(plane.folder, path, ops=settings, iscell=np.ones((2, 2)))).read()
+    assert traces.neuropil_coefficient == 0.7 and traces.segments is None and traces.is_cell is None
+    assert [remark.split(":")[0] for remark in traces.remarks] == [
+        "ops.fs in Fall.mat is 10 Hz, suite2p's default, which may never have been set",
+        "ops.neucoeff is -1",
+        "ops.frames_per_folder adds up to 200, not 160",
+        "iscell (2 x 2) does not fit to 6 ROIs and was ignored",
+    ]
+    # another of its variables can be had by name
+    selection = Selection(key="Fneu", orientation="rois-first", raw=True)
+    (container,) = find_containers(save_fall(plane.folder, path), selection)
+    assert type(container) is ArrayFile
+    traces = container.read(Reading(frame_rate=RATE))
+    np.testing.assert_array_equal(traces.fluorescence, plane.neuropil)
+
+
+def test_fall_of_version_73(tmp_path):
+    plane = make_plane(tmp_path / "plane0", n_frames=160)
+    content = {"F": plane.fluorescence, "Fneu": plane.neuropil, "iscell": np.ones((6, 2)), "ops": {"fs": 30.0}}
+    save_mat73(tmp_path / "Fall.mat", content)
+    traces = FallFile(tmp_path / "Fall.mat").read()
+    np.testing.assert_array_equal(traces.fluorescence, plane.fluorescence)
+    assert traces.frame_rate == 30.0 and traces.is_cell.all()
+
+
+def test_only_files_of_suite2p_are_taken(tmp_path, random_model):
+    """Whatever the file is called; and results of ours stand for the file that they were made from."""
+    plane = make_plane(tmp_path / "plane0", n_frames=160)
+    path = save_fall(plane.folder, tmp_path / "session 1.mat")
+    (container,) = find_containers(path)
+    assert (type(container), container.kind, container.path) == (FallFile, "Fall.mat", path)
+    report = run_one(container, model=str(random_model.folder))
+    assert report.written == ["session 1_cascade.mat", "session 1_cascade.mat.json"]
+    (again,) = find_containers(tmp_path / "session 1_cascade.mat")
+    assert (type(again), again.path) == (FallFile, path)
+    other = save(tmp_path, "mat5", make_dff(), stem="Fall")
+    (container,) = find_containers(other)
+    assert type(container) is ArrayFile
+    assert FallFile.find(tmp_path) == []  # a folder is not searched
+
+
+def test_restoring_takes_back_the_results_of_every_variable(tmp_path, random_model):
+    path = save_fall(make_plane(tmp_path / "plane0", n_frames=160).folder, tmp_path / "Fall.mat")
+    before = hashes(tmp_path)
+    options = {"model": str(random_model.folder), "frame_rate": RATE}
+    for selection in (Selection(), Selection(key="Fneu", orientation="rois-first", raw=True)):
+        (container,) = find_containers(path, selection)
+        run_one(container, **options)
+    assert {"Fall_cascade.mat", "Fall_Fneu_cascade.mat"} < set(hashes(tmp_path))
+    main(["restore", str(path)])
+    assert hashes(tmp_path) == before
