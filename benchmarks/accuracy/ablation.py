@@ -22,9 +22,10 @@ from cascade_engine.evaluation import Condition, NeuronScore, summarize
 from cascade_engine.evaluation.leave_out import leave_out
 from cascade_engine.ground_truth import Dataset, find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.networks.store import load_model
+from cascade_engine.networks.training_loop import train_model
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.simulated import simulated_datasets
-from cascade_engine.networks.universal.trainer import train_universal
+from cascade_engine.networks.universal.trainer import UniversalTrainer
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = "ablation"
@@ -112,7 +113,8 @@ def measure(names: Sequence[str], work: Path) -> None:
                 return load_model(folder)
             recorded = [datasets[dataset] for dataset in trained]
             more = variant.more_data(recorded)
-            return train_universal(settings, [*recorded, *more] if variant.recorded else more, folder)
+            trainer = UniversalTrainer(settings, [*recorded, *more] if variant.recorded else more)
+            return train_model(trainer, folder)
 
         conditions = [condition for condition in CONDITIONS if not settings.doubt_about_rate(condition.frame_rate)]
         leave_out(trained_model, datasets, [tested], conditions, work / "scores", name, say=lambda _: None)

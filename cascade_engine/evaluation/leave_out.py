@@ -13,10 +13,11 @@ from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores,
 from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.inference import infer_block
+from cascade_engine.networks.configuration import Configuration
 from cascade_engine.networks.families import family_named, open_predictor, resolve
 from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import Model, load_model
-from cascade_engine.networks.windowed.config import ModelConfig
+from cascade_engine.networks.training_loop import train_model
 
 
 def leave_out(
@@ -86,13 +87,13 @@ def leave_out(
 
 
 def trained_without(
-    config: ModelConfig, datasets: Mapping[str, Dataset], work: Path, say: Callable[[str], None] = print
+    config: Configuration, datasets: Mapping[str, Dataset], work: Path, say: Callable[[str], None] = print
 ) -> Callable[[int, Sequence[str]], Model]:
     """For `leave_out`: train a configuration anew for each fold, without the datasets of the fold.
 
     Parameters
     ----------
-    config : ModelConfig
+    config : Configuration
         What to train.
     datasets : mapping of str to Dataset
         Ground truth by name: at least the training datasets of `config`.
@@ -110,7 +111,8 @@ def trained_without(
         settings = replace(config, model_name=folder.name, training_datasets=kept)
         say(f"training {folder.name} without {', '.join(held_out)}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return family_named("windowed").train(settings, [datasets[name] for name in kept], folder)
+        trainer = family_named(config.family).trainer(settings, [datasets[name] for name in kept])
+        return train_model(trainer, folder)
 
     return model_without
 

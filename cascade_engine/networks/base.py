@@ -12,10 +12,9 @@ from cascade_engine.networks.configuration import Configuration
 from cascade_engine.networks.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cascade_engine.ground_truth.records import Dataset
     from cascade_engine.networks.store import Model
+    from cascade_engine.networks.training_loop import Trainer
 
 #: Called with the number of frames that have been predicted since the last call.
 Progress = Callable[[int], object]
@@ -114,15 +113,8 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def train(
-        self,
-        config: Any,
-        datasets: Sequence[Dataset],
-        folder: Path,
-        transfer: Model | None = None,
-        progress: bool = True,
-    ) -> Model:
-        """Train a model and write its folder.
+    def trainer(self, config: Any, datasets: Sequence[Dataset], transfer: Model | None = None) -> Trainer:
+        """What trains a model with `cascade_engine.networks.training_loop.train_model`.
 
         Parameters
         ----------
@@ -130,19 +122,8 @@ class Family(ABC):
             What to train.
         datasets : sequence of Dataset
             Ground truth.
-        folder : Path
-            Folder of the finished model; it must not exist.
         transfer : Model, optional
-            A model of the same family whose weights to start from.
-        progress : bool
-            Show a progress bar.
-
-        Raises
-        ------
-        InputError
-            If the folder exists, holds the training of something else, or the ground truth is of no use.
-        MissingExtraError
-            Without Keras 3.
+            A model of the same family whose weights to start from; refused (`InputError`) where that is not possible.
         """
 
     def evaluation_rate(self, model: Model) -> float | None:

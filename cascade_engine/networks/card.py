@@ -18,12 +18,15 @@ from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.networks.configuration import Configuration
 from cascade_engine.networks.store import CARD_NAME, FORMAT, Model, load_model
 
+#: What the card says of an ONNX file, its name, and its content.
+NetworkFile = tuple[Mapping[str, Any], str, bytes]
+
 
 def write_model(
     folder: str | os.PathLike,
     family: str,
     config: Configuration,
-    networks: Sequence[tuple[Mapping[str, Any], str, bytes]],
+    networks: Sequence[NetworkFile],
     details: Mapping[str, Any],
     further_files: Mapping[str, bytes] | None = None,
 ) -> Model:
@@ -37,8 +40,8 @@ def write_model(
         Name of the family of networks.
     config : Configuration
         Configuration.
-    networks : sequence of (mapping, str, bytes)
-        What the card says of each ONNX file, its name, and its content.
+    networks : sequence of NetworkFile
+        Its ONNX files.
     details : mapping
         Further entries of the card: origin, training, figures.
     further_files : mapping of str to bytes, optional

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 
@@ -18,7 +18,21 @@ _Some = TypeVar("_Some", bound="Configuration")
 
 
 class Configuration:
-    """Base of the frozen dataclasses that define a model and its training."""
+    """Base of the frozen dataclasses that define a model and its training.
+
+    Attributes
+    ----------
+    family : str
+        Name of the family of networks; the same for all configurations of a class.
+    model_name : str
+        Name of the model and of its folder.
+    training_datasets : tuple of str
+        Folder names of the ground truth to train on.
+    """
+
+    family: ClassVar[str]
+    model_name: str
+    training_datasets: tuple[str, ...]
 
     @classmethod
     def from_dict(cls: type[_Some], values: dict[str, Any], source: str = "the configuration") -> _Some:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -22,9 +23,22 @@ _LOG_COLUMNS = ("network", "epoch", "windows", "loss", "seconds")
 
 @dataclass(frozen=True)
 class Task:
-    """One network to train: its name in the workplace, the seed of all its randomness, and its training steps."""
+    """One network to train.
+
+    Attributes
+    ----------
+    key : str
+        Its name in the workplace.
+    label : str
+        Its name for the user.
+    seed : tuple of int
+        Seed of all its randomness.
+    n_steps : int
+        Training steps.
+    """
 
     key: str
+    label: str
     seed: tuple[int, ...]
     n_steps: int
 
@@ -32,7 +46,7 @@ class Task:
 class Workplace:
     """The folder in which an unfinished training keeps its state."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "log.csv"
         self._checkpoint = folder / "checkpoint.npz"
@@ -81,10 +95,11 @@ class Workplace:
     def finish(self, task: Task, weights: Mapping[str, np.ndarray]) -> None:
         """Keep the weights of a trained network."""
         with replacing(self.folder / f"{task.key}.npz") as file:
-            np.savez(file, **weights)
+            np.savez(file, **dict(weights))
         self._checkpoint.unlink(missing_ok=True)
 
-    def save(self, task: Task, network, optimizer, step: int, losses: list[float], seconds: float) -> None:
+    def save(self, task: Task, network: Any, optimizer: Any, step: int, losses: list[float], seconds: float) -> None:
+        """Keep the state of the network that is being trained."""
         with replacing(self._checkpoint) as file:
             np.savez(
                 file,
@@ -96,7 +111,7 @@ class Workplace:
                 **{f"optimizer{i}": value.numpy() for i, value in enumerate(optimizer.variables)},
             )
 
-    def restore(self, task: Task, network, optimizer) -> tuple[int, list[float], float]:
+    def restore(self, task: Task, network: Any, optimizer: Any) -> tuple[int, list[float], float]:
         """Put the checkpoint of this network, if any, into it; returns step, losses of the epoch, seconds so far."""
         if not self._checkpoint.is_file():
             return 0, [], 0.0

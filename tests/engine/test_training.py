@@ -13,8 +13,10 @@ import pytest
 from cascade_engine import InputError, ModelConfig, infer, noise_levels, score, smooth_spikes
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.ground_truth.resampling import Resampled
+from cascade_engine.networks import training_loop
 from cascade_engine.networks.windowed.batches import BatchMaker, resample_datasets
 from cascade_engine.networks.windowed.reader import read_networks
+from cascade_engine.networks.windowed.trainer import WindowedTrainer
 from tests.builders.models import random_network
 from tests.builders.windowed import predict_windows
 
@@ -29,6 +31,11 @@ CONFIG = ModelConfig(
     batch_size=1024,
     sequence_length=128,
 )
+
+
+def train(config, datasets, folder, transfer=None):
+    """Train a model of the published architecture."""
+    return training_loop.train_model(WindowedTrainer(config, datasets, transfer), folder, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +159,8 @@ def test_keras_network_equals_the_window_form(windowsize):
 
 def test_training_learns(datasets, tmp_path):
     pytest.importorskip("keras")
-    from cascade_engine.networks.windowed.trainer import train
-
     config = replace(CONFIG, nr_of_epochs=6, windows_per_epoch=100_000)
-    model = train(config, datasets, tmp_path / "model", progress=False)
+    model = train(config, datasets, tmp_path / "model")
     unseen = simulate_dataset(n_neurons=4, duration_s=120, noise_level=2.0, seed=99)
     scores = []
     for recording in unseen.recordings:
@@ -178,12 +183,13 @@ import sys
 from pathlib import Path
 from tests.engine.test_training import CONFIG
 from dataclasses import replace
-import cascade_engine.networks.windowed.trainer as trainer
+from cascade_engine.networks import training_loop
+from cascade_engine.networks.windowed.trainer import WindowedTrainer
 from cascade_engine.ground_truth import simulate_dataset
-trainer._CHECKPOINT_SECONDS = 0.0
+training_loop.CHECKPOINT_S = 0.0
 config = replace(CONFIG, ensemble_size=2, nr_of_epochs=3)
 data = [simulate_dataset(n_neurons=6, duration_s=120, noise_level=0.5, seed=1)]
-trainer.train(config, data, Path(sys.argv[1]), progress=False)
+training_loop.train_model(WindowedTrainer(config, data), Path(sys.argv[1]), progress=False)
 """
 
 
@@ -217,25 +223,22 @@ def test_killed_training_ends_as_if_it_had_not_been(tmp_path):
 
 def test_another_training_in_the_same_place_is_refused(datasets, tmp_path, monkeypatch):
     pytest.importorskip("keras")
-    import cascade_engine.networks.windowed.trainer as trainer
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer.Workplace, "finish", interrupt)
+    monkeypatch.setattr(training_loop.Workplace, "finish", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(replace(CONFIG, nr_of_epochs=1), datasets, tmp_path / "model", progress=False)
+        train(replace(CONFIG, nr_of_epochs=1), datasets, tmp_path / "model")
     with pytest.raises(InputError, match="unfinished training with another configuration"):
-        trainer.train(replace(CONFIG, smoothing=0.1), datasets, tmp_path / "model", progress=False)
+        train(replace(CONFIG, smoothing=0.1), datasets, tmp_path / "model")
 
 
 def test_transfer_starts_from_the_given_weights(datasets, tmp_path):
     pytest.importorskip("keras")
-    from cascade_engine.networks.windowed.trainer import train
-
     start = random_network(3, CONFIG)
     config = replace(CONFIG, nr_of_epochs=1, windows_per_epoch=2048, learning_rate=1e-8)
-    model = train(config, datasets, tmp_path / "model", transfer={1.0: [start]}, progress=False)
+    model = train(config, datasets, tmp_path / "model", transfer={1.0: [start]})
     (trained,) = read_networks(model)[2.0]
     for array, expected in zip(trained.kernels, start.kernels, strict=True):
         np.testing.assert_allclose(array, expected, atol=1e-5)
@@ -244,7 +247,5 @@ def test_transfer_starts_from_the_given_weights(datasets, tmp_path):
 
 def test_finished_models_are_not_overwritten(datasets, random_model):
     pytest.importorskip("keras")
-    from cascade_engine.networks.windowed.trainer import train
-
     with pytest.raises(InputError, match="exists already"):
-        train(CONFIG, datasets, random_model.folder, progress=False)
+        train(CONFIG, datasets, random_model.folder)

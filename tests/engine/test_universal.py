@@ -17,11 +17,12 @@ from cascade_engine.errors import InputError, ModelError
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.networks.card import write_model
 from cascade_engine.networks.names import published_settings
+from cascade_engine.networks.training_loop import train_model
 from cascade_engine.networks.universal.architecture import LOG_NOISE_CENTRE, LOG_RATE_CENTRE, conditions
 from cascade_engine.networks.universal.batches import UniversalBatches
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.simulated import simulated_datasets
-from cascade_engine.networks.universal.trainer import train_universal
+from cascade_engine.networks.universal.trainer import UniversalTrainer
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, noise_levels
 
 CONFIG = UniversalConfig(
@@ -377,7 +378,7 @@ def test_simulated_neurons_span_wide_ranges():
 
 def test_the_loss_is_smallest_for_the_expected_spikes():
     keras = pytest.importorskip("keras")
-    from cascade_engine.networks.universal.trainer import spike_loss
+    from cascade_engine.networks.universal.loss import spike_loss
 
     loss = spike_loss(replace(CONFIG, smoothings_frames=(0.6, 2.0)))
     rng = np.random.default_rng(0)
@@ -395,12 +396,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tests.engine.test_universal import CONFIG
-import cascade_engine.networks.universal.trainer as trainer
+from cascade_engine.networks import training_loop
+from cascade_engine.networks.universal.trainer import UniversalTrainer
 from cascade_engine.ground_truth import simulate_dataset
-trainer._CHECKPOINT_SECONDS = 0.0
+training_loop.CHECKPOINT_S = 0.0
 data = [simulate_dataset(n_neurons=4, duration_s=60, noise_level=0.5, seed=1)]
 config = replace(CONFIG, simulated_networks=1, simulated_datasets=2)
-trainer.train_universal(config, data, Path(sys.argv[1]), progress=False)
+training_loop.train_model(UniversalTrainer(config, data), Path(sys.argv[1]), progress=False)
 """
 
 
@@ -441,7 +443,7 @@ def test_each_network_is_trained_without_its_fold(tmp_path):
             neuron.dataset = name
     config = replace(CONFIG, training_datasets=names, folds=2, steps=3, warmup_steps=1, frame_rates=(30.0,))
     assert {source.dataset for source in UniversalBatches(parts, config).without(["a", "c"])._sources[30.0]} == {"b"}
-    model = train_universal(config, parts, tmp_path / "folded", progress=False)
+    model = train_model(UniversalTrainer(config, parts), tmp_path / "folded", progress=False)
     assert model.card["training"]["left_out"] == [["a", "c"], ["b"]]
     assert model.has_not_seen(["z"]) and not model.has_not_seen(["a"]) and model.without(["z"]) is model
     assert model.without(["a", "b"]) is None

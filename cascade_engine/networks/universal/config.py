@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
@@ -71,6 +72,8 @@ class UniversalConfig(Configuration):
     seed : int
         Seed of weights, batches, simulation and noise.
     """
+
+    family: ClassVar[str] = "universal"
 
     model_name: str
     training_datasets: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, U
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.predictor import UniversalPredictor
 from cascade_engine.signal.kernels import smoothing_kernel
+
+if TYPE_CHECKING:
+    from cascade_engine.networks.training_loop import Trainer
 
 
 class UniversalFamily(Family):
@@ -58,20 +61,13 @@ class UniversalFamily(Family):
         """See `Family.settings_to_judge`."""
         return asked
 
-    def train(
-        self,
-        config: UniversalConfig,
-        datasets: Sequence[Dataset],
-        folder: Path,
-        transfer: Model | None = None,
-        progress: bool = True,
-    ) -> Model:
-        """See `Family.train`; there is no transfer."""
-        from cascade_engine.networks.universal.trainer import train_universal
+    def trainer(self, config: UniversalConfig, datasets: Sequence[Dataset], transfer: Model | None = None) -> Trainer:
+        """See `Family.trainer`; there is no transfer."""
+        from cascade_engine.networks.universal.trainer import UniversalTrainer
 
         if transfer is not None:
-            raise InputError("--transfer is for models of the published architecture")
-        return train_universal(config, datasets, folder, progress)
+            raise InputError("a universal model cannot start from the weights of another model")
+        return UniversalTrainer(config, datasets)
 
 
 def _indicator(chosen: str | None, container_indicator: str | None) -> str | None:

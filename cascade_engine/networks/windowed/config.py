@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
@@ -56,6 +57,8 @@ class ModelConfig(Configuration):
     seed : int
         Seed of weights, batches and noise.
     """
+
+    family: ClassVar[str] = "windowed"
 
     model_name: str
     sampling_rate: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from cascade_engine.networks.settings import NOT_GIVEN, Settings
 from cascade_engine.networks.store import Model
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.predictor import WindowedPredictor
+
+if TYPE_CHECKING:
+    from cascade_engine.networks.training_loop import Trainer
 
 
 class WindowedFamily(Family):
@@ -54,20 +57,14 @@ class WindowedFamily(Family):
         """See `Family.settings_to_judge`."""
         return Settings(noise_level=noise_level)
 
-    def train(
-        self,
-        config: ModelConfig,
-        datasets: Sequence[Dataset],
-        folder: Path,
-        transfer: Model | None = None,
-        progress: bool = True,
-    ) -> Model:
-        """See `Family.train`."""
+    def trainer(self, config: ModelConfig, datasets: Sequence[Dataset], transfer: Model | None = None) -> Trainer:
+        """See `Family.trainer`."""
         from cascade_engine.networks.windowed.reader import read_networks
-        from cascade_engine.networks.windowed.trainer import train
+        from cascade_engine.networks.windowed.trainer import WindowedTrainer
 
-        start = None if transfer is None else read_networks(transfer)
-        return train(config, datasets, folder, start, progress)
+        if transfer is not None and transfer.family != self.name:
+            raise InputError(f"{transfer.name} is of the {transfer.family} family: its weights do not fit")
+        return WindowedTrainer(config, datasets, None if transfer is None else read_networks(transfer))
 
     def evaluation_rate(self, model: Model) -> float | None:
         """See `Family.evaluation_rate`."""

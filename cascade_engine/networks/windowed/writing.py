@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cascade_engine.errors import ModelError
-from cascade_engine.networks.card import write_model
+from cascade_engine.networks.card import NetworkFile, write_model
 from cascade_engine.networks.store import Model
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.weights import NetworkWeights, build_onnx
@@ -45,7 +45,12 @@ def write_windowed_model(
     ModelError
         If the networks do not fit the configuration.
     """
-    entries = []
+    return write_model(folder, "windowed", config, network_files(config, networks), details, further_files)
+
+
+def network_files(config: ModelConfig, networks: Mapping[float, Sequence[NetworkWeights]]) -> list[NetworkFile]:
+    """The ONNX files of a model; parameters and errors are those of `write_windowed_model`."""
+    files: list[NetworkFile] = []
     for level in sorted(networks):
         for network in networks[level]:
             if network.windowsize > config.windowsize:
@@ -54,6 +59,5 @@ def write_windowed_model(
                     f"the configuration says {config.windowsize}"
                 )
         content = build_onnx(networks[level], f"{config.model_name}, noise level {level:g}")
-        facts = {"noise_level": level, "members": len(networks[level])}
-        entries.append((facts, f"noise_{level:g}.onnx", content))
-    return write_model(folder, "windowed", config, entries, details, further_files)
+        files.append(({"noise_level": level, "members": len(networks[level])}, f"noise_{level:g}.onnx", content))
+    return files
