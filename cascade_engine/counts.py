@@ -87,7 +87,7 @@ def count_spikes_in_bins(
         raise InputError(f"bin_s must be between 0.5 and 2 s, but it is {bin_s}")
     if not 0 < coverage < 1:
         raise InputError(f"coverage must be a probability between 0 and 1, but it is {coverage}")
-    spread = result.model.card.get("uncertainty", {}).get(result.population)
+    spread = result.model.card.get("uncertainty", {}).get(population_key(result.population))
     if not spread:
         raise ModelError(f"the card of {result.model.name} does not say how uncertain its counts are")
     n_frames = max(1, round(bin_s * result.frame_rate))
@@ -99,6 +99,11 @@ def count_spikes_in_bins(
     expected = result.spike_prob[:, starts[:, np.newaxis] + np.arange(n_frames)].sum(axis=2, dtype=np.float64)
     low, high = count_interval(expected, result.noise_levels[:, np.newaxis], spread, coverage)
     return SpikeCounts(expected, low, high, starts, n_frames)
+
+
+def population_key(population: str | None) -> str:
+    """How a card names a population; models that cannot be given one have a single entry for all neurons."""
+    return population or "all"
 
 
 def count_interval(

@@ -35,6 +35,7 @@ from benchmarks import tables
 from cascade_engine import import_published, load_model
 from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, read_scores, write_scores
+from cascade_engine.evaluation.conditions import NOISE_LEVELS, STANDARD_CONDITIONS
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.folds import training_folds
@@ -43,22 +44,10 @@ from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.kernels import smooth_spikes
 
 STUDY = "leave_one_out"
-NOISE_LEVELS = (2.0, 4.0, 8.0)
 
 AT_30HZ = [Condition(30.0, 0.05, level) for level in (*NOISE_LEVELS, None)]
 AT_7HZ = [Condition(7.5, 0.2, level) for level in (*NOISE_LEVELS, None)]
 ENS2 = Condition(60.0, 0.025, None)  # its protocol
-CONDITIONS = [
-    *AT_30HZ,
-    *AT_7HZ,
-    *(Condition(15.0, 0.1, level) for level in (*NOISE_LEVELS, None)),
-    Condition(30.0, 0.05, 2.0, "causal"),
-    Condition(3.0, 0.5, 2.0),
-    Condition(100.0, 0.02, 4.0),
-    ENS2,
-    *(Condition(30.0, 0.025, level) for level in NOISE_LEVELS),
-    *(Condition(30.0, 0.2, level) for level in NOISE_LEVELS),
-]
 
 #: Published models that are tested, and the smoothing (s) that they were trained with.
 IMPORTED = {"Global_EXC_30Hz_smoothing25ms": 0.025, "Cascade_Universal_30Hz-keras3": 0.2}
@@ -179,7 +168,7 @@ def main() -> None:
                 lambda _, held_out: model.without(held_out),
                 datasets,
                 folds,
-                CONDITIONS if method == "universal" else [*AT_30HZ, *AT_7HZ, ENS2],
+                STANDARD_CONDITIONS if method == "universal" else [*AT_30HZ, *AT_7HZ, ENS2],
                 parts,
                 method,
                 arguments.fold,

@@ -15,19 +15,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from benchmarks import tables
 from benchmarks.accuracy.ablation import TESTED
-from benchmarks.accuracy.leave_one_out import CONDITIONS, STUDY
+from benchmarks.accuracy.leave_one_out import STUDY
 from cascade_engine import load_model
 from cascade_engine.evaluation import NeuronScore, card_entries, summarize
+from cascade_engine.evaluation.conditions import STANDARD_CONDITIONS
 from cascade_engine.evaluation.scores import METRICS
-from cascade_engine.file_formats.atomic import replacing
-from cascade_engine.networks.store import CARD_NAME
+from cascade_engine.networks.card import complete_card
 
 ROOT = Path(__file__).resolve().parents[2]
-CARD = ROOT / "pretrained" / "universal" / CARD_NAME
+SHIPPED = ROOT / "pretrained" / "universal"
 
 #: Datasets of the protocol of ENS2 (Zhou et al. 2023), as far as they are public in this form, and its condition.
 ENS2_DATASETS, ENS2_CONDITION = [f"DS{number:02d}" for number in range(2, 22)], "60Hz_25ms_noisenative"
@@ -53,7 +52,7 @@ Scores = dict[str, dict[str, list[NeuronScore]]]
 
 def load() -> tuple[Scores, Scores]:
     """Scores by condition and method: of principal cells, and of interneurons."""
-    interneuron_datasets = load_model(CARD.parent).config.interneuron_datasets
+    interneuron_datasets = load_model(SHIPPED).config.interneuron_datasets
     principal, interneurons = defaultdict(lambda: defaultdict(list)), defaultdict(lambda: defaultdict(list))
     for entry in tables.read_as(NeuronScore, STUDY):
         group = interneurons if entry.dataset in interneuron_datasets else principal
@@ -151,11 +150,8 @@ def ens2(method: str, entries: list[NeuronScore]) -> None:
 def write_card(scores: Scores) -> None:
     """Put the figures of the universal model into its card."""
     entries = [entry for methods in scores.values() for entry in methods.get(OURS, [])]
-    card = yaml.safe_load(CARD.read_text("utf-8"))
-    card["evaluation"] = card_entries(entries, CONDITIONS, leaving_out=True)
-    with replacing(CARD) as file:
-        file.write(yaml.safe_dump(card, sort_keys=False, width=120).encode())
-    print(f"{len(card['evaluation'])} entries in the card of {load_model(CARD.parent).name}")
+    model = complete_card(load_model(SHIPPED), evaluation=card_entries(entries, STANDARD_CONDITIONS, leaving_out=True))
+    print(f"{len(model.card['evaluation'])} entries in the card of {model.name}")
 
 
 def plot(scores: Scores, path: Path) -> None:

@@ -14,31 +14,22 @@ the card of the shipped model.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import yaml
-from scipy.optimize import minimize
-from scipy.stats import nbinom
 
 from benchmarks import tables
 from cascade_engine import Model, load_model
 from cascade_engine.counts import count_interval
-from cascade_engine.evaluation import Condition, bring
-from cascade_engine.evaluation.leave_out import predict_with
-from cascade_engine.file_formats.atomic import replacing
+from cascade_engine.evaluation.conditions import NOISE_LEVELS
+from cascade_engine.evaluation.held_out import held_out_folds
+from cascade_engine.evaluation.uncertainty import by_population, card_spread, count_in_bins
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
-from cascade_engine.ground_truth.folds import training_folds
-from cascade_engine.networks.settings import POPULATIONS
-from cascade_engine.networks.store import CARD_NAME
+from cascade_engine.networks.card import complete_card
 
 STUDY = "uncertainty"
-FRAME_RATE, NOISE_LEVELS, BINS_S, COVERAGE = 30.0, (2.0, 4.0, 8.0), (0.5, 1.0, 5.0), 0.8
-FITTED_BIN_S, QUIET = 1.0, 0.5
-
-#: Expected and true counts of each neuron of a dataset, by noise level and length of the bin.
-Counts = dict[tuple[float, float], list[np.ndarray]]
+FRAME_RATE, BINS_S, COVERAGE = 30.0, (0.5, 1.0, 5.0), 0.8
+QUIET = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,49 +57,6 @@ class Coverage:
     active_inside: float
 
 
-def count(model, dataset) -> Counts:
-    """Expected and true counts, shape (2, bins) per neuron."""
-    found: Counts = {(level, bin_s): [] for level in NOISE_LEVELS for bin_s in BINS_S}
-    for level in NOISE_LEVELS:
-        condition = Condition(FRAME_RATE, 0.0, level)
-        for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
-            expected = predict_with(model, condition, trace)
-            for bin_s in BINS_S:
-                n = round(bin_s * trace.frame_rate)
-                starts = np.arange(0, len(expected) - n + 1, n)
-                frames = starts[:, np.newaxis] + np.arange(n)
-                frames = frames[trace.scored[frames].all(axis=1)]
-                if len(frames):
-                    pair = np.stack([expected[frames].sum(axis=1), trace.spikes[frames].sum(axis=1)])
-                    found[level, bin_s].append(pair)
-    return found
-
-
-def groups_of(names: Iterable[str], model: Model) -> dict[str, list[str]]:
-    """Datasets of principal cells and of interneurons."""
-    groups: dict[str, list[str]] = {population: [] for population in POPULATIONS}
-    for name in names:
-        groups[POPULATIONS[name in model.config.interneuron_datasets]].append(name)
-    return groups
-
-
-def fit(counts: list[Counts], level: float) -> dict[str, float]:
-    """Spread by maximum likelihood; every neuron counts alike."""
-    pairs = [pair for found in counts for pair in found[level, FITTED_BIN_S]]
-    weights = np.concatenate([np.full(pair.shape[1], 1.0 / pair.shape[1]) for pair in pairs])
-    expected, true = np.concatenate(pairs, axis=1)
-    expected = np.maximum(expected, 1e-3)
-
-    def deviance(logarithms: np.ndarray) -> float:
-        excess, gain_variance = np.exp(logarithms)
-        part = 1.0 / (1.0 + excess + gain_variance * expected)
-        likelihood = nbinom.logpmf(np.round(true), expected * part / (1.0 - part), part)
-        return -float(np.sum(weights * likelihood))
-
-    excess, gain_variance = np.exp(minimize(deviance, np.log([0.5, 0.3]), method="Nelder-Mead").x)
-    return {"noise_level": level, "excess": round(float(excess), 3), "gain_variance": round(float(gain_variance), 3)}
-
-
 def main() -> None:
     """Do what the options ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,18 +72,20 @@ def main() -> None:
 
 def measure(model: Model, into_card: bool) -> None:
     """Predict, fit, count, write the table and if wanted the card."""
-    available, config = find_datasets(ground_truth_root()), model.config
-    folds = training_folds(config.training_datasets, config.folds, config.interneuron_datasets)
-    folds = [[name for name in fold if name in available] for fold in folds]
+    available = find_datasets(ground_truth_root())
+    folds = [[name for name in fold if name in available] for fold in held_out_folds(model)]
     counts = {}
     for fold in folds:
         for name in fold:
-            counts[name] = count(model.without(fold), load_dataset(available[name]))
+            unaware = model.without(fold)
+            assert unaware is not None
+            counts[name] = count_in_bins(unaware, load_dataset(available[name]), FRAME_RATE, NOISE_LEVELS, BINS_S)
             print(f"{name} is predicted", flush=True)
 
-    groups, rows = groups_of(counts, model), []
-    for fold, names in ((fold, names) for fold in folds for names in groups.values()):
-        spread = [fit([counts[name] for name in names if name not in fold], level) for level in NOISE_LEVELS]
+    rows = []
+    for fold, names in ((fold, names) for fold in folds for names in by_population(counts, model).values()):
+        spread = card_spread({name: counts[name] for name in names if name not in fold}, model)
+        (spread,) = spread.values()  # of one population
         for name in (name for name in names if name in fold):
             for (level, bin_s), pairs in counts[name].items():
                 for expected, true in pairs:
@@ -147,20 +97,13 @@ def measure(model: Model, into_card: bool) -> None:
     report(rows, model)
 
     if into_card:
-        path = model.folder / CARD_NAME
-        card = yaml.safe_load(path.read_text("utf-8"))
-        card["uncertainty"] = {
-            population: [fit([counts[name] for name in names], level) for level in NOISE_LEVELS]
-            for population, names in groups.items()
-        }
-        with replacing(path) as file:
-            file.write(yaml.safe_dump(card, sort_keys=False, width=120).encode())
-        print(f"in the card: {card['uncertainty']}")
+        model = complete_card(model, uncertainty=card_spread(counts, model))
+        print(f"in the card: {model.card['uncertainty']}")
 
 
 def report(rows: list[Coverage], model: Model) -> None:
     """Print in how many bins the interval holds the truth: means over neurons, then over datasets."""
-    groups = groups_of(sorted({row.dataset for row in rows}), model)
+    groups = by_population(sorted({row.dataset for row in rows}), model)
     print("| neurons | noise level | bin | datasets | all bins | active bins |\n|---|---|---|---|---|---|")
     for label, members in groups.items():
         for level in NOISE_LEVELS:

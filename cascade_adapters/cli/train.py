@@ -17,25 +17,21 @@ import click
 def command(config: Path, output: Path | None, ground_truth: Path | None, transfer: str | None, quiet: bool) -> None:
     """Train the model that CONFIG (YAML) describes.
 
-    Interrupt it at any time: the same command goes on where it stopped, with the same result.
+    Interrupt it at any time: the same command goes on where it stopped, with the same result. Where networks
+    are trained without some of the datasets (folds), the model is judged by these, and its card says how good it is.
     """
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
-    from cascade_engine.networks.configuration import read_yaml
-    from cascade_engine.networks.families import family_named
+    from cascade_engine.networks.families import read_configuration
     from cascade_engine.networks.store import load_model, user_models
+    from cascade_engine.training import train
 
-    content = read_yaml(config)
-    stated = content if isinstance(content, dict) else {}
-    family = family_named(stated.get("family", stated.get("kind", "windowed")))
-    settings = family.config.from_dict(content, source=str(config))
+    chosen = read_configuration(config)
     root = ground_truth_root(ground_truth)
     available = find_datasets(root)
 
-    def folders(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(folder_name(name, available) for name in names)
-
-    names = folders(settings.training_datasets)
+    chosen = chosen.with_datasets(lambda name: folder_name(name, available))
+    names = chosen.training_datasets
     absent = [name for name in names if name not in available]
     if absent:
         raise InputError(
@@ -43,14 +39,15 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
             f"holds {', '.join(available) or 'none'}"
         )
     start = load_model(transfer) if transfer else None
-    output = output or user_models() / settings.model_name
-    settings = replace(settings, model_name=output.name, training_datasets=names)
-    if hasattr(settings, "interneuron_datasets"):
-        settings = replace(settings, interneuron_datasets=folders(settings.interneuron_datasets))
+    output = output or user_models() / chosen.model_name
+    chosen = replace(chosen, model_name=output.name)
     datasets = [load_dataset(available[name]) for name in names]
     for dataset in datasets:
         unusable = [neuron for neuron in dataset.neurons if not neuron.recordings]
         for neuron in unusable:
             click.echo(f"left out: {dataset.name}, {neuron.cell}: {'; '.join(neuron.notes)}", err=True)
-    model = family.train(settings, datasets, output, start, progress=not quiet)
+    say = (lambda line: None) if quiet else click.echo
+    model = train(chosen, datasets, output, start, progress=not quiet, say=say)
     click.echo(f"{model.name} is ready in {model.folder}")
+    if model.card.get("evaluation"):
+        click.echo(f"how good it is on datasets that its networks have not seen: cascade benchmark {model.folder}")

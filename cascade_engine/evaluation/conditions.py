@@ -47,6 +47,23 @@ class Condition:
         return f"{self.frame_rate:g}Hz_{1000 * self.smoothing:g}ms{causal}_noise{noise}"
 
 
+#: Noise levels (percent per sqrt(Hz)) at which models are evaluated.
+NOISE_LEVELS = (2.0, 4.0, 8.0)
+
+#: Conditions under which models are evaluated, as far as they are made for them.
+STANDARD_CONDITIONS = (
+    *(Condition(30.0, 0.05, level) for level in (*NOISE_LEVELS, None)),
+    *(Condition(7.5, 0.2, level) for level in (*NOISE_LEVELS, None)),
+    *(Condition(15.0, 0.1, level) for level in (*NOISE_LEVELS, None)),
+    Condition(30.0, 0.05, 2.0, "causal"),
+    Condition(3.0, 0.5, 2.0),
+    Condition(100.0, 0.02, 4.0),
+    Condition(60.0, 0.025, None),
+    *(Condition(30.0, 0.025, level) for level in NOISE_LEVELS),
+    *(Condition(30.0, 0.2, level) for level in NOISE_LEVELS),
+)
+
+
 @dataclass(frozen=True)
 class TestTrace:
     """All recordings of a neuron under one condition, one behind the other.

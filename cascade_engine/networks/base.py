@@ -126,6 +126,10 @@ class Family(ABC):
             A model of the same family whose weights to start from; refused (`InputError`) where that is not possible.
         """
 
+    @abstractmethod
+    def usual_frame_rate(self, model: Model) -> float:
+        """Frame rate (Hz) at which a model is judged where nothing else is said."""
+
     def evaluation_rate(self, model: Model) -> float | None:
         """The only frame rate (Hz) at which a model can be evaluated; None if there are many."""
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -77,6 +78,15 @@ class Configuration:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def with_datasets(self: _Some, name_of: Callable[[str], str]) -> _Some:
+        """The same configuration with each dataset under the name that a function gives for it."""
+        changes = {
+            item.name: tuple(map(name_of, getattr(self, item.name)))
+            for item in fields(self)  # type: ignore[arg-type]  # subclasses are dataclasses
+            if item.name.endswith("_datasets") and isinstance(getattr(self, item.name), tuple)
+        }
+        return replace(self, **changes)  # type: ignore[type-var]
 
     def doubt_about_rate(self, frame_rate: float) -> str:
         """Why the model should not be used at `frame_rate` (Hz); empty if it may."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade_engine.errors import ModelError
+from cascade_engine.errors import InputError, ModelError
 from cascade_engine.networks.base import Family, Predictor
+from cascade_engine.networks.configuration import Configuration, read_yaml
 from cascade_engine.networks.settings import Settings
 from cascade_engine.signal.noise import as_frame_rate
 
@@ -27,6 +29,11 @@ def register(family: Family) -> None:
     _REGISTERED[family.name] = family
 
 
+def family_names() -> list[str]:
+    """Names of all families that are known."""
+    return list(dict.fromkeys([*_MODULES, *_REGISTERED]))
+
+
 def family_named(name: str) -> Family:
     """The family of this name; raises `ModelError` if there is none."""
     if name not in _REGISTERED:
@@ -34,6 +41,27 @@ def family_named(name: str) -> Family:
             raise ModelError(f"there is no family of networks {name!r}: update cascade-spikes")
         register(import_module(_MODULES[name]).FAMILY)
     return _REGISTERED[name]
+
+
+def read_configuration(path: Path) -> Configuration:
+    """What to train, as a YAML file says it.
+
+    Parameters
+    ----------
+    path : Path
+        The key ``family`` names the family of networks; files for the published toolbox, which lack it, describe the
+        published architecture.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds a missing, unknown or impossible key.
+    """
+    content = read_yaml(path)
+    stated = content.get("family", "windowed") if isinstance(content, dict) else "windowed"
+    if stated not in family_names():
+        raise InputError(f"{path}: the family must be one of {', '.join(family_names())}, but it is {stated!r}")
+    return family_named(stated).config.from_dict(content, source=str(path))
 
 
 def resolve(settings: Settings, model: Model, frame_rate: float, container_indicator: str | None = None) -> Settings:

@@ -98,6 +98,11 @@ class Model:
         """Noise levels (percent per sqrt(Hz)) that it has networks for, ascending; or its range."""
         return family_named(self.family).noise_levels(self)
 
+    @property
+    def usual_frame_rate(self) -> float:
+        """Frame rate (Hz) at which it is judged where nothing else is said."""
+        return family_named(self.family).usual_frame_rate(self)
+
     def session(self, label: str) -> Any:
         """ONNX Runtime session of one of its networks, checked against the card; it stays open with the model.
 

@@ -19,9 +19,9 @@ import numpy as np
 from cascade_engine._version import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.records import Dataset
-from cascade_engine.networks.card import NetworkFile, write_model
+from cascade_engine.networks.card import NetworkFile, complete_card, write_model
 from cascade_engine.networks.keras import import_keras
-from cascade_engine.networks.store import Model
+from cascade_engine.networks.store import Model, load_model
 from cascade_engine.networks.workplace import Task, Workplace
 
 #: Time (s) between two checkpoints.
@@ -29,6 +29,9 @@ CHECKPOINT_S = 30.0
 
 #: Weights of one network, by name.
 Weights = Mapping[str, np.ndarray]
+
+#: Gives further entries of the card of a trained model; see `train_model`.
+Judge = Callable[[Model, Path], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ class Trainer(ABC):
         """What the card says about this training beside what it says about every training."""
 
 
-def train_model(trainer: Trainer, folder: str | os.PathLike, progress: bool = True) -> Model:
+def train_model(
+    trainer: Trainer, folder: str | os.PathLike, progress: bool = True, judge: Judge | None = None
+) -> Model:
     """Train all networks of a model and write its folder.
 
     While it runs, finished networks, a checkpoint of the current one and ``log.csv`` lie in ``<folder>.training``. The
@@ -125,6 +130,9 @@ def train_model(trainer: Trainer, folder: str | os.PathLike, progress: bool = Tr
         Folder of the finished model; it must not exist.
     progress : bool
         Show a progress bar.
+    judge : callable, optional
+        Given the trained model and a folder for what it wants to keep if it is interrupted, further entries of the
+        card.
 
     Returns
     -------
@@ -165,9 +173,14 @@ def train_model(trainer: Trainer, folder: str | os.PathLike, progress: bool = Tr
         "training": {**_general_facts(trainer.datasets, workplace, keras), **trainer.facts()},
     }
     further_files = {"training_log.csv": workplace.log.read_bytes()}
-    model = write_model(folder, trainer.family, trainer.config, trainer.files(weights), details, further_files)
+    ready = workplace.folder / "model"
+    shutil.rmtree(ready, ignore_errors=True)  # of a run that was killed here
+    model = write_model(ready, trainer.family, trainer.config, trainer.files(weights), details, further_files)
+    if judge is not None:
+        complete_card(model, **judge(model, workplace.folder / "evaluation"))
+    ready.rename(folder)
     shutil.rmtree(workplace.folder)
-    return model
+    return load_model(folder)
 
 
 def _train_network(keras: Any, trainer: Trainer, task: Task, workplace: Workplace, bar: Any) -> Weights:

@@ -66,6 +66,10 @@ class WindowedFamily(Family):
             raise InputError(f"{transfer.name} is of the {transfer.family} family: its weights do not fit")
         return WindowedTrainer(config, datasets, None if transfer is None else read_networks(transfer))
 
+    def usual_frame_rate(self, model: Model) -> float:
+        """See `Family.usual_frame_rate`."""
+        return model.config.sampling_rate
+
     def evaluation_rate(self, model: Model) -> float | None:
         """See `Family.evaluation_rate`."""
         return model.config.sampling_rate
