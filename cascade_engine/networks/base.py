@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
 from cascade_engine.networks.settings import Settings
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from cascade_engine.ground_truth.records import Dataset
     from cascade_engine.networks.store import Model
     from cascade_engine.networks.training_loop import Trainer
+
+#: Frame rate (Hz) of most recordings.
+_USUAL_FRAME_RATE = 30.0
 
 #: Called with the number of frames that have been predicted since the last call.
 Progress = Callable[[int], object]
@@ -94,10 +98,6 @@ class Family(ABC):
         """Noise levels (percent per sqrt(Hz)) that a model has networks for, ascending; or its range."""
 
     @abstractmethod
-    def describe(self, model: Model) -> str:
-        """A model in a few words: frame rates, smoothing, noise levels."""
-
-    @abstractmethod
     def resolve(self, model: Model, settings: Settings, frame_rate: float, container_indicator: str | None) -> Settings:
         """Settings with nothing that the model needs left open; refuses (`InputError`) what it cannot do."""
 
@@ -105,14 +105,28 @@ class Family(ABC):
     def open(self, model: Model, frame_rate: float, settings: Settings) -> Predictor:
         """A predictor for resolved settings."""
 
-    @abstractmethod
+    def describe(self, model: Model) -> str:
+        """A model in a few words: frame rates, smoothing, noise levels."""
+        return f"{self.name} family, noise levels up to {self.noise_levels(model).max():g}"
+
     def settings_to_judge(self, model: Model, asked: Settings, noise_level: float) -> Settings:
         """Settings for an evaluation that asks for a smoothing and kernel, at a known noise level.
 
         A model that can be set to the smoothing finds the noise level itself; one that cannot is given the noise level.
         """
+        return asked
 
-    @abstractmethod
+    def usual_frame_rate(self, model: Model) -> float:
+        """Frame rate (Hz) at which a model is judged where nothing else is said."""
+        return _USUAL_FRAME_RATE
+
+    def evaluation_rate(self, model: Model) -> float | None:
+        """The only frame rate (Hz) at which a model can be evaluated; None if there are many."""
+        return None
+
+    def refuse_unfit(self, model: Model) -> None:  # noqa: B027  (nothing to refuse is a fine answer)
+        """Raise `ModelError` for a model that this version cannot run, when it is loaded."""
+
     def trainer(self, config: Any, datasets: Sequence[Dataset], transfer: Model | None = None) -> Trainer:
         """What trains a model with `cascade_engine.networks.training_loop.train_model`.
 
@@ -125,14 +139,4 @@ class Family(ABC):
         transfer : Model, optional
             A model of the same family whose weights to start from; refused (`InputError`) where that is not possible.
         """
-
-    @abstractmethod
-    def usual_frame_rate(self, model: Model) -> float:
-        """Frame rate (Hz) at which a model is judged where nothing else is said."""
-
-    def evaluation_rate(self, model: Model) -> float | None:
-        """The only frame rate (Hz) at which a model can be evaluated; None if there are many."""
-        return None
-
-    def refuse_unfit(self, model: Model) -> None:  # noqa: B027  (nothing to refuse is a fine answer)
-        """Raise `ModelError` for a model that this version cannot run, when it is loaded."""
+        raise InputError(f"models of the {self.name} family cannot be trained here")

@@ -21,9 +21,6 @@ from cascade_engine.signal.kernels import smoothing_kernel
 if TYPE_CHECKING:
     from cascade_engine.networks.training_loop import Trainer
 
-#: Frame rate (Hz) of most recordings.
-_USUAL_FRAME_RATE = 30.0
-
 
 class UniversalFamily(Family):
     """The universal model."""
@@ -60,14 +57,10 @@ class UniversalFamily(Family):
         """See `Family.open`."""
         return UniversalPredictor(model, frame_rate, settings)
 
-    def settings_to_judge(self, model: Model, asked: Settings, noise_level: float) -> Settings:
-        """See `Family.settings_to_judge`."""
-        return asked
-
     def usual_frame_rate(self, model: Model) -> float:
         """See `Family.usual_frame_rate`."""
         low, high = min(model.config.frame_rates), max(model.config.frame_rates)
-        return float(min(max(_USUAL_FRAME_RATE, low), high))
+        return float(min(max(super().usual_frame_rate(model), low), high))
 
     def trainer(self, config: UniversalConfig, datasets: Sequence[Dataset], transfer: Model | None = None) -> Trainer:
         """See `Family.trainer`; there is no transfer."""
