@@ -104,7 +104,7 @@ class Inference:
     @property
     def indicator(self) -> str | None:
         """Calcium indicator that the model was given."""
-        return self.settings.indicator
+        return self.settings.given_indicator
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -363,7 +363,7 @@ def warnings_about(
     return found
 
 
-def _assumed_levels(given: float | np.ndarray | None, measured: np.ndarray, first_neuron: int) -> np.ndarray:
+def _assumed_levels(given: float | Sequence[float] | None, measured: np.ndarray, first_neuron: int) -> np.ndarray:
     if given is None:
         return measured.copy()
     levels = np.asarray(given, dtype=np.float64)

@@ -36,9 +36,10 @@ from cascade_engine import import_published, load_model
 from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, read_scores, write_scores
 from cascade_engine.evaluation.conditions import NOISE_LEVELS, STANDARD_CONDITIONS
+from cascade_engine.evaluation.held_out import held_out_folds
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
+from cascade_engine.evaluation.uncertainty import by_population
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_dataset
-from cascade_engine.ground_truth.folds import training_folds
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.kernels import smooth_spikes
@@ -149,15 +150,14 @@ def main() -> None:
         parser.error("'imported' needs --peer-models")
 
     model = load_model()
-    config = model.config
     try:
         available = find_datasets(ground_truth_root())
     except CascadeError as error:
         sys.exit(str(error))
-    folds = training_folds(config.training_datasets, config.folds, config.interneuron_datasets)
-    folds = [[name for name in fold if name in available] for fold in folds]
+    folds = [[name for name in fold if name in available] for fold in held_out_folds(model)]
     names = [name for fold in folds for name in fold]
-    principal = [name for name in config.training_datasets if name in names and name not in config.interneuron_datasets]
+    usable = [name for name in model.config.training_datasets if name in names]
+    principal = by_population(usable, model)["principal"]
     principal_folds = [[name for name in fold if name in principal] for fold in folds]
     datasets = {name: load_dataset(available[name]) for name in names}
 

@@ -23,6 +23,7 @@ from cascade_engine import load_model
 from cascade_engine.evaluation import NeuronScore, card_entries, summarize
 from cascade_engine.evaluation.conditions import STANDARD_CONDITIONS
 from cascade_engine.evaluation.scores import METRICS
+from cascade_engine.evaluation.uncertainty import by_population
 from cascade_engine.networks.card import complete_card
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,10 +53,11 @@ Scores = dict[str, dict[str, list[NeuronScore]]]
 
 def load() -> tuple[Scores, Scores]:
     """Scores by condition and method: of principal cells, and of interneurons."""
-    interneuron_datasets = load_model(SHIPPED).config.interneuron_datasets
+    scores = tables.read_as(NeuronScore, STUDY)
+    populations = by_population({entry.dataset for entry in scores}, load_model(SHIPPED))
     principal, interneurons = defaultdict(lambda: defaultdict(list)), defaultdict(lambda: defaultdict(list))
-    for entry in tables.read_as(NeuronScore, STUDY):
-        group = interneurons if entry.dataset in interneuron_datasets else principal
+    for entry in scores:
+        group = principal if entry.dataset in populations["principal"] else interneurons
         group[entry.condition][entry.method].append(entry)
     return principal, interneurons
 

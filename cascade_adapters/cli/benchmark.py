@@ -8,9 +8,6 @@ import click
 
 _positive = click.FloatRange(0, min_open=True)
 
-#: Where a model that serves many frame rates is measured, unless another rate is asked for.
-_USUAL_RATE_HZ = 30.0
-
 
 @click.command("benchmark")
 @click.argument("model", default="auto")
@@ -123,7 +120,7 @@ def _frame_rate(model, given: float | None) -> float:
     own = family_named(model.family).evaluation_rate(model)
     if own is not None and given not in (None, own):
         raise InputError(f"--frame-rate of {model.name} is {own:g} and nothing else: leave it out")
-    return given or own or (model.preset or {}).get("frame_rate") or _USUAL_RATE_HZ
+    return given or model.usual_frame_rate
 
 
 def _summary_line(label: str, summary) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from cascade_engine.networks.settings import NOT_GIVEN
+
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
 
@@ -23,7 +25,7 @@ def describe_report(report: Report) -> str:
     if report.status in ("failed", "skipped"):
         return describe_failure(report)
     indicator = (report.settings or {}).get("indicator")
-    given = f", for {indicator}" if indicator else ""
+    given = f", for {indicator}" if indicator not in (None, NOT_GIVEN) else ""
     lines = [
         f"{report.path}: {report.status}",
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",

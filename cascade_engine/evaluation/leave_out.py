@@ -141,13 +141,11 @@ def settings_for(
         As the model's family can be set.
     """
     asked = Settings(smoothing=condition.smoothing, kernel=condition.kernel)
-    if dataset in getattr(model.config, "interneuron_datasets", ()):
-        asked = replace(asked, population="interneurons")
     if with_indicator:
         indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
         known = resolve(Settings(), model, condition.frame_rate, indicators.get(dataset)).indicator
         asked = replace(asked, indicator=known)
-    return family_named(model.family).settings_to_judge(model, asked, noise_level)
+    return family_named(model.family).settings_to_judge(model, dataset, asked, noise_level)
 
 
 def predict_with(model: Model, condition: Condition, trace: TestTrace, with_indicator: bool = False) -> np.ndarray:

@@ -109,10 +109,11 @@ class Family(ABC):
         """A model in a few words: frame rates, smoothing, noise levels."""
         return f"{self.name} family, noise levels up to {self.noise_levels(model).max():g}"
 
-    def settings_to_judge(self, model: Model, asked: Settings, noise_level: float) -> Settings:
-        """Settings for an evaluation that asks for a smoothing and kernel, at a known noise level.
+    def settings_to_judge(self, model: Model, dataset: str, asked: Settings, noise_level: float) -> Settings:
+        """Settings for an evaluation on a dataset (folder name) that asks for a smoothing and kernel.
 
-        A model that can be set to the smoothing finds the noise level itself; one that cannot is given the noise level.
+        A model that can be set to the smoothing finds the noise level itself; one that cannot is given the noise level
+        (percent per sqrt(Hz)).
         """
         return asked
 
@@ -123,9 +124,6 @@ class Family(ABC):
     def evaluation_rate(self, model: Model) -> float | None:
         """The only frame rate (Hz) at which a model can be evaluated; None if there are many."""
         return None
-
-    def refuse_unfit(self, model: Model) -> None:  # noqa: B027  (nothing to refuse is a fine answer)
-        """Raise `ModelError` for a model that this version cannot run, when it is loaded."""
 
     def trainer(self, config: Any, datasets: Sequence[Dataset], transfer: Model | None = None) -> Trainer:
         """What trains a model with `cascade_engine.networks.training_loop.train_model`.

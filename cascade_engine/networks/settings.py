@@ -40,7 +40,7 @@ class Settings:
         What the neurons are.
     indicator : str or None
         Calcium indicator (``"GCaMP6s"``, ``"OGB-1"``, ...); ``"unknown"``: the networks are not given any.
-    noise_level : float, array of shape (n_neurons,), or None
+    noise_level : float, tuple of float (one per neuron), or None
         Noise level (percent per sqrt(Hz)) that the networks are to assume, instead of each neuron's own.
     threshold : {0, 1, False}
         0: negative values become 0. 1 or True: also whatever stays below the height of a third of a spike (1/e of
@@ -57,7 +57,7 @@ class Settings:
     indicator: str | None = declared(
         None, help="Calcium indicator, e.g. GCaMP6s, or 'unknown' [default: the container's].", metavar="NAME"
     )
-    noise_level: float | np.ndarray | None = declared(
+    noise_level: float | tuple[float, ...] | None = declared(
         None,
         help="Assume this noise level, not each neuron's own.",
         unit="% per sqrt(Hz)",
@@ -73,25 +73,32 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if self.smoothing is not None and not (np.isfinite(self.smoothing) and self.smoothing >= 0):
+        if self.smoothing is not None and not 0 <= _number("smoothing", self.smoothing) < math.inf:
             raise InputError(f"smoothing must be a width in s, zero or more, but it is {self.smoothing!r}")
-        if self.kernel not in (None, *KERNELS):
-            raise InputError(f"kernel must be one of {', '.join(KERNELS)}, but it is {self.kernel!r}")
-        if self.population not in (None, *POPULATIONS):
-            raise InputError(f"population must be one of {', '.join(POPULATIONS)}, but it is {self.population!r}")
+        for name, choices in (("kernel", KERNELS), ("population", POPULATIONS)):
+            if getattr(self, name) not in (None, *choices):
+                raise InputError(f"{name} must be one of {', '.join(choices)}, but it is {getattr(self, name)!r}")
+        if not isinstance(self.indicator, str | None):
+            raise InputError(f"indicator must be a name, but it is {self.indicator!r}")
+        if isinstance(self.threshold, np.bool_):
+            object.__setattr__(self, "threshold", bool(self.threshold))
         if not (self.threshold is False or self.threshold in (0, 1)):
             raise InputError(f"threshold must be 0, 1 or False, but it is {self.threshold!r}")
-        if self.noise_level is not None and np.ndim(self.noise_level) == 0 and not 0 < self.noise_level < np.inf:
-            raise InputError(f"the noise level must be above 0, but it is {self.noise_level!r}")
+        # plain values: settings can then be compared, hashed and written to JSON
+        object.__setattr__(self, "indicator", self.indicator or None)
+        object.__setattr__(self, "threshold", self.threshold and 1)
+        object.__setattr__(self, "noise_level", _plain_levels(self.noise_level))
+        object.__setattr__(self, "padding", _same_nan(_number("padding", self.padding)))
+
+    @property
+    def given_indicator(self) -> str | None:
+        """The indicator that the networks are given, if any."""
+        return None if self.indicator == NOT_GIVEN else self.indicator
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; a padding of NaN is None."""
-        found: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-            found[item.name] = None if isinstance(value, float) and math.isnan(value) else value
-        return found
+        """Plain values for JSON; NaN is None, and so is what is left open."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: _jsonable(value) for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Settings:
@@ -105,13 +112,42 @@ class Settings:
         known = {item.name for item in fields(cls)}
         values = {name: value for name, value in content.items() if name in known}
         if values.get("padding", 0.0) is None:
-            del values["padding"]
+            values["padding"] = math.nan
         if isinstance(values.get("noise_level"), list):
-            values["noise_level"] = np.array(values["noise_level"], dtype=float)
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise InputError(f"these are no settings: {error}") from None
+            values["noise_level"] = [math.nan if value is None else value for value in values["noise_level"]]
+        return cls(**values)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number, but it is {value!r}") from None
+
+
+def _plain_levels(noise_level: Any) -> float | tuple[float, ...] | None:
+    """One number, which must be above 0, or one per neuron, where NaN stands for a neuron without any."""
+    if noise_level is None:
+        return None
+    if np.ndim(noise_level) == 0:
+        level = _number("noise_level", noise_level)
+        if not 0 < level < math.inf:
+            raise InputError(f"the noise level must be above 0, but it is {noise_level!r}")
+        return level
+    if np.ndim(noise_level) > 1:
+        raise InputError(f"noise_level must be one number or one per neuron, but its shape is {np.shape(noise_level)}")
+    return tuple(_same_nan(_number("noise_level", level)) for level in noise_level)
+
+
+def _same_nan(value: float) -> float:
+    """The value; for NaN always the same object, so that settings with it can be equal."""
+    return math.nan if math.isnan(value) else value
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_jsonable(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def default_smoothing(frame_rate: float) -> float:

@@ -254,9 +254,7 @@ def _read_card(folder: Path) -> Model:
         if isinstance(error, InputError):
             raise
         raise ModelError(f"{path} is not a model card: {' '.join(str(error).split())}") from None
-    model = Model(folder, config, card)
-    family.refuse_unfit(model)
-    return model
+    return Model(folder, config, card)
 
 
 def _refuse_other_formats(card: Any, path: Path) -> None:

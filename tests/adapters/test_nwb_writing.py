@@ -183,7 +183,7 @@ def test_the_model_is_told_the_indicator_of_the_imaging_plane(path):
         assert (f"for {report.settings['indicator']}" in describe_report(report)) == (indicator != "unknown")
         results = NwbRecording(path).results()
         told[indicator] = results.record.settings.indicator
-    assert told == {None: "GCaMP6f", "unknown": None, "GCaMP6s": "GCaMP6s"}
+    assert told == {None: "GCaMP6f", "unknown": "unknown", "GCaMP6s": "GCaMP6s"}
 
 
 def test_an_indicator_that_the_model_does_not_know_is_not_told(tmp_path):
@@ -193,7 +193,7 @@ def test_an_indicator_that_the_model_does_not_know_is_not_told(tmp_path):
     recording = NwbRecording(session.save(tmp_path / "a.nwb"))
     assert recording.read().indicator == "Fluo-4"
     process_all([recording], parse_options(dict()))
-    assert recording.results().record.settings.indicator is None
+    assert recording.results().record.settings.given_indicator is None
 
 
 def test_long_recordings_are_in_chunks_for_both_ways_of_reading(tmp_path):

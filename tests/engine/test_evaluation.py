@@ -24,6 +24,7 @@ from cascade_engine.evaluation.leave_out import leave_out, trained_without
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.ground_truth.folds import split_into_folds, training_folds
 from cascade_engine.networks.settings import Settings
+from cascade_engine.networks.store import load_model
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.signal.noise import noise_levels
 
@@ -177,6 +178,26 @@ def test_benchmark_of_a_fixed_model_has_no_choice(tmp_path, random_model, capsys
     main_ok("ground-truth", "simulate", tmp_path / "mine", "--neurons", "1", "--minutes", "1")
     assert main_fails("benchmark", random_model.folder, "mine", "--ground-truth", tmp_path, "--smoothing", "0.1")
     assert "gaussian kernel of 0.05 s and no other" in capsys.readouterr().err
+
+
+def test_a_published_name_is_measured_and_expected_as_it_is_run(tmp_path, capsys):
+    """Smoothing and kernel of the name hold everywhere."""
+    from cascade_engine.networks.families import open_predictor
+
+    name = "Global_EXC_30Hz_smoothing200ms_causalkernel"
+    main_ok("ground-truth", "simulate", tmp_path / "mine", "--neurons", "1", "--minutes", "1")
+    main_ok("benchmark", name, "mine", "--ground-truth", tmp_path, "--noise-level", "3")
+    assert "universal at 30Hz_200ms_causal_noise3" in capsys.readouterr().out
+    slow = name.replace("30Hz", "7.5Hz").replace("_causalkernel", "")
+    main_ok("benchmark", slow, "mine", "--ground-truth", tmp_path, "--noise-level", "3")
+    assert "universal at 7.5Hz_200ms_noise3" in capsys.readouterr().out
+    main_ok("benchmark", name, "mine", "--ground-truth", tmp_path, "--noise-level", "3", "--kernel", "gaussian")
+    assert "universal at 30Hz_200ms_noise3" in capsys.readouterr().out
+
+    model = load_model(name)
+    expected = expected_figures(model, 30.0, 4.0, open_predictor(model, 30.0).settings)
+    assert expected["smoothing_s"] == 0.2
+    assert expected["correlation"] > expected_figures(model, 30.0, 4.0, Settings(smoothing=0.05))["correlation"]
 
 
 def main_ok(*arguments: str | Path) -> None:

@@ -57,8 +57,15 @@ class UniversalFamily(Family):
         """See `Family.open`."""
         return UniversalPredictor(model, frame_rate, settings)
 
+    def settings_to_judge(self, model: Model, dataset: str, asked: Settings, noise_level: float) -> Settings:
+        """See `Family.settings_to_judge`."""
+        is_interneurons = dataset in model.config.interneuron_datasets
+        return replace(asked, population="interneurons") if is_interneurons else asked
+
     def usual_frame_rate(self, model: Model) -> float:
-        """See `Family.usual_frame_rate`."""
+        """See `Family.usual_frame_rate`; that of the published name that was asked for, if there is one."""
+        if model.preset:
+            return float(model.preset["frame_rate"])
         low, high = min(model.config.frame_rates), max(model.config.frame_rates)
         return float(min(max(super().usual_frame_rate(model), low), high))
 
@@ -71,13 +78,13 @@ class UniversalFamily(Family):
         return UniversalTrainer(config, datasets)
 
 
-def _indicator(chosen: str | None, container_indicator: str | None) -> str | None:
-    """The indicator that the networks are given, or None."""
+def _indicator(chosen: str | None, container_indicator: str | None) -> str:
+    """The indicator that the networks are given, or `NOT_GIVEN`."""
     if chosen is None:
-        return container_indicator if indicator_family(container_indicator or "") != UNKNOWN else None
-    if chosen == NOT_GIVEN:
-        return None
-    if indicator_family(chosen) == UNKNOWN:
+        if container_indicator is None or indicator_family(container_indicator) == UNKNOWN:
+            return NOT_GIVEN
+        return container_indicator
+    if chosen != NOT_GIVEN and indicator_family(chosen) == UNKNOWN:
         known = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
         raise InputError(f"the model does not know the indicator {chosen!r}: leave it out, or name one of {known}")
     return chosen

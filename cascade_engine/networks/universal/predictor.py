@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade_engine.errors import ModelError
 from cascade_engine.networks.base import Progress
 from cascade_engine.networks.settings import POPULATIONS, Settings
 from cascade_engine.networks.store import Model
-from cascade_engine.networks.universal.architecture import UNKNOWN, conditions, indicator_family
+from cascade_engine.networks.universal.architecture import N_CONDITIONS, UNKNOWN, conditions, indicator_family
 from cascade_engine.parallel import work_through
 from cascade_engine.signal.kernels import smooth_spikes
 from cascade_engine.signal.noise import noise_level_to_sd
@@ -33,7 +34,8 @@ class UniversalPredictor:
 
     def __init__(self, model: Model, frame_rate: float, settings: Settings):
         self.model, self.frame_rate, self.settings = model, frame_rate, settings
-        self._family = UNKNOWN if settings.indicator is None else indicator_family(settings.indicator)
+        indicator = settings.given_indicator
+        self._family = UNKNOWN if indicator is None else indicator_family(indicator)
 
     def predict(
         self,
@@ -46,6 +48,10 @@ class UniversalPredictor:
         """Predict; frames without a value have no prediction, all others have one, up to the ends of each segment."""
         levels = np.maximum(noise_levels, self.model.config.least_noise_level)
         context, spikes = self.model.session("context"), self.model.session("spikes")
+        if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in spikes.get_inputs()):
+            raise ModelError(
+                f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
+            )
         frame_rate, settings = self.frame_rate, self.settings
         stride = self.model.config.stride
         spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)

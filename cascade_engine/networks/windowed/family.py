@@ -53,7 +53,7 @@ class WindowedFamily(Family):
         """See `Family.open`."""
         return WindowedPredictor(model, frame_rate, settings)
 
-    def settings_to_judge(self, model: Model, asked: Settings, noise_level: float) -> Settings:
+    def settings_to_judge(self, model: Model, dataset: str, asked: Settings, noise_level: float) -> Settings:
         """See `Family.settings_to_judge`."""
         return Settings(noise_level=noise_level)
 
