@@ -87,14 +87,12 @@ class Inference:
     @property
     def smoothing(self) -> float:
         """Width (s) of the kernel with which the spikes are smoothed."""
-        assert self.settings.smoothing is not None
-        return self.settings.smoothing
+        return self.settings.resolved_kernel[0]
 
     @property
     def kernel(self) -> str:
         """Form of the kernel."""
-        assert self.settings.kernel is not None
-        return self.settings.kernel
+        return self.settings.resolved_kernel[1]
 
     @property
     def population(self) -> str | None:
@@ -223,10 +221,9 @@ def infer(
 
     dff, frame_rate, model = as_traces(dff), as_frame_rate(frame_rate), load_model(model)
     chosen = Settings(**settings)
-    if np.ndim(chosen.noise_level) > 0 and np.shape(chosen.noise_level) != (len(dff),):
+    if isinstance(chosen.noise_level, tuple) and len(chosen.noise_level) != len(dff):
         raise InputError(
-            f"noise_level must be one number or one per neuron ({len(dff)}), but its shape is "
-            f"{np.shape(chosen.noise_level)}"
+            f"noise_level must be one number or one per neuron ({len(dff)}), but there are {len(chosen.noise_level)}"
         )
     predictor = open_predictor(model, frame_rate, chosen)
     with tqdm(total=dff.size, disable=not progress, unit="frame", unit_scale=True, desc="predicting") as bar:
@@ -377,10 +374,9 @@ def _clip(spike_prob: np.ndarray, predictor: Predictor, small_too: bool) -> None
     if small_too:
         from scipy.ndimage import binary_dilation
 
-        frame_rate, settings = predictor.frame_rate, predictor.settings
-        assert settings.smoothing is not None and settings.kernel is not None
-        limit = single_spike_amplitude(frame_rate, settings.smoothing, settings.kernel) / np.e
-        reach = max(1, round(settings.smoothing * frame_rate))
+        smoothing, kernel = predictor.settings.resolved_kernel
+        limit = single_spike_amplitude(predictor.frame_rate, smoothing, kernel) / np.e
+        reach = max(1, round(smoothing * predictor.frame_rate))
         kept = binary_dilation(spike_prob > limit, structure=np.ones((1, 2 * reach + 1)))
         spike_prob[~kept & ~np.isnan(spike_prob)] = 0.0
     np.maximum(spike_prob, 0.0, out=spike_prob)

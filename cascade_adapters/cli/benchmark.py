@@ -85,11 +85,10 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         if models[name] is None:
             raise InputError(f"{model.name} was trained on {name}: its figures there would be too good")
     frame_rate = _frame_rate(model, frame_rate)
-    resolved = resolve(Settings(smoothing=smoothing, kernel=kernel), model, frame_rate)
-    assert resolved.smoothing is not None and resolved.kernel is not None
+    smoothing, kernel = resolve(Settings(smoothing=smoothing, kernel=kernel), model, frame_rate).resolved_kernel
     all_scores = []
     for level in noise_levels:
-        condition = Condition(frame_rate, resolved.smoothing, level, resolved.kernel)
+        condition = Condition(frame_rate, smoothing, level, kernel)
         click.echo(f"{model.name} at {condition.label}\n{_HEADER}")
         scores = []
         for name in names:

@@ -85,8 +85,7 @@ def expected_figures(model: Model, frame_rate: float, noise_level: float, settin
     ]
     if not entries or not np.isfinite(noise_level):
         return None
-    assert settings.smoothing is not None, "settings must be resolved"
-    smoothing_frames = max(settings.smoothing * frame_rate, 0.1)
+    smoothing_frames = max(settings.resolved_kernel[0] * frame_rate, 0.1)
 
     def distance(entry: Mapping[str, Any]) -> tuple[float, float]:
         evaluated_frames = entry["smoothing_s"] * entry["frame_rate_hz"]

@@ -33,9 +33,8 @@ def conditions_for(model: Model) -> list[Condition]:
     if chosen and family_named(model.family).evaluation_rate(model) is None:
         return chosen
     rate = model.usual_frame_rate
-    settings = resolve(Settings(), model, rate)
-    assert settings.smoothing is not None and settings.kernel is not None
-    return [Condition(rate, settings.smoothing, level, settings.kernel) for level in levels]
+    smoothing, kernel = resolve(Settings(), model, rate).resolved_kernel
+    return [Condition(rate, smoothing, level, kernel) for level in levels]
 
 
 def held_out_figures(

@@ -108,7 +108,7 @@ def trained_without(
         if folder.exists():
             return load_model(folder)
         kept = tuple(name for name in config.training_datasets if name not in held_out)
-        settings = replace(config, model_name=folder.name, training_datasets=kept)
+        settings = config.changed(model_name=folder.name, training_datasets=kept)
         say(f"training {folder.name} without {', '.join(held_out)}")
         folder.parent.mkdir(parents=True, exist_ok=True)
         trainer = family_named(config.family).trainer(settings, [datasets[name] for name in kept])

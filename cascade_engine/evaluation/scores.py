@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,11 +98,12 @@ def write_scores(path: Path, scores: Iterable[NeuronScore]) -> None:
 def read_scores(path: Path) -> list[NeuronScore]:
     """Read a table that `write_scores` has written."""
     numbers = {field.name for field in fields(NeuronScore) if field.type == "float"}
+    scores = []
     with Path(path).open(newline="") as file:
-        return [
-            NeuronScore(**{key: float(value) if key in numbers else value for key, value in row.items()})
-            for row in csv.DictReader(file)
-        ]
+        for row in csv.DictReader(file):
+            values: dict[str, Any] = {key: float(value) if key in numbers else value for key, value in row.items()}
+            scores.append(NeuronScore(**values))
+    return scores
 
 
 @dataclass(frozen=True)
@@ -156,4 +158,5 @@ def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     names = (*METRICS, "absolute_bias")
     intervals = {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
-    return Summary(len(tables), len(scores), *map(float, middle), intervals)
+    correlation, error, bias, absolute_bias = map(float, middle)
+    return Summary(len(tables), len(scores), correlation, error, bias, absolute_bias, intervals)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import yaml
 
@@ -53,7 +53,7 @@ class Configuration:
         """
         if not isinstance(values, dict):
             raise InputError(f"{source} must hold 'key: value' lines")
-        known = {field.name: field for field in fields(cls)}
+        known = {field.name: field for field in fields(cast(Any, cls))}
         cleaned = {}
         for key, value in values.items():
             if key in _IGNORED_KEYS or str(key).startswith("placeholder_"):
@@ -77,16 +77,22 @@ class Configuration:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(cast(Any, self)).items()
+        }
 
     def with_datasets(self: _Some, name_of: Callable[[str], str]) -> _Some:
         """The same configuration with each dataset under the name that a function gives for it."""
         changes = {
             item.name: tuple(map(name_of, getattr(self, item.name)))
-            for item in fields(self)  # type: ignore[arg-type]  # subclasses are dataclasses
+            for item in fields(cast(Any, self))
             if item.name.endswith("_datasets") and isinstance(getattr(self, item.name), tuple)
         }
-        return replace(self, **changes)  # type: ignore[type-var]
+        return self.changed(**changes)
+
+    def changed(self: _Some, **changes: Any) -> _Some:
+        """The same configuration with other values of some fields."""
+        return replace(cast(Any, self), **changes)
 
     def doubt_about_rate(self, frame_rate: float) -> str:
         """Why the model should not be used at `frame_rate` (Hz); empty if it may."""

@@ -95,6 +95,12 @@ class Settings:
         """The indicator that the networks are given, if any."""
         return None if self.indicator == NOT_GIVEN else self.indicator
 
+    @property
+    def resolved_kernel(self) -> tuple[float, str]:
+        """Width (s) and form of the kernel, of settings that are resolved."""
+        assert self.smoothing is not None and self.kernel is not None, "settings must be resolved"
+        return self.smoothing, self.kernel
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; NaN is None, and so is what is left open."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -156,11 +156,12 @@ def train_model(
     workplace = Workplace.open(
         folder.with_name(f"{folder.name}.training"), trainer.config, trainer.datasets, trainer.first_weights()
     )
-    tasks, weights = trainer.tasks(), []
+    tasks = trainer.tasks()
+    weights: list[Weights] = []
     with tqdm(total=sum(task.n_steps for task in tasks), disable=not progress, unit="step", smoothing=0.02) as bar:
         for number, task in enumerate(tasks):
             bar.set_description(task.label)
-            found = workplace.finished(task)
+            found: Weights | None = workplace.finished(task)
             if found is None:
                 found = _train_network(keras, trainer, task, workplace, bar)
                 workplace.finish(task, found)

@@ -95,7 +95,7 @@ class Workplace:
     def finish(self, task: Task, weights: Mapping[str, np.ndarray]) -> None:
         """Keep the weights of a trained network."""
         with replacing(self.folder / f"{task.key}.npz") as file:
-            np.savez(file, **dict(weights))
+            np.savez(file, allow_pickle=False, **dict(weights))
         self._checkpoint.unlink(missing_ok=True)
 
     def save(self, task: Task, network: Any, optimizer: Any, step: int, losses: list[float], seconds: float) -> None:

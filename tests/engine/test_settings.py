@@ -134,7 +134,7 @@ def test_a_predictor_goes_through_blocks_of_neurons(random_model):
     found = warnings_about(predictor, 5000, [4990, 10], whole.noise_levels, usable, missing)
     assert found == whole.warnings and len(found) == 2
     assert 0 < sum(done) <= dff.size
-    with pytest.raises(InputError, match=r"one per neuron \(5\), but its shape is \(2,\)"):
+    with pytest.raises(InputError, match=r"one per neuron \(5\), but there are 2"):
         infer(dff, 30.0, random_model, noise_level=levels[:2])
 
 

@@ -227,9 +227,9 @@ def test_the_published_architecture_has_one_smoothing(random_model):
     infer(dff, 30.0, random_model, smoothing=0.05, kernel="gaussian")
     with pytest.raises(InputError, match="no other"):
         infer(dff, 30.0, random_model, smoothing=0.1)
-    with pytest.raises(InputError, match="cannot be told a population"):
+    with pytest.raises(InputError, match="cannot be given a population"):
         infer(dff, 30.0, random_model, population="principal")
-    with pytest.raises(InputError, match="cannot be told an indicator"):
+    with pytest.raises(InputError, match="cannot be given an indicator"):
         infer(dff, 30.0, random_model, indicator="GCaMP6f")
 
 

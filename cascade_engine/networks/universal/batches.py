@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class UniversalBatches:
         Frame rates (Hz) for which there is ground truth.
     """
 
-    def __init__(self, datasets: Sequence[Dataset], config: UniversalConfig):
+    def __init__(self, datasets: Sequence[Dataset], config: UniversalConfig) -> None:
         self._config = config
         indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
         neurons = [
@@ -81,11 +82,15 @@ class UniversalBatches:
             for dataset in datasets
             for neuron, share in _shares(dataset, config)
         ]
+
+        def made(entry: tuple[Neuron, bool, int, float], rate: float) -> _Source | None:
+            return _source(*entry, rate)
+
         self._sources: dict[float, list[_Source]] = {}
         with ThreadPoolExecutor() as pool:
             for rate in config.frame_rates:
-                made = pool.map(lambda entry, rate=rate: _source(*entry, rate), neurons)
-                self._sources[rate] = [source for source in made if source is not None]
+                sources = pool.map(made, neurons, repeat(rate))
+                self._sources[rate] = [source for source in sources if source is not None]
         self._settle()
 
     def _settle(self) -> None:

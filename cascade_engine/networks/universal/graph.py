@@ -65,8 +65,8 @@ def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, 
             powers = graph.add("Div", [graph.sum(graph.add("Mul", [powers, present])), total])
             logarithm = graph.add("Log", [graph.add("Add", [powers, graph.number(1e-6)])])
             pooled.append(graph.add("Div", [logarithm, graph.number(sharpness)]))
-        pooled = graph.add("Squeeze", [graph.add("Concat", pooled, axis=1), graph.integers(2)])
-        x = graph.add("Relu", [part.dense(graph.add("Concat", [pooled, "conditions"], axis=1), "pooled")])
+        described = graph.add("Squeeze", [graph.add("Concat", pooled, axis=1), graph.integers(2)])
+        x = graph.add("Relu", [part.dense(graph.add("Concat", [described, "conditions"], axis=1), "pooled")])
         x = graph.add("Tanh", [part.dense(x, "context")])
         outputs.append(graph.add("Unsqueeze", [x, graph.integers(1)]))
     graph.add("Concat", outputs, "context", axis=1)
@@ -162,7 +162,7 @@ class _Graph(Graph):
 class _Member:
     """Layers of one network of the ensemble."""
 
-    def __init__(self, graph: _Graph, weights: Mapping[str, np.ndarray], name: str):
+    def __init__(self, graph: _Graph, weights: Mapping[str, np.ndarray], name: str) -> None:
         self._graph, self._weights, self._name = graph, weights, name
 
     def _parameters(self, layer: str) -> tuple[np.ndarray, np.ndarray]:
@@ -170,8 +170,12 @@ class _Member:
 
     def dense(self, x: str, layer: str) -> str:
         kernel, bias = self._parameters(layer)
-        kernel = self._graph.constant(kernel, f"{self._name}_{layer}_kernel")
-        return self._graph.add("Gemm", [x, kernel, self._graph.constant(bias, f"{self._name}_{layer}_bias")])
+        inputs = [
+            x,
+            self._graph.constant(kernel, f"{self._name}_{layer}_kernel"),
+            self._graph.constant(bias, f"{self._name}_{layer}_bias"),
+        ]
+        return self._graph.add("Gemm", inputs)
 
     def told(self) -> str:
         x = self._graph.add("Relu", [self.dense("conditions", "told")])
@@ -194,9 +198,12 @@ class _Member:
         kernel, bias = self._parameters(f"{layer}_film")
         n = len(bias) // 2
         bias = bias + np.repeat(np.array([1.0, 0.0], dtype=np.float32), n)  # features are scaled by 1 + film
-        kernel = graph.constant(kernel, f"{self._name}_{layer}_film_kernel")
-        film = graph.add("Gemm", [described, kernel, graph.constant(bias, f"{self._name}_{layer}_film_bias")])
-        film = graph.add("Unsqueeze", [film, graph.integers(2)])
+        inputs = [
+            described,
+            graph.constant(kernel, f"{self._name}_{layer}_film_kernel"),
+            graph.constant(bias, f"{self._name}_{layer}_film_bias"),
+        ]
+        film = graph.add("Unsqueeze", [graph.add("Gemm", inputs), graph.integers(2)])
         scale = graph.add("Slice", [film, graph.integers(0), graph.integers(n), graph.integers(1)])
         shift = graph.add("Slice", [film, graph.integers(n), graph.integers(2 * n), graph.integers(1)])
         return graph.add("Relu", [graph.add("Add", [graph.add("Mul", [x, scale]), shift])])

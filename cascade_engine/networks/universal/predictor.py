@@ -32,7 +32,7 @@ class UniversalPredictor:
 
     shortest = _SHORTEST
 
-    def __init__(self, model: Model, frame_rate: float, settings: Settings):
+    def __init__(self, model: Model, frame_rate: float, settings: Settings) -> None:
         self.model, self.frame_rate, self.settings = model, frame_rate, settings
         indicator = settings.given_indicator
         self._family = UNKNOWN if indicator is None else indicator_family(indicator)
@@ -52,14 +52,15 @@ class UniversalPredictor:
             raise ModelError(
                 f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
             )
-        frame_rate, settings = self.frame_rate, self.settings
+        frame_rate, population = self.frame_rate, self.settings.population
+        smoothing, kernel = self.settings.resolved_kernel
         stride = self.model.config.stride
         spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
         long_enough = [part for part in segments if part.stop - part.start >= _SHORTEST]
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
 
         def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
-            told = conditions(frame_rate, noise_sd, settings.population != POPULATIONS[0], family)
+            told = conditions(frame_rate, noise_sd, population != POPULATIONS[0], family)
             pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.parts]
             whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
             inputs = {"conditions": told, "dff": whole, "mask": mask}
@@ -67,14 +68,12 @@ class UniversalPredictor:
             return [_expected_spikes(spikes, *piece, described) for piece in pieces]
 
         def run(job: _Job) -> int:
-            noise_sd = noise_level_to_sd(levels[job.row : job.row + 1], frame_rate)
+            noise_sd = np.array([noise_level_to_sd(float(levels[job.row]), frame_rate)])
             untold = expected(job, noise_sd, UNKNOWN)
             told = untold if self._family == UNKNOWN else expected(job, noise_sd, self._family)
             sessions = self._combine(told, untold)
             for part, session in zip(job.parts, sessions, strict=True):
-                smoothed = smooth_spikes(
-                    session[: part.stop - part.start], frame_rate, settings.smoothing, settings.kernel
-                )
+                smoothed = smooth_spikes(session[: part.stop - part.start], frame_rate, smoothing, kernel)
                 smoothed[np.isnan(dff[job.row, part])] = np.nan
                 spike_prob[job.row, part] = smoothed
             return sum(part.stop - part.start for part in job.parts)
