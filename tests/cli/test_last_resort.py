@@ -22,7 +22,7 @@ CALLED = {
     "models show": (["models", "show", "universal"], "cascade_engine.networks.store.load_model"),
     "models import": (["models", "import", "{plane}"], "cascade_engine.networks.windowed.published.import_published"),
     "models verify": (["models", "verify"], "cascade_engine.networks.store.Model.verify"),
-    "train": (["train", "{config}"], "cascade_engine.networks.configuration.read_yaml"),
+    "train": (["train", "{config}"], "cascade_engine.networks.families.read_configuration"),
     "benchmark": (["benchmark"], "cascade_engine.networks.store.load_model"),
     "ground-truth list": (["ground-truth", "list"], "cascade_engine.ground_truth.ground_truth_root"),
     "ground-truth show": (["ground-truth", "show", "DS09"], "cascade_engine.ground_truth.folder_name"),
