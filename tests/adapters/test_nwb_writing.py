@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,16 @@ import pytest
 from cascade_adapters.cli import main
 from cascade_adapters.cli.text import describe_report
 from cascade_adapters.containers.base import Reading, Selection
-from cascade_adapters.containers.nwb import NwbRecording
+from cascade_adapters.containers.nwb import NwbRecording, layout
 from cascade_adapters.containers.nwb.opening import open_nwb
 from cascade_adapters.containers.nwb.traces import load_series
-from cascade_adapters.results import Record, Results
+from cascade_adapters.results import Record, Results, schema
+from cascade_adapters.results import results as results_module
+from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
+from cascade_adapters.safe_writing.spool import Spool
+from cascade_engine._version import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.adapters.test_nwb_reading import OPHYS, SERIES, TABLE
@@ -134,6 +139,17 @@ def assert_same(results: Results, expected: Results) -> None:
     assert replace(results.record, container={}) == replace(expected.record, container={})
 
 
+@contextmanager
+def opened_by_pynwb(path: Path):
+    """An NWB file, or a Zarr store of one."""
+    if path.is_dir():
+        from hdmf_zarr import NWBZarrIO as Reader
+    else:
+        from pynwb import NWBHDF5IO as Reader
+    with Reader(str(path), "r") as io:
+        yield io
+
+
 def output(path: Path) -> Path:
     return path.with_name("_cascade.".join(path.name.split(".", 1)))
 
@@ -174,6 +190,73 @@ def test_a_new_file_beside_the_old_one(path, random_model):
     assert results.record.model.name == "random"
     assert results.record.traces.source == SERIES
     assert results.record.container["nwb"]["series"] == SERIES
+
+
+@pytest.mark.parametrize("name", ["a.nwb", "a.nwb.zarr"])
+def test_further_arrays_are_written_and_read_like_the_others(templates, tmp_path, monkeypatch, name):
+    traces = ResultArray("foo_bar", ("roi", "frame"), "furlongs", "A further array.", since=__version__)
+    values = ResultArray("how_far", ("roi",), "furlongs", "A further column.", since=__version__, dtype="float64")
+    for module in (schema, results_module):
+        monkeypatch.setattr(module, "ARRAYS", (*schema.ARRAYS, traces, values))
+    container = NwbRecording(copy(templates / name, tmp_path / "lab"))
+    results = made_up(container)
+    results.arrays["foo_bar"] = np.random.default_rng(0).standard_normal(results.shape).astype(np.float32)
+    results.arrays["how_far"] = np.random.default_rng(1).random(N_ROIS)
+    path = output(container.path)
+    assert container.write(results) == [path.name, SPIKES, DFF, f"{OPHYS}/CascadeFooBar/RoiResponseSeries", NOISE]
+
+    found = container.results()
+    for array in schema.ARRAYS:
+        np.testing.assert_array_equal(found.arrays[array.name], results.arrays[array.name])
+        assert found.arrays[array.name].dtype == array.dtype
+    assert container.record().container["nwb"]["arrays"] == {
+        "spike_prob": SPIKES,
+        "dff": DFF,
+        "foo_bar": f"{OPHYS}/CascadeFooBar/RoiResponseSeries",
+        "noise_levels": f"{NOISE}/noise_level",
+        "how_far": f"{NOISE}/how_far",
+    }
+    with opened_by_pynwb(path) as io:
+        module = io.read().processing["ophys"]
+        series = module["CascadeFooBar"]["RoiResponseSeries"]
+        assert isinstance(module["CascadeFooBar"], pynwb.ophys.Fluorescence)
+        assert (series.unit, series.conversion) == ("furlongs", 1.0)
+        assert module["CascadeNoiseLevels_RoiResponseSeries"].colnames == ("roi", "noise_level", "how_far")
+        assert not pynwb.validate(io=io)
+
+    # results of a version that had less of them are read, and make room for these
+    older = made_up(container, seed=3)
+    older = replace(older, record=replace(older.record, software={"cascade-spikes": "0.1.0"}))
+    monkeypatch.undo()
+    container.write(older)
+    monkeypatch.setattr(schema, "ARRAYS", (*schema.ARRAYS, traces, values))
+    assert set(container.results().arrays) == {"spike_prob", "dff", "noise_levels"}
+    container.write(container.results())
+    monkeypatch.setattr(results_module, "ARRAYS", schema.ARRAYS)
+    container.write(results)
+    container.write(container.results())
+    np.testing.assert_array_equal(container.results().arrays["how_far"], results.arrays["how_far"])
+    assert container.restore() == [f"removed {path.name}"]
+
+
+def test_large_arrays_are_written_some_rois_at_a_time(templates, tmp_path, monkeypatch):
+    """Several blocks of ROIs and several chunks of frames, read from the disk."""
+    monkeypatch.setattr(layout, "_WRITTEN_BYTES", 1)
+    for zarr in (False, True):
+        name = "a.nwb.zarr" if zarr else "a.nwb"
+        path = simple(tmp_path / name, zarr, values=raw_traces(40, 10_000), rows=[0] * 40)
+        container = NwbRecording(path)
+        results = made_up(container)
+        in_memory = dict(results.arrays)
+        with Spool.beside(tmp_path) as spool:
+            for array in schema.ARRAYS:
+                waiting = spool.array(array.name, array.shape(40, 10_000), array.dtype)
+                waiting.append(in_memory[array.name])
+                results.arrays[array.name] = waiting.finish()
+            container.write(results)
+        found = container.results()
+        for array, values in in_memory.items():
+            np.testing.assert_array_equal(found.arrays[array], values)
 
 
 def test_the_model_is_told_the_indicator_of_the_imaging_plane(path):
@@ -306,7 +389,7 @@ def test_names_that_are_taken_are_left_alone(tmp_path):
     before = contents(path)
     (results,) = write(path, IN_PLACE)
     container = NwbRecording(path, selection=IN_PLACE)
-    assert container.record().container["nwb"]["dff"] == DFF
+    assert container.record().container["nwb"]["arrays"]["dff"] == DFF
     assert_same(container.results(), results)
     after = contents(path)
     assert {key: after[key] for key in before} == before

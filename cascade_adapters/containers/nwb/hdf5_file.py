@@ -17,9 +17,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from cascade_adapters.containers.nwb import results as ours
+from cascade_adapters.containers.nwb import layout
+from cascade_adapters.containers.nwb.addition import Addition, UnitColumns
+from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.opening import one_line
-from cascade_adapters.containers.nwb.results import Addition, Names
+from cascade_adapters.results import Spikes
+from cascade_adapters.results.rows import Rows
+from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.safe_writing import in_place
 from cascade_adapters.safe_writing import names as hidden
 from cascade_adapters.safe_writing.fsync import sync_file
@@ -27,9 +31,6 @@ from cascade_engine.errors import CascadeError, InputError
 
 if TYPE_CHECKING:
     import h5py
-
-#: Frames that are turned round at a time.
-_FRAMES_AT_ONCE = 65_536
 
 
 class Editor:
@@ -44,25 +45,23 @@ class Editor:
     def __init__(self, root: h5py.File):
         self.root = root
 
-    def add(self, addition: Addition, names: Names) -> None:
+    def add(self, additions: Sequence[tuple[Addition, Names]]) -> None:
         """Write results where nothing is yet."""
-        results = addition.results
-        rate = float(addition.timing.frame_rate)
-        self._require(f"processing/{ours.MODULE}", "ProcessingModule", ours.MODULE_DESCRIPTION)
-        self._require(names.spikes.rpartition("/")[0], "Fluorescence")
-        self._require(names.dff.rpartition("/")[0], "DfOverF")
-        _write_series(self.root, names.spikes, results.spike_prob, addition, ours.SPIKES_DESCRIPTION, "Hz", rate)
-        _write_series(self.root, names.dff, results.dff, addition, ours.DFF_DESCRIPTION, "n.a.", 1.0)
-        _write_noise_levels(self.root, names.noise_levels, addition)
-        if results.spikes is not None:
-            _write_units(self.root, names.units, addition)
+        for addition, names in additions:
+            self._require(f"processing/{layout.MODULE}", "ProcessingModule", layout.MODULE_DESCRIPTION)
+            for array in layout.arrays_with_frames(names.series):
+                self._require(names.series[array.name].rpartition("/")[0], layout.container_of(array)[1])
+                _write_series(self.root, names.series[array.name], array, addition)
+            _write_table_of_rois(self.root, names, addition)
+            if addition.results.spikes is not None and names.units is not None:
+                _write_units(self.root, names.units, addition, addition.results.spikes)
 
     def remove(self, names: Names) -> None:
         """Remove results, and what was made to hold them and holds nothing else."""
         for path in names.all:
             if path in self.root:
                 del self.root[path]
-        for path in ours.emptied_by_removing(self.root, names):
+        for path in layout.emptied_by_removing(self.root, names):
             del self.root[path]
 
     def _require(self, path: str, type_name: str, description: str | None = None) -> None:
@@ -181,29 +180,32 @@ def _refuse_if_too_big(source: Path, folder: Path) -> None:
         )
 
 
-def _write_series(
-    root: h5py.File, path: str, values: np.ndarray, addition: Addition, description: str, unit: str, conversion: float
-) -> None:
+def _write_series(root: h5py.File, path: str, array: ResultArray, addition: Addition) -> None:
     series = _typed(root.create_group(path), "RoiResponseSeries")
-    series.attrs.update(description=description, comments=addition.comments)
-    _write_data(series, values).attrs.update(conversion=conversion, resolution=-1.0, unit=unit)
+    series.attrs.update(description=layout.description_of(array), comments=addition.comments)
+    unit, conversion = layout.unit_of(array, float(addition.timing.frame_rate))
+    data = _write_data(series, addition.results.arrays[array.name], array.dtype)
+    data.attrs.update(conversion=conversion, resolution=-1.0, unit=unit)
     _write_times(series, addition)
-    _write_region(series, "rois", addition, ours.REGION_DESCRIPTION)
+    _write_region(series, "rois", addition, layout.REGION_DESCRIPTION)
 
 
-def _write_data(series: h5py.Group, values: np.ndarray) -> h5py.Dataset:
+def _write_data(series: h5py.Group, values: Rows, dtype: str) -> h5py.Dataset:
     n_rois, n_frames = values.shape
     data = series.create_dataset(
         "data",
         shape=(n_frames, n_rois),
-        dtype=np.float32,
-        chunks=(min(ours.CHUNK[0], n_frames), min(ours.CHUNK[1], n_rois)),
+        dtype=dtype,
+        chunks=(min(layout.CHUNK[0], n_frames), min(layout.CHUNK[1], n_rois)),
         compression="gzip",
         shuffle=True,
     )
-    for first in range(0, n_frames, _FRAMES_AT_ONCE):
-        part = values[:, first : first + _FRAMES_AT_ONCE]
-        data[first : first + part.shape[1]] = np.ascontiguousarray(part.T, dtype=np.float32)
+    at_once = layout.rois_at_a_time(n_frames)
+    for roi in range(0, n_rois, at_once):
+        rows = np.asarray(values[roi : roi + at_once], dtype=dtype)
+        for frame in range(0, n_frames, layout.CHUNK[0]):
+            part = np.ascontiguousarray(rows[:, frame : frame + layout.CHUNK[0]].T)
+            data[frame : frame + len(part), roi : roi + len(rows)] = part
     return data
 
 
@@ -223,24 +225,20 @@ def _write_region(parent: h5py.Group, name: str, addition: Addition, description
     region.attrs["table"] = parent.file[addition.table].ref
 
 
-def _write_noise_levels(root: h5py.File, path: str, addition: Addition) -> None:
-    table = _typed(root.create_group(path), "DynamicTable", root[addition.table])
-    _write_table(table, addition, ("roi", "noise_level"), ours.NOISE_DESCRIPTION)
-    levels = np.asarray(addition.results.noise_levels, dtype=np.float32)
-    _write_column(table, "noise_level", levels, addition, ours.NOISE_COLUMN_DESCRIPTION)
+def _write_table_of_rois(root: h5py.File, names: Names, addition: Addition) -> None:
+    table = _typed(root.create_group(names.table), "DynamicTable", root[addition.table])
+    _write_table(table, addition, ("roi", *names.columns.values()), layout.TABLE_DESCRIPTION)
+    for array in layout.arrays_by_roi(names.columns):
+        values = np.asarray(addition.results.arrays[array.name], dtype=array.dtype)
+        _write_column(table, names.columns[array.name], values, addition, layout.description_of(array))
 
 
-def _write_units(root: h5py.File, path: str, addition: Addition) -> None:
-    spikes = addition.results.spikes
-    table = _typed(root.create_group(path), "Units")
-    _write_table(table, addition, ("roi", "spike_times", "frame", "confidence"), ours.UNITS_DESCRIPTION)
-    for name, values, description in (
-        ("spike_times", addition.spike_times_s, ours.SPIKE_TIMES_DESCRIPTION),
-        ("frame", spikes.frame, ours.FRAME_DESCRIPTION),
-        ("confidence", spikes.confidence.astype(np.float32), ours.CONFIDENCE_DESCRIPTION),
-    ):
-        column = _write_column(table, name, values, addition, description)
-        index = table.create_dataset(f"{name}_index", data=addition.spikes_until)
+def _write_units(root: h5py.File, path: str, addition: Addition, spikes: Spikes) -> None:
+    table, units = _typed(root.create_group(path), "Units"), UnitColumns.of(spikes, addition)
+    _write_table(table, addition, ("roi", *units.columns), layout.UNITS_DESCRIPTION)
+    for name, values in units.columns.items():
+        column = _write_column(table, name, values, addition, units.descriptions[name])
+        index = table.create_dataset(f"{name}_index", data=units.until)
         _typed(index, "VectorIndex", root[addition.table]).attrs.update(
             description=f"Index for VectorData '{name}'", target=column.ref
         )
@@ -253,7 +251,7 @@ def _write_table(table: h5py.Group, addition: Addition, columns: Sequence[str], 
     table.attrs.create("colnames", columns, dtype=_text_type())
     rows = table.create_dataset("id", data=np.arange(len(addition.rows)))
     _typed(rows, "ElementIdentifiers", table.file[addition.table])
-    _write_region(table, "roi", addition, ours.ROI_COLUMN_DESCRIPTION)
+    _write_region(table, "roi", addition, layout.ROI_COLUMN_DESCRIPTION)
 
 
 def _write_column(

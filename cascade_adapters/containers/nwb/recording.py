@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.nwb import hdf5_file, zarr_store
+from cascade_adapters.containers.nwb.addition import Addition
 from cascade_adapters.containers.nwb.files import nwb_files, output_of, results_in, set_newest, state_of
+from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.notes import read_notes
 from cascade_adapters.containers.nwb.opening import OpenNwb, is_zarr, open_nwb, open_root
 from cascade_adapters.containers.nwb.output import OutputFile
-from cascade_adapters.containers.nwb.results import Addition, Found, choose_names, load_results, results_of
+from cascade_adapters.containers.nwb.results import Found, choose_names, load_results, results_of
 from cascade_adapters.containers.nwb.rois import read_rois
 from cascade_adapters.containers.nwb.series import Recording, find_recordings, roi_rows, series_at
 from cascade_adapters.containers.nwb.timing import find_timing
@@ -118,7 +121,7 @@ class NwbRecording(Container):
             self.check_replaceable()
         target = self.path if self._in_place else self._output.path
         self._backend.recover(target)
-        additions, names = [self._addition(results)], None
+        additions, names = [self._addition(results)], Names({}, "", {}, None)
         with lock(target):
             copy_of = None if self._in_place else self._state()
             stamp_ns = None if self._in_place else self._output.new_stamp_ns()
@@ -138,11 +141,19 @@ class NwbRecording(Container):
                 additions = self._kept_additions() + additions
                 editing = self._backend.creating(self._source(), target, check)
             with editing as editor:
+                planned: list[tuple[Addition, Names]] = []
                 for addition in additions:
-                    names = choose_names(editor.root, addition.series)
-                    editor.remove(names)
-                    editor.add(addition.with_record(names, copy_of, stamp_ns), names)
-        return [target.name, *(names.all if results.spikes is not None else names.all[:3])]
+                    earlier = results_of(editor.root, addition.series)
+                    if earlier is not None:
+                        editor.remove(earlier.names)
+                for addition in additions:
+                    results = addition.results
+                    taken = [names for _, names in planned]
+                    names = choose_names(editor.root, addition.series, results.arrays, taken)
+                    names = names if results.spikes is not None else replace(names, units=None)
+                    planned.append((addition.with_record(names, copy_of, stamp_ns), names))
+                editor.add(planned)
+        return [target.name, *names.all]
 
     def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
         """Write discrete spikes into the file that holds the results; see `Container.add_spikes`."""

@@ -1,21 +1,21 @@
-"""What is written into an NWB file, and how it is found again; alike for HDF5 and Zarr.
+"""Results of ours in an NWB file: found again, and read.
 
-``processing/ophys`` gets ``CascadeSpikes`` (expected spikes per frame), ``CascadeDfOverF``, and per recording a table
-of noise levels and, where they were asked for, one of discrete spikes. Provenance is the JSON text in the comments of
-each series; it also tells that a series is ours.
+The record is the JSON text in the comments of each series; it also tells that a series is ours. Where everything lies
+is said in `cascade_adapters.containers.nwb.layout`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade_adapters.containers.nwb.timing import Timing
+from cascade_adapters.containers.nwb import layout
+from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
@@ -24,133 +24,13 @@ if TYPE_CHECKING:
     import h5py
     import zarr
 
-MODULE = "ophys"
-MODULE_DESCRIPTION = "optical physiology: results of cascade-spikes"
-
-SPIKES = "CascadeSpikes"
-DFF = "CascadeDfOverF"
-NOISE = "CascadeNoiseLevels"
-UNITS = "CascadeUnits"
-
-SPIKES_DESCRIPTION = (
-    "Spikes inferred by CASCADE networks (cascade-spikes): expected spikes per frame; times conversion, in Hz. NaN "
-    "where there is no prediction. The comments hold the provenance as JSON."
-)
-DFF_DESCRIPTION = (
-    "dF/F, as a fraction, from which spikes were inferred (cascade-spikes). The comments hold the provenance as JSON."
-)
-NOISE_DESCRIPTION = "Noise level of dF/F per ROI (cascade-spikes): median absolute frame-to-frame change, per rate."
-NOISE_COLUMN_DESCRIPTION = "Noise level in percent per sqrt(Hz); NaN where there is none."
-ROI_COLUMN_DESCRIPTION = "The ROI that the row is about."
-UNITS_DESCRIPTION = (
-    "Discrete spikes of each ROI (cascade-spikes): those whose smoothing kernels add up to what is nearest to the "
-    "expected spikes. Single ones can be trusted at low noise only, up to about 2 percent per sqrt(Hz)."
-)
-SPIKE_TIMES_DESCRIPTION = "Times of spikes in s, on the clock of the file."
-FRAME_DESCRIPTION = "Frame of the series in which each spike is, from 0."
-CONFIDENCE_DESCRIPTION = (
-    "By how much the fit is worse without each spike: 1 for one that stands alone and fits exactly, near 0 for one "
-    "that might as well be left out."
-)
-REGION_DESCRIPTION = "ROIs of this series"
-
-#: Frames and ROIs of a chunk: 512 KB, so that both one ROI's trace and one moment are read fast.
-CHUNK = (4096, 32)
-
-#: In the record of what was written where.
+#: In what the record remembers of the file: it tells results of ours.
 WRITTEN_BY = {"written_by": "cascade-spikes"}
 
+#: Containers of expected spikes, which stand for all results of a recording.
+_SPIKES = re.compile(r"CascadeSpikes\d*")
 
-@dataclass
-class Addition:
-    """Results of one recording, ready to be written.
-
-    Attributes
-    ----------
-    results : Results
-        Arrays (n_rois, n_frames).
-    series : str
-        Path of the series that they are made from.
-    table : str
-        Path of the ROI table.
-    rows : array, shape (n_rois,), int
-        Rows of the table.
-    timing : Timing
-        When frames were taken.
-    """
-
-    results: Results
-    series: str
-    table: str
-    rows: np.ndarray
-    timing: Timing
-
-    @property
-    def spike_times_s(self) -> np.ndarray:
-        """Times of discrete spikes on the clock of the file, shape (n_spikes,)."""
-        frame, timing = self.results.spikes.frame, self.timing
-        if timing.timestamps is not None:
-            return timing.timestamps[frame].astype(float)
-        return timing.starting_time + frame / timing.frame_rate
-
-    @property
-    def spikes_until(self) -> np.ndarray:
-        """Number of spikes of each ROI and those before it, shape (n_rois,): the index of a ragged column."""
-        return np.cumsum(np.bincount(self.results.spikes.roi, minlength=len(self.rows))).astype(np.uint64)
-
-    @property
-    def comments(self) -> str:
-        """The record as JSON."""
-        return self.results.record.to_json()
-
-    def with_record(self, names: Names, copy_of: dict[str, Any] | None, stamp_ns: int | None) -> Addition:
-        """The same with a record that remembers where everything is.
-
-        Parameters
-        ----------
-        names : Names
-            Where the results go.
-        copy_of : dict or None
-            What is remembered of the file that a new one is a copy of.
-        stamp_ns : int or None
-            Time of modification of the new file.
-        """
-        facts = {
-            **WRITTEN_BY,
-            "series": self.series,
-            "dff": names.dff,
-            "noise_levels": names.noise_levels,
-            "units": None if self.results.spikes is None else names.units,
-            "copy_of": copy_of,
-            "stamp_ns": stamp_ns,
-        }
-        results = replace(self.results, record=self.results.record.remembering(nwb=facts))
-        return replace(self, results=results)
-
-
-@dataclass(frozen=True)
-class Names:
-    """Paths of results inside a file.
-
-    Attributes
-    ----------
-    spikes, dff : str
-        The two series.
-    noise_levels : str
-        The table of noise levels.
-    units : str or None
-        The table of discrete spikes.
-    """
-
-    spikes: str
-    dff: str
-    noise_levels: str
-    units: str | None
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every path."""
-        return tuple(path for path in (self.spikes, self.dff, self.noise_levels, self.units) if path is not None)
+_ADVICE = "remove the results with 'cascade restore'"
 
 
 @dataclass(frozen=True)
@@ -186,7 +66,7 @@ class Found:
 
 def is_ours(comments: Any) -> bool:
     """Whether the comments of a series say that it is a result of ours."""
-    return _content(comments) is not None
+    return _read(comments) is not None
 
 
 def find_results(root: h5py.File | zarr.Group) -> list[Found]:
@@ -202,21 +82,59 @@ def find_results(root: h5py.File | zarr.Group) -> list[Found]:
     list of Found
         In order of their names.
     """
-    module = f"processing/{MODULE}"
+    module = f"processing/{layout.MODULE}"
     found = []
     for container in sorted(root[module]) if module in root else ():
-        group = root[module][container] if container.startswith(SPIKES) else ()
+        group = root[module][container] if _SPIKES.fullmatch(container) else ()
         for name in sorted(group):
-            content = _content(group[name].attrs.get("comments"))
-            if content is not None:
-                paths = {key: _facts(content).get(key) for key in ("dff", "noise_levels", "units")}
-                found.append(Found(Names(f"{_at(container)}/{name}", **paths), content))
+            one = _read(group[name].attrs.get("comments"))
+            if one is not None:
+                series = {**one.names.series, "spike_prob": f"{layout.at(container)}/{name}"}
+                found.append(replace(one, names=replace(one.names, series=series)))
     return found
 
 
 def results_of(root: h5py.File | zarr.Group, series: str) -> Found | None:
     """The results that are made from a series, or None."""
     return next((found for found in find_results(root) if found.series == series), None)
+
+
+def choose_names(
+    root: h5py.File | zarr.Group, series: str, arrays: Collection[str], taken: Sequence[Names] = ()
+) -> Names:
+    """Where results go, so that they collide with nothing.
+
+    Parameters
+    ----------
+    root : h5py.File or zarr.Group
+        Root of the file; earlier results of the same series are not there any more.
+    series : str
+        Path of the series that they are made from; theirs are called like it.
+    arrays : collection of str
+        Names of the arrays.
+    taken : sequence of Names
+        Where other results will be written too.
+
+    Returns
+    -------
+    Names
+        Where nothing is yet.
+    """
+    paths = {path for names in taken for path in names.all}
+    containers = {}
+    for array in layout.arrays_with_frames(arrays):
+        possible = (layout.at(name) for name in layout.numbered(layout.container_of(array)[0]))
+        containers[array.name] = next(path for path in possible if path not in root or _all_ours(root[path]))
+    for name in layout.numbered(series.rpartition("/")[2]):
+        names = Names(
+            series={array: f"{container}/{name}" for array, container in containers.items()},
+            table=f"{layout.at(layout.TABLE)}_{name}",
+            columns={array.name: layout.column_of(array) for array in layout.arrays_by_roi(arrays)},
+            units=f"{layout.at(layout.UNITS)}_{name}",
+        )
+        if not any(path in root or path in paths for path in names.all):
+            return names
+    raise AssertionError("numbers do not end")
 
 
 def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Results:
@@ -242,16 +160,18 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Resul
         If a part of them is gone.
     """
     names = found.names
+    record = Record.parse(found.content, name, _ADVICE)
+    arrays: dict[str, Any] = {}
     try:
-        spike_prob, dff = (np.ascontiguousarray(root[f"{path}/data"][:].T) for path in (names.spikes, names.dff))
-        levels = root[f"{names.noise_levels}/noise_level"][:]
+        for array in layout.arrays_with_frames(names.series):
+            arrays[array.name] = np.ascontiguousarray(root[f"{names.series[array.name]}/data"][:].T)
+        for array in layout.arrays_by_roi(names.columns):
+            arrays[array.name] = root[f"{names.table}/{names.columns[array.name]}"][:]
         spikes = None if names.units is None else _load_spikes(root[names.units])
     except KeyError:
         raise InputError(f"{name} lacks a part of its results: remove the rest with 'cascade restore'") from None
-    record = Record.parse(found.content, name, "remove the results with 'cascade restore'")
-    arrays, problem = complete(
-        {"spike_prob": spike_prob, "dff": dff, "noise_levels": levels}, *spike_prob.shape, record.written_by
-    )
+    n_rois, n_frames = arrays["spike_prob"].shape
+    arrays, problem = complete(arrays, n_rois, n_frames, record.written_by)
     if problem:
         raise InputError(f"{name} holds damaged results ({problem}): remove them with 'cascade restore'")
     return Results(arrays, record, spikes)
@@ -263,55 +183,8 @@ def _load_spikes(units: h5py.Group | zarr.Group) -> Spikes:
     return Spikes(np.repeat(np.arange(len(n_spikes)), n_spikes), *columns)
 
 
-def choose_names(root: h5py.File | zarr.Group, series: str) -> Names:
-    """Where results go, so that they collide with nothing.
-
-    Parameters
-    ----------
-    root : h5py.File or zarr.Group
-        Root of the file.
-    series : str
-        Path of the series that they are made from; theirs are called like it.
-
-    Returns
-    -------
-    Names
-        Where nothing is yet, or earlier results from the same series.
-    """
-    earlier, last = results_of(root, series), series.rpartition("/")[2]
-    units = next(path for name in _numbered(last) if (path := f"{_at(UNITS)}_{name}") not in root)
-    if earlier is not None:
-        return earlier.names if earlier.names.units is not None else replace(earlier.names, units=units)
-    spikes, dff = (
-        next(path for path in _numbered(_at(name)) if path not in root or _all_ours(root[path]))
-        for name in (SPIKES, DFF)
-    )
-    for name in _numbered(last):
-        names = Names(f"{spikes}/{name}", f"{dff}/{name}", f"{_at(NOISE)}_{name}", f"{_at(UNITS)}_{name}")
-        if not any(path in root for path in names.all):
-            return names
-    raise AssertionError("numbers do not end")
-
-
-def emptied_by_removing(root: h5py.File | zarr.Group, names: Names) -> Iterator[str]:
-    """Paths of what was made to hold results and holds nothing any more; each is to be removed before the next."""
-    module = f"/processing/{MODULE}"
-    for path in (names.spikes.rpartition("/")[0], names.dff.rpartition("/")[0], module):
-        is_empty = path in root and not len(root[path])
-        if is_empty and (path != module or root[path].attrs.get("description") == MODULE_DESCRIPTION):
-            yield path
-
-
 def _all_ours(container: h5py.Group | zarr.Group) -> bool:
     return all(is_ours(container[name].attrs.get("comments")) for name in container)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    return (name if number == 1 else f"{name}{number}" for number in count(1))
-
-
-def _at(name: str) -> str:
-    return f"/processing/{MODULE}/{name}"
 
 
 def _facts(content: dict[str, Any]) -> dict[str, Any]:
@@ -319,16 +192,32 @@ def _facts(content: dict[str, Any]) -> dict[str, Any]:
     return content["nwb"] if "nwb" in content else content["container"]["nwb"]
 
 
-def _content(comments: Any) -> dict[str, Any] | None:
-    """The record in the comments of a series, or None if the series is not ours."""
+def _read(comments: Any) -> Found | None:
+    """What the comments of a series say, or None if the series is not ours."""
     comments = comments.decode("utf-8", "replace") if isinstance(comments, bytes) else comments
     if not isinstance(comments, str) or "written_by" not in comments:
         return None
     try:
         content = json.loads(comments)
         facts = _facts(content)
-        paths = [facts[key] for key in ("series", "dff", "noise_levels")]
+        if not (WRITTEN_BY.items() <= facts.items() and isinstance(facts["series"], str)):
+            return None
+        return Found(_names(facts), content)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    ours = WRITTEN_BY.items() <= facts.items() and all(isinstance(path, str) for path in paths)
-    return content if ours else None
+
+
+def _names(facts: dict[str, Any]) -> Names:
+    """Where everything is; `ValueError` and the like if that makes no sense."""
+    if "arrays" in facts:
+        table, paths = facts["table"], dict(facts["arrays"])
+    else:  # as version 0.1.0 said it
+        table = facts["noise_levels"]
+        paths = {"dff": facts["dff"], "noise_levels": f"{table}/noise_level"}
+    units = facts.get("units")
+    everything = [table, *paths.values(), *([] if units is None else [units])]
+    if not all(isinstance(path, str) and path.startswith(layout.at("Cascade")) for path in everything):
+        raise ValueError("a path does not lead to results of ours")
+    columns = {name: path[len(table) + 1 :] for name, path in paths.items() if path.startswith(f"{table}/")}
+    series = {name: path for name, path in paths.items() if name not in columns}
+    return Names(series, table, columns, units)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.opening import is_zarr, one_line, reading_and_writing_zarr, without_warnings
-from cascade_adapters.containers.nwb.results import Names
 from cascade_engine.errors import InputError
 
 

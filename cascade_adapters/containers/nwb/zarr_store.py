@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cascade_adapters.containers.nwb import results as ours
+from cascade_adapters.containers.nwb import layout
+from cascade_adapters.containers.nwb.addition import Addition, UnitColumns
+from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.opening import OpenNwb, one_line, reading_and_writing_zarr
-from cascade_adapters.containers.nwb.results import Addition, Names
+from cascade_adapters.results.rows import Rows
 from cascade_adapters.safe_writing import names as hidden
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
@@ -34,12 +36,13 @@ class Editor:
         self._path = path
         self.root = zarr.open_group(str(path), mode="r+")
 
-    def add(self, addition: Addition, names: Names) -> None:
+    def add(self, additions: Sequence[tuple[Addition, Names]]) -> None:
         """Write results where nothing is yet."""
         with reading_and_writing_zarr(self._path, "r+") as io:
             nwbfile = io.read()
             opened = OpenNwb(nwbfile, str(self._path), None, io.manager)
-            _add_objects(opened, addition, names)
+            for addition, names in additions:
+                _add_objects(opened, addition, names)
             io.write(nwbfile)
 
     def remove(self, names: Names) -> None:
@@ -49,7 +52,7 @@ class Editor:
         for path in reversed(names.all):
             if path in self.root:
                 del self.root[path]
-        for path in ours.emptied_by_removing(self.root, names):
+        for path in layout.emptied_by_removing(self.root, names):
             del self.root[path]
         if (self._path / ".zmetadata").exists():
             zarr.consolidate_metadata(self.root.store)
@@ -146,67 +149,81 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     from hdmf.common import DynamicTable, DynamicTableRegion, VectorData
-    from hdmf_zarr import ZarrDataIO
-    from numcodecs import Zlib
-    from pynwb import ProcessingModule
-    from pynwb.ophys import DfOverF, Fluorescence, RoiResponseSeries
+    from pynwb import ProcessingModule, ophys
 
     results, timing = addition.results, addition.timing
     tables = (thing for thing in opened.nwbfile.objects.values() if thing.name == addition.table.rpartition("/")[2])
     table = next(thing for thing in tables if opened.path_of(thing) == addition.table)
-    if ours.MODULE not in opened.nwbfile.processing:
-        opened.nwbfile.add_processing_module(ProcessingModule(ours.MODULE, ours.MODULE_DESCRIPTION))
-    module = opened.nwbfile.processing[ours.MODULE]
+    if layout.MODULE not in opened.nwbfile.processing:
+        opened.nwbfile.add_processing_module(ProcessingModule(layout.MODULE, layout.MODULE_DESCRIPTION))
+    module = opened.nwbfile.processing[layout.MODULE]
     times: dict[str, Any] = {"timestamps": timing.timestamps}
     if timing.timestamps is None:
         times = {"starting_time": float(timing.starting_time), "rate": float(timing.frame_rate)}
-    for path, container_type, values, description, unit, conversion in (
-        (names.spikes, Fluorescence, results.spike_prob, ours.SPIKES_DESCRIPTION, "Hz", float(timing.frame_rate)),
-        (names.dff, DfOverF, results.dff, ours.DFF_DESCRIPTION, "n.a.", 1.0),
-    ):
-        container_name, name = path.split("/")[-2:]
+    for array in layout.arrays_with_frames(names.series):
+        container_name, name = names.series[array.name].split("/")[-2:]
         if container_name not in module.data_interfaces:
-            module.add(container_type(name=container_name))
-        data = np.ascontiguousarray(np.asarray(values).T, dtype=np.float32)
-        chunks = tuple(min(pair) for pair in zip(ours.CHUNK, data.shape, strict=True))
+            module.add(getattr(ophys, layout.container_of(array)[1])(name=container_name))
+        unit, conversion = layout.unit_of(array, float(timing.frame_rate))
         module[container_name].add_roi_response_series(
-            RoiResponseSeries(
+            ophys.RoiResponseSeries(
                 name=name,
-                data=ZarrDataIO(data, chunks=chunks, compressor=Zlib(4)),
-                rois=DynamicTableRegion("rois", addition.rows, ours.REGION_DESCRIPTION, table=table),
+                data=_in_chunks(results.arrays[array.name], array.dtype),
+                rois=DynamicTableRegion("rois", addition.rows, layout.REGION_DESCRIPTION, table=table),
                 unit=unit,
                 conversion=conversion,
-                description=description,
+                description=layout.description_of(array),
                 comments=addition.comments,
                 **times,
             )
         )
-    levels = np.asarray(results.noise_levels, dtype=np.float32)
-    region = DynamicTableRegion("roi", addition.rows, ours.ROI_COLUMN_DESCRIPTION, table=table)
-    column = VectorData("noise_level", ours.NOISE_COLUMN_DESCRIPTION, data=levels)
-    name = names.noise_levels.rpartition("/")[2]
-    module.add(DynamicTable(name, ours.NOISE_DESCRIPTION, columns=[region, column], id=list(range(len(levels)))))
-    if results.spikes is not None:
-        module.add(_units(addition, names, table))
+    columns = [DynamicTableRegion("roi", addition.rows, layout.ROI_COLUMN_DESCRIPTION, table=table)]
+    for array in layout.arrays_by_roi(names.columns):
+        values = np.asarray(results.arrays[array.name], dtype=array.dtype)
+        columns.append(VectorData(names.columns[array.name], layout.description_of(array), data=values))
+    name, numbers = names.table.rpartition("/")[2], list(range(len(addition.rows)))
+    module.add(DynamicTable(name, layout.TABLE_DESCRIPTION, columns=columns, id=numbers))
+    if results.spikes is not None and names.units is not None:
+        module.add(_units(addition, names.units, UnitColumns.of(results.spikes, addition), table))
 
 
-def _units(addition: Addition, names: Names, table: Any) -> Any:
+def _in_chunks(values: Rows, dtype: str) -> Any:
+    """Values of ROIs x frames, to be written as frames x ROIs, compressed, some ROIs at a time."""
+    from hdmf.data_utils import GenericDataChunkIterator
+    from hdmf_zarr import ZarrDataIO
+    from numcodecs import Zlib
+
+    n_rois, n_frames = (int(length) for length in values.shape)
+
+    class Transposed(GenericDataChunkIterator):
+        def _get_data(self, selection):
+            frames, rois = selection
+            return np.ascontiguousarray(np.asarray(values[rois], dtype=dtype)[:, frames].T)
+
+        def _get_maxshape(self):
+            return n_frames, n_rois
+
+        def _get_dtype(self):
+            return np.dtype(dtype)
+
+    chunks = (min(layout.CHUNK[0], n_frames), min(layout.CHUNK[1], n_rois))
+    buffer = (n_frames, min(layout.rois_at_a_time(n_frames), n_rois))
+    return ZarrDataIO(Transposed(buffer_shape=buffer, chunk_shape=chunks), chunks=chunks, compressor=Zlib(4))
+
+
+def _units(addition: Addition, path: str, units: UnitColumns, table: Any) -> Any:
     from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
     from pynwb.misc import Units
 
-    columns = [DynamicTableRegion("roi", addition.rows, ours.ROI_COLUMN_DESCRIPTION, table=table)]
-    for name, values, description in (
-        ("spike_times", addition.spike_times_s, ours.SPIKE_TIMES_DESCRIPTION),
-        ("frame", addition.results.spikes.frame, ours.FRAME_DESCRIPTION),
-        ("confidence", addition.results.spikes.confidence.astype(np.float32), ours.CONFIDENCE_DESCRIPTION),
-    ):
-        column = VectorData(name, description, data=values)
-        columns += [VectorIndex(f"{name}_index", addition.spikes_until, target=column), column]
+    columns = [DynamicTableRegion("roi", addition.rows, layout.ROI_COLUMN_DESCRIPTION, table=table)]
+    for name, values in units.columns.items():
+        column = VectorData(name, units.descriptions[name], data=values)
+        columns += [VectorIndex(f"{name}_index", units.until, target=column), column]
     return Units(
-        name=names.units.rpartition("/")[2],
-        description=ours.UNITS_DESCRIPTION,
+        name=path.rpartition("/")[2],
+        description=layout.UNITS_DESCRIPTION,
         id=list(range(len(addition.rows))),
         columns=columns,
-        colnames=["roi", "spike_times", "frame", "confidence"],
+        colnames=["roi", *units.columns],
         resolution=1.0 / float(addition.timing.frame_rate),
     )
