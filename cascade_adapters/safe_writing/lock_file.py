@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class LockFile:
             try:
                 handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             except PermissionError:
-                if os.name == "nt":  # whoever had locked it is just removing it
+                if sys.platform == "win32":  # whoever had locked it is just removing it
                     return False
                 raise
             try:
@@ -57,7 +58,7 @@ class LockFile:
         """Unlock and remove it."""
         assert self._handle is not None
         handle, self._handle = self._handle, None
-        if os.name == "nt":  # an open file cannot be removed there
+        if sys.platform == "win32":  # an open file cannot be removed there
             os.close(handle)
             with suppress(OSError):  # somebody else has locked it already
                 self.path.unlink()
@@ -74,7 +75,7 @@ class LockFile:
             return False
 
 
-if os.name == "nt":  # pragma: no cover
+if sys.platform == "win32":
     import msvcrt
 
     def _lock(handle: int) -> bool:

@@ -1,5 +1,6 @@
 """CaImAn's files and objects: reading them, writing results, taking them back."""
 
+import shutil
 import subprocess
 import sys
 import warnings
@@ -521,7 +522,7 @@ def test_names_shapes_types_and_order_of_the_results(tmp_path, run, random_model
     after = content(path)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"estimates/cascade"} | {
-        f"estimates/cascade/{name}" for name in (*ARRAYS, "provenance", "undo")
+        f"estimates/cascade/{name}" for name in (*ARRAYS, "provenance")
     }
     found = stored(path)
     assert all(found[name].dtype == np.float32 for name in ARRAYS)
@@ -592,8 +593,9 @@ def test_results_survive_loading_and_saving_by_caiman(tmp_path, cnmf, run, versi
     np.testing.assert_array_equal(found.dff, expected.dff)
     np.testing.assert_array_equal(found.noise_levels, expected.noise_levels)
     assert found.record == expected.record and not container.is_stale()
-    done = container.restore()
+    *done, rest = container.restore()
     assert done == ["put back estimates/S"] * replace_spikes + ["removed estimates/cascade"]
+    assert rest.endswith("there is no .again.hdf5.cascade-undo1 beside it")
     assert content(again) == content(save(load(save(cnmf, path, version), version), tmp_path / "c.hdf5", version))
     assert content(path) == original
 
@@ -724,11 +726,9 @@ def test_an_s_that_was_changed_since_is_left_alone(path, cnmf, run):
     change(path, S=np.full((6, 700), 7.0))
     with pytest.raises(InputError, match="a new backup would destroy the old one"):
         run(path, replace_spikes=True, existing="overwrite")
-    (done, rest) = CaimanFile(path).restore()
-    assert (
-        done.startswith("left estimates/S, which was changed since")
-        and rest == "removed all else from estimates/cascade"
-    )
+    left, removed, rest = CaimanFile(path).restore()
+    assert left.startswith("left estimates/S, which was changed since")
+    assert removed == "removed all else from estimates/cascade" and rest.endswith("it was changed since")
     assert set(stored(path)) == {"S_caiman"}
     np.testing.assert_array_equal(stored(path)["S_caiman"], cnmf.estimates.S)
     with h5py.File(path, "r") as file:
@@ -789,11 +789,50 @@ def test_restore_after_another_program_has_written_keeps_what_it_wrote(path, run
         file["estimates/C"].attrs["seen"] = 1.0
         file["estimates/b"][0, 0] = 7.0
     expected = dict(before) | {name: content(path)[name] for name in ("estimates/notes", "estimates/C", "estimates/b")}
-    assert CaimanFile(path).restore() == ["put back estimates/S"] * replace_spikes + ["removed estimates/cascade"]
+    *done, rest = CaimanFile(path).restore()
+    assert done == ["put back estimates/S"] * replace_spikes + ["removed estimates/cascade"]
+    assert rest == "the rest is as it was, if not to the last byte: it was changed since"
     assert content(path) == expected
     run(path, existing="overwrite")
     CaimanFile(path).restore()
     assert content(path) == expected
+
+
+@pytest.mark.parametrize("replace_spikes", [False, True])
+def test_a_file_that_was_moved_without_its_journal(tmp_path, path, run, replace_spikes):
+    before = content(path)
+    run(path, replace_spikes=replace_spikes)
+    moved = path.rename(tmp_path / "moved.hdf5")
+    run(moved, replace_spikes=replace_spikes, existing="overwrite")
+    *done, rest = CaimanFile(moved).restore()
+    assert done == ["put back estimates/S"] * replace_spikes + ["removed estimates/cascade"]
+    assert rest == ("the rest is as it was, if not to the last byte: there is no .moved.hdf5.cascade-undo1 beside it")
+    assert content(moved) == before
+
+
+def test_a_file_that_was_moved_with_its_journal(tmp_path, path, run):
+    before = path.read_bytes()
+    run(path)
+    (tmp_path / "moved").mkdir()
+    for name in (path.name, f".{path.name}.cascade-undo1"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    assert CaimanFile(tmp_path / "moved" / path.name).restore() == ["removed estimates/cascade"]
+    assert (tmp_path / "moved" / path.name).read_bytes() == before
+
+
+def test_values_that_another_program_has_changed_stay_changed(path, run):
+    """Where it wrote no further bytes, all others are what they were."""
+
+    def change(file: Path) -> None:
+        with h5py.File(file, "r+") as root:
+            root["estimates/b"][0, 0] = 7.0
+
+    changed = Path(shutil.copy(path, path.with_name("changed")))
+    change(changed)
+    run(path)
+    change(path)
+    assert CaimanFile(path).restore() == ["removed estimates/cascade"]
+    assert path.read_bytes() == changed.read_bytes()
 
 
 # ---------------------------------------------------------------------------------------------------------- in memory

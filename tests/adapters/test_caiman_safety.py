@@ -17,8 +17,11 @@ import pytest
 from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.results import Results
-from cascade_adapters.safe_writing import copy as rewriting
+from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.copy import rewriting
+from cascade_adapters.safe_writing.journal import Journal
 from cascade_adapters.safe_writing.lock import lock, waiting
+from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.builders.caiman_files import content, make_file
@@ -27,7 +30,7 @@ from tests.builders.locking import in_another_thread, locked_elsewhere
 from tests.builders.running import made_up_record, made_up_results
 
 #: Code within which every line counts as a step.
-OWN_CODE = ("copy.py", "lock.py", "fsync.py")
+OWN_CODE = ("copy.py", "lock.py", "fsync.py", "journal.py", "overlay.py")
 
 SHAPE = (2, 80)
 
@@ -49,9 +52,11 @@ def restore(path: Path) -> None:
 
 
 def open_again(path: Path) -> None:
-    """What every command does first; nothing may be left beside the file then."""
-    CaimanFile(path).record()
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    """What every command does first; nothing but an undo journal that fits may be left beside the file then."""
+    has_results = CaimanFile(path).record() is not None
+    journal = names.journal(path, 1)
+    assert {each.name for each in path.parent.iterdir()} == {path.name, *([journal.name] if has_results else [])}
+    assert not has_results or Journal.read(journal).fits(path)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def states(tmp_path_factory):
     root = tmp_path_factory.mktemp("states")
     make_file(root / "untouched", n_components=SHAPE[0], n_frames=SHAPE[1], dff=None)
     for name, source, value in (("first", "untouched", 1.0), ("second", "first", 2.0)):
-        shutil.copy(root / source, root / name)
+        copy(root / source, root / name)
         write(root / name, value)
     return root
 
@@ -73,7 +78,14 @@ def path(states, tmp_path):
 def fresh(template: Path, path: Path) -> Path:
     shutil.rmtree(path.parent, ignore_errors=True)
     path.parent.mkdir()
-    return Path(shutil.copy(template, path))
+    return copy(template, path)
+
+
+def copy(source: Path, path: Path) -> Path:
+    """Copy a file with its undo journal."""
+    if names.journal(source, 1).exists():
+        shutil.copy(names.journal(source, 1), names.journal(path, 1))
+    return Path(shutil.copy(source, path))
 
 
 SCENARIOS = {
@@ -144,15 +156,15 @@ def test_killed_by_the_system_at_any_time(states, tmp_path):
 # ------------------------------------------------------------------------------------------------------- failing writes
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
-@pytest.mark.parametrize("step", ["remember", "restore"])
+@pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("step", ["record", "write", "put_back"])
 def test_an_error_leaves_the_file_as_it_was(path, monkeypatch, error, step):
     def fail(*arguments):
         raise error
 
     before = sha256(path)
-    monkeypatch.setattr(f"cascade_adapters.containers.caiman.undo.Original.{step}", fail)
-    with pytest.raises(InputError if isinstance(error, ValueError) else type(error)):
+    monkeypatch.setattr(f"cascade_adapters.safe_writing.journal.Journal.{step}", fail)
+    with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
         write(path, 2.0)
     assert sha256(path) == before
     open_again(path)
@@ -204,14 +216,62 @@ def test_too_little_room_is_found_out_at_once(path, monkeypatch):
 def test_what_cannot_be_read_back_is_not_put_in_place(path, monkeypatch):
     before = sha256(path)
 
-    def damage(original, changed, name):
+    apply = OverlayFile.apply
+
+    def damage(overlay):
+        apply(overlay)
+        (changed,) = names.copies(path)
         with h5py.File(changed, "r+") as file:
             file["estimates/cascade/dff"][0, 5] += 1
 
-    monkeypatch.setattr("cascade_adapters.containers.caiman.undo.Original.remember", damage)
+    monkeypatch.setattr(OverlayFile, "apply", damage)
     with pytest.raises(InputError, match=r"was not changed: what was written as .* cannot be read back"):
         write(path, 2.0)
     assert sha256(path) == before
+
+
+# ------------------------------------------------------------------------------------------------------- undo journals
+
+
+def test_a_journal_that_is_damaged_is_of_no_use_and_harms_nothing(states, path):
+    journal = names.journal(path, 1)
+    journal.write_bytes(journal.read_bytes()[:-1])
+    done = CaimanFile(path).restore()
+    assert done[-1].startswith("the rest is as it was, if not to the last byte")
+    assert content(path) == content(states / "untouched") and not journal.exists()
+    write(path, 1.0)
+    restore(path)
+    assert content(path) == content(states / "untouched") and not journal.exists()
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_the_journal_of_a_copy_that_never_took_its_place_is_removed(states, path, is_damaged):
+    following = names.next_journal(path)
+    shutil.copy(names.journal(states / "second", 1), following)
+    if is_damaged:
+        following.write_bytes(b"")
+    open_again(path)
+    restore(path)
+    assert sha256(path) == sha256(states / "untouched")
+
+
+def test_the_journal_of_a_copy_that_took_its_place_is_kept(states, path):
+    names.journal(path, 1).rename(names.next_journal(path))
+    shutil.copy(states / "second", path)
+    shutil.copy(names.journal(states / "second", 1), names.next_journal(path))
+    open_again(path)
+    restore(path)
+    assert sha256(path) == sha256(states / "untouched")
+
+
+def test_a_restored_file_has_its_time_of_modification_again(states, tmp_path):
+    path = fresh(states / "untouched", tmp_path / "f" / "r.hdf5")
+    os.utime(path, ns=(10**18, 10**18))
+    write(path, 1.0)
+    assert path.stat().st_mtime_ns > 10**18
+    write(path, 2.0)
+    restore(path)
+    assert path.stat().st_mtime_ns == 10**18
 
 
 # ---------------------------------------------------------------------------------------------- the file and its folder
@@ -261,7 +321,8 @@ def test_a_link_stays_a_link(states, path, tmp_path):
 
 def test_a_name_as_long_as_may_be(states, path):
     long = path.with_name("ü" * 120 + ".hdf5")
-    path.rename(long)
+    for source, target in ((path, long), (names.journal(path, 1), names.journal(long, 1))):
+        source.rename(target)
     write(long, 2.0)
     assert sha256(long) == sha256(states / "second")
 
@@ -284,12 +345,12 @@ def test_a_second_run_at_once_is_refused_and_harms_nothing(states, path):
             with pytest.raises(InputError, match=r"results 1.hdf5 is being changed by another run"):
                 action()
     assert sha256(path) == sha256(states / "first")
-    with rewriting.rewriting(path) as copy:
+    with rewriting(path) as copy:
         CaimanFile(path).record()
-        assert copy.exists()
+        assert copy.path.exists()
         with pytest.raises(InputError, match="another run"):
             in_another_thread(CaimanFile(path).record)
-        assert copy.exists()
+        assert copy.path.exists()
     write(path, 2.0)
     assert sha256(path) == sha256(states / "second")
 
@@ -333,10 +394,12 @@ def test_traces_that_changed_since_they_were_read_get_no_results(path):
 
 
 def test_a_file_that_is_replaced_meanwhile_is_left_alone(states, path):
-    with pytest.raises(InputError, match="was changed by another program meanwhile"), rewriting.rewriting(path):
+    with pytest.raises(InputError, match="was changed by another program meanwhile"), rewriting(path):
         time.sleep(0.01)
         shutil.copy(states / "untouched", path)
     assert sha256(path) == sha256(states / "untouched")
+    write(path, 1.0)
+    assert sha256(path) == sha256(states / "first")
     open_again(path)
 
 
@@ -359,7 +422,7 @@ def test_any_damage_is_one_clear_error_or_does_not_matter(states, tmp_path):
         for action in (
             lambda: CaimanFile.find(tmp_path),
             lambda: CaimanFile(path).read(Reading(frame_rate=20.0)),
-            lambda: CaimanFile(path).results(),
+            lambda: CaimanFile(path).record(),
             lambda: CaimanFile(path).rois(),
             lambda: write(path, 3.0),
             lambda: restore(path),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade_adapters.safe_writing.in_place import changing, forget, kept_journals, recover, roll_back
+from cascade_adapters.safe_writing.in_place import changing, recover, roll_back
+from cascade_adapters.safe_writing.journal import forget, kept_journals
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 from tests.builders.killing import forked, needs_fork

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,12 @@ from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import FileFields, explained, opened
 from cascade_adapters.containers.caiman.raw_traces import digest, fingerprint, shape_of
-from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP, UNDO
-from cascade_adapters.containers.caiman.undo import Original
+from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP
+from cascade_adapters.containers.caiman.undo_0_1_0 import restore_original
 from cascade_adapters.results import Record, Results
-from cascade_adapters.safe_writing.copy import remove_leftovers, rewriting
+from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.copy import Copy, finish_interrupted, rewriting
+from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 _GROUP = f"estimates/{stored_results.GROUP}"
 _SPIKES = "estimates/S"
 _BACKUP = f"{_GROUP}/{SPIKES_BACKUP}"
+_UNDO_0_1_0 = f"{_GROUP}/undo"
 _SUFFIXES = (".hdf5", ".h5")
 
 #: Links of a CaImAn file lie this near to its beginning.
@@ -78,7 +82,7 @@ class CaimanFile(Container):
 
     def record(self) -> Record | None:
         """The record in ``estimates/cascade``, or None."""
-        remove_leftovers(self.path)
+        finish_interrupted(self.path)
         with opened(self.path) as fields:
             return stored_results.read_record(self._kept(fields), self._where)
 
@@ -120,12 +124,10 @@ class CaimanFile(Container):
         record = results.record.remembering(S=None if spikes is None else digest(spikes))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
         with rewriting(self.path, 2 * sum(array.nbytes for array in arrays.values())) as copy:
-            with explained(self.path, "changed"):
-                original, _ = self._take_back(copy)
-                _add(copy, arrays, texts, spikes)
-                if original is not None:
-                    original.remember(copy, f"{_GROUP}/{UNDO}")
-            self._check(copy, arrays, spikes, record.input or None)
+            is_original, _ = self._take_back(copy)
+            with copy.recording() if is_original else nullcontext(copy.path) as file:
+                self._add(file, arrays, texts, spikes)
+            self._check(copy.path, arrays, spikes, record.input or None)
         written = [f"{_GROUP}/{name}" for name in arrays]
         return written if spikes is None else [*written, _SPIKES, _BACKUP]
 
@@ -138,14 +140,16 @@ class CaimanFile(Container):
     def restore(self) -> list[str]:
         """Remove ``estimates/cascade`` and put ``estimates/S`` back; see `Container.restore`.
 
-        The file is then what it was to the last byte, unless another program has written to it since the results were
-        written: then the rest of its content stays as that program has left it.
+        The file is then what it was to the last byte, unless its undo journal is not there any more, or another program
+        has written to it since the results were written: then the rest of its content stays as it is.
         """
         if self.record() is None:
             return []
-        with rewriting(self.path) as copy, explained(self.path, "changed"):
-            _, done = self._take_back(copy)
-        return done
+        journal = names.journal(self.path.resolve(), 1)
+        reason = "it was changed since" if journal.exists() else f"there is no {journal.name} beside it"
+        with rewriting(self.path) as copy:
+            is_original, done = self._take_back(copy)
+        return done if is_original else [*done, f"the rest is as it was, if not to the last byte: {reason}"]
 
     @property
     def _where(self) -> str:
@@ -155,19 +159,49 @@ class CaimanFile(Container):
         found = fields.get("estimates", stored_results.GROUP)
         return found if isinstance(found, dict) else {}
 
-    def _take_back(self, copy: Path) -> tuple[Original | None, list[str]]:
-        """Remove from a copy of the file all that we have written; the original if that is known to the last byte."""
+    def _take_back(self, copy: Copy) -> tuple[bool, list[str]]:
+        """Remove from a copy of the file all that we have written.
+
+        Returns
+        -------
+        is_original : bool
+            Whether the copy is now what the file was before it had any results, to the last byte.
+        done : list of str
+            What was done.
+        """
         import h5py
 
-        original = Original.of(self.path, f"{_GROUP}/{UNDO}")
-        if original is not None:
-            with h5py.File(copy, "r") as file:
-                done = [f"put back {_SPIKES}"] if _BACKUP in file else []
-            original.restore(copy)
-            return original, [*done, f"removed {_GROUP}"]
-        with h5py.File(copy, "r+") as file:
-            done = _remove(file, self._where)
-        return None if done else Original(self.path, self.path.stat().st_size), done
+        with explained(self.path, "changed"), h5py.File(copy.path, "r") as file:
+            group = file.get(_GROUP)
+            if group is None or stored_results.read_record(group, self._where) is None:
+                return True, []
+            done = [f"put back {_SPIKES}"] if _BACKUP in file else []
+        if copy.roll_back():
+            return True, [*done, f"removed {_GROUP}"]
+        with explained(self.path, "changed"):
+            if restore_original(copy.path, _UNDO_0_1_0):
+                return True, [*done, f"removed {_GROUP}"]
+            with h5py.File(copy.path, "r+") as file:
+                return False, _remove(file, self._where)
+
+    def _add(
+        self,
+        file: OverlayFile | Path,
+        arrays: dict[str, np.ndarray],
+        texts: dict[str, str],
+        spikes: np.ndarray | None,
+    ) -> None:
+        import h5py
+
+        with explained(self.path, "changed"), h5py.File(file, "r+") as root:
+            group = root.require_group(_GROUP)
+            for name, array in arrays.items():
+                group.create_dataset(name, data=array)
+            for name, text in texts.items():
+                group.attrs[name] = text
+            if spikes is not None:
+                root.move(_SPIKES, _BACKUP)  # as it is: type, chunks, compression, attributes
+                root.create_dataset(_SPIKES, data=spikes)
 
     def _check(self, copy: Path, arrays: dict[str, np.ndarray], spikes: np.ndarray | None, source: dict | None) -> None:
         """Refuse a copy that does not hold what was written, or other traces than those it was made from."""
@@ -181,20 +215,6 @@ class CaimanFile(Container):
                     raise InputError(f"{self.path} was not changed: what was written as {name} cannot be read back")
             if source is not None and fingerprint(fields) != source:
                 raise InputError(f"{self.path} was changed since its traces were read: run again")
-
-
-def _add(path: Path, arrays: dict[str, np.ndarray], texts: dict[str, str], spikes: np.ndarray | None) -> None:
-    import h5py
-
-    with h5py.File(path, "r+") as file:
-        group = file.require_group(_GROUP)
-        for name, array in arrays.items():
-            group.create_dataset(name, data=array)
-        for name, text in texts.items():
-            group.attrs[name] = text
-        if spikes is not None:
-            file.move(_SPIKES, _BACKUP)  # as it is: type, chunks, compression, attributes
-            file.create_dataset(_SPIKES, data=spikes)
 
 
 def _remove(file: h5py.File, where: str) -> list[str]:

@@ -22,9 +22,6 @@ GROUP = "cascade"
 #: CaImAn's own S, kept here while ours is in its place.
 SPIKES_BACKUP = "S_caiman"
 
-#: What makes the file again what it was.
-UNDO = "undo"
-
 #: Where discrete spikes are, if there are any.
 _SPIKES = "spikes"
 

@@ -24,7 +24,8 @@ from cascade_adapters.containers.nwb.traces import fingerprint_of, read_traces
 from cascade_adapters.containers.nwb.validation import check_valid
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
-from cascade_adapters.safe_writing.in_place import forget, kept_journals, roll_back
+from cascade_adapters.safe_writing.in_place import roll_back
+from cascade_adapters.safe_writing.journal import forget, kept_journals
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
 
