@@ -10,7 +10,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
 from cascade_engine.signal.units import unit_problem
 
-#: dF/F (fraction) beyond which a trace is taken for a division by an F0 near zero.
+#: dF/F (fraction) that is too large to be true: F0 was near zero.
 ABSURD_DFF = 1e3
 
 #: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches: most such traces were denoised or smoothed.
@@ -27,7 +27,7 @@ def unusable_reasons(dff: np.ndarray, windowsize: int, longest_segment: int) -> 
     windowsize : int
         Frames that one output needs.
     longest_segment : int
-        Frames of the longest uninterrupted stretch.
+        Frames of the longest segment.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 A network gives the expected number of spikes. How many there really were varies around it: spikes are few and come in
 bursts, noise hides some, and above all nobody knows how bright one spike is in this very neuron. The spread was
 measured on neurons that the networks had not seen (``benchmarks/accuracy/uncertainty.py``) and lies in the card of the
-model: the count in a bin is taken for negative binomial, with a variance that grows faster than the count.
+model: the count in a bin is modelled as negative binomial, with a variance that grows faster than the count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cascade_engine.errors import InputError, ModelError
 from cascade_engine.inference import Inference
 from cascade_engine.signal.segments import segment_slices
 
-#: Expected counts below this are taken for it: a distribution needs some.
+#: Lower expected counts are raised to this: the distribution needs a positive mean.
 _LEAST_COUNT = 1e-6
 
 
@@ -59,7 +59,7 @@ def count_spikes_in_bins(
     coverage : float
         Probability that the interval is to hold the true number.
     segments : sequence of int, optional
-        Frames of each concatenated session; no bin reaches across a seam. An incomplete last bin is left out.
+        Frames of each uninterrupted segment; no bin reaches from one into the next. An incomplete last bin is left out.
 
     Returns
     -------

@@ -96,7 +96,7 @@ class Inference:
 
     @property
     def population(self) -> str | None:
-        """What the neurons were taken for; None for a model that cannot be given it."""
+        """Population that the model was given; None for a model that cannot be given one."""
         return self.settings.population
 
     @property
@@ -127,8 +127,11 @@ def _takes_settings(function: _Function) -> _Function:
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     lines = []
     for each in choices:
-        unit = f" In {each.unit}." if each.unit else ""
-        lines.append(f"    {each.name} : {each.type.__name__}, optional\n        {each.help}{unit}")
+        kind = Settings.__annotations__[each.name].removesuffix(" | None").replace(" | ", " or ")
+        if each.choices is not None:
+            kind = f"{{{', '.join(map(repr, each.choices))}}}"
+        unit = f", in {each.unit}" if each.unit else ""
+        lines.append(f"    {each.name} : {kind}{unit}, optional\n        {each.help}")
     wrapped.__doc__ = (function.__doc__ or "").replace(
         "    **settings\n        Fields of `Settings`.", "\n".join(lines)
     )
@@ -141,7 +144,7 @@ def predict(
 ) -> np.ndarray:
     """Infer spikes and return the array alone.
 
-    Takes the same arguments as `infer`, and warns (`CascadeWarning`) of whatever makes the result doubtful.
+    Takes the same arguments as `infer`, and warns (`CascadeWarning`) of everything that makes the result doubtful.
 
     Returns
     -------
@@ -174,7 +177,7 @@ def infer(
     segments: Sequence[int] | None = None,
     check_units: bool = True,
     n_threads: int | None = None,
-    progress: bool = False,
+    progress: bool | Progress = False,
     **settings: Any,
 ) -> Inference:
     """Infer the expected number of spikes per frame from dF/F.
@@ -185,7 +188,7 @@ def infer(
     Parameters
     ----------
     dff : array, shape (n_neurons, n_frames)
-        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames.
+        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames: outputs whose window touches one are NaN.
     frame_rate : float
         Frame rate of each neuron's trace in Hz.
     model : str, path or Model
@@ -193,13 +196,13 @@ def infer(
     **settings
         Fields of `Settings`.
     segments : sequence of int, optional
-        Frames of each concatenated session; no window reaches across a seam.
+        Frames of each uninterrupted segment; no window reaches from one into the next.
     check_units : bool
         Refuse arrays that look like percent or raw fluorescence.
     n_threads : int, optional
         Threads to use. Default: all processors that this process may use.
-    progress : bool
-        Show a progress bar.
+    progress : bool or callable
+        Show a progress bar, or call this with the number of frames that were predicted since the last call.
 
     Returns
     -------
@@ -226,9 +229,15 @@ def infer(
             f"noise_level must be one number or one per neuron ({len(dff)}), but there are {len(chosen.noise_level)}"
         )
     predictor = open_predictor(model, frame_rate, chosen)
-    with tqdm(total=dff.size, disable=not progress, unit="frame", unit_scale=True, desc="predicting") as bar:
+    hidden = not progress or callable(progress)
+    with tqdm(total=dff.size, disable=hidden, unit="frame", unit_scale=True, desc="predicting") as bar:
         block = infer_block(
-            predictor, dff, segments=segments, check_units=check_units, n_threads=n_threads, progress=bar.update
+            predictor,
+            dff,
+            segments=segments,
+            check_units=check_units,
+            n_threads=n_threads,
+            progress=progress if callable(progress) else bar.update,
         )
     usable = np.array([not note for note in block.notes], dtype=bool)
     return Inference(
@@ -271,7 +280,7 @@ def infer_block(
     n_threads : int, optional
         Threads to use. Default: all processors that this process may use.
     progress : callable
-        Told how many frames have been done.
+        Called with the number of frames that were predicted since the last call.
     predict : bool
         If false, only noise levels and notes are found; `spike_prob` is empty.
 

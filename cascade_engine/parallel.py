@@ -32,7 +32,7 @@ def work_through(
     n_threads : int
         Threads.
     progress : callable
-        Told how many frames each piece has done.
+        Called with the frames of each piece that is done.
     """
     if n_threads == 1:
         for piece in pieces:

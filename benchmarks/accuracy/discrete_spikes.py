@@ -29,7 +29,7 @@ from benchmarks.accuracy.leave_one_out import TAUS_S, suite2p_deconvolution
 from cascade_engine import infer, infer_discrete_spikes, load_model, smooth_spikes, smoothing_kernel
 from cascade_engine.discrete.islands import find_islands
 from cascade_engine.errors import CascadeError
-from cascade_engine.evaluation import Condition, TestTrace, bring
+from cascade_engine.evaluation import Condition, TestTrace, make_trace
 from cascade_engine.evaluation.spike_trains import ERROR_RATE_TOLERANCE_S, SpikeTrainScore, n_matched, score_spikes
 from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.ground_truth.records import Dataset
@@ -110,7 +110,7 @@ def oasis(trace: TestTrace, settings: Sequence[tuple[float, float]]) -> Iterator
 
 def score_dataset(dataset: Dataset, condition: Condition, model: Model, options: argparse.Namespace) -> list[Row]:
     """Scores of all neurons of a dataset; OASIS with the decay and threshold that are best on it (it is favoured)."""
-    traces = [trace for trace in (bring(neuron, condition) for neuron in dataset.neurons) if trace is not None]
+    traces = [trace for trace in (make_trace(neuron, condition) for neuron in dataset.neurons) if trace is not None]
     rows = [score_trace(trace, universal(trace, condition, model), condition.label, "universal") for trace in traces]
     if not options.without_oasis and traces:
         settings = list(product(TAUS_S[::2], THRESHOLDS.tolist()))
@@ -179,7 +179,7 @@ def predictions(condition: Condition, n_neurons: int) -> Iterator[tuple[TestTrac
     """What the shipped model predicts for ground truth, some neurons of each dataset."""
     model = load_model()
     for path in principal_datasets(ENS2_DATASETS).values():
-        traces = filter(None, (bring(neuron, condition) for neuron in load_dataset(path).neurons[:n_neurons]))
+        traces = filter(None, (make_trace(neuron, condition) for neuron in load_dataset(path).neurons[:n_neurons]))
         for trace in traces:
             yield trace, predict(trace, condition, model).spike_prob[0]
 

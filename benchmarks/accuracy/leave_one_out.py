@@ -34,7 +34,7 @@ import numpy as np
 from benchmarks import tables
 from cascade_engine import import_published, load_model
 from cascade_engine.errors import CascadeError
-from cascade_engine.evaluation import Condition, TestTrace, bring, evaluate, read_scores, write_scores
+from cascade_engine.evaluation import Condition, TestTrace, evaluate, make_trace, read_scores, write_scores
 from cascade_engine.evaluation.conditions import NOISE_LEVELS, STANDARD_CONDITIONS
 from cascade_engine.evaluation.held_out import held_out_folds
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
@@ -112,7 +112,7 @@ def score_oasis(
         done = {entry.condition for entry in scores}
         for condition in (condition for condition in AT_30HZ if condition.label not in done):
             tried = [[] for _ in taus_s]
-            for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
+            for trace in filter(None, (make_trace(neuron, condition) for neuron in datasets[name].neurons)):
                 for entries, spike_prob in zip(tried, oasis(trace, condition, taus_s), strict=True):
                     entries.append(evaluate(spike_prob, trace, condition.label, method))
             tried = [[entry for entry in entries if entry is not None] for entries in tried]

@@ -68,7 +68,7 @@ def _recall(model) -> None:
 
 def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
     from cascade_engine.errors import InputError
-    from cascade_engine.evaluation import Condition, bring, evaluate, summarize, write_scores
+    from cascade_engine.evaluation import Condition, evaluate, make_trace, summarize, write_scores
     from cascade_engine.evaluation.leave_out import predict_with
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
     from cascade_engine.ground_truth.folds import shared_recordings
@@ -92,7 +92,7 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         click.echo(f"{model.name} at {condition.label}\n{_HEADER}")
         scores = []
         for name in names:
-            traces = filter(None, (bring(neuron, condition) for neuron in load_dataset(available[name]).neurons))
+            traces = filter(None, (make_trace(neuron, condition) for neuron in load_dataset(available[name]).neurons))
             found = (
                 evaluate(predict_with(models[name], condition, trace), trace, condition.label, model.name)
                 for trace in traces

@@ -1,4 +1,4 @@
-"""Test data: ground truth brought to a frame rate and noise level, and its spikes smoothed as they are predicted."""
+"""Test data: ground truth at a wanted frame rate and noise level, and its spikes smoothed as they are predicted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHORTEST_SCORED = 32
 
 @dataclass(frozen=True)
 class Condition:
-    """What ground truth is brought to for a test, and what is predicted.
+    """Frame rate and noise level of a test, and the kernel of what is predicted.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ STANDARD_CONDITIONS = (
 
 @dataclass(frozen=True)
 class TestTrace:
-    """All recordings of a neuron under one condition, one behind the other.
+    """All recordings of a neuron under one condition, concatenated.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class TestTrace:
         Frames that count: all but the ends of each recording.
     """
 
-    __test__ = False  # for pytest, which takes the name for a test's
+    __test__ = False  # pytest would collect it by its name
 
     dataset: str
     cell: str
@@ -101,15 +101,15 @@ class TestTrace:
     scored: np.ndarray
 
 
-def bring(neuron: Neuron, condition: Condition, seed: int = 0) -> TestTrace | None:
-    """Bring a neuron to a condition.
+def make_trace(neuron: Neuron, condition: Condition, seed: int = 0) -> TestTrace | None:
+    """Make the test data of a neuron under a condition.
 
     Parameters
     ----------
     neuron : Neuron
         Ground truth.
     condition : Condition
-        What to bring it to.
+        Frame rate, noise level and kernel.
     seed : int
         Seed of the noise; the same for every method that is compared.
 

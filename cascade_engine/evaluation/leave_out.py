@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade_engine.evaluation.conditions import Condition, TestTrace, bring
+from cascade_engine.evaluation.conditions import Condition, TestTrace, make_trace
 from cascade_engine.evaluation.scores import NeuronScore, evaluate, read_scores, write_scores
 from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset
@@ -45,7 +45,7 @@ def leave_out(
     folds : sequence of sequence of str
         Datasets that are left out together, as made by `training_folds`.
     conditions : sequence of Condition
-        What to bring the left-out datasets to.
+        Conditions under which the left-out datasets are tested.
     tables : Path
         Folder of the scores: a CSV file per method and fold, read first and added to.
     method : str
@@ -75,7 +75,7 @@ def leave_out(
             model = model_without(number, held_out)
             assert model.has_not_seen(held_out), f"{model.name} has seen a dataset of fold {number}"
         for condition, name in missing:
-            for trace in filter(None, (bring(neuron, condition) for neuron in datasets[name].neurons)):
+            for trace in filter(None, (make_trace(neuron, condition) for neuron in datasets[name].neurons)):
                 entry = evaluate(predict_with(model, condition, trace, with_indicator), trace, condition.label, method)
                 if entry is not None:
                     scores.append(entry)

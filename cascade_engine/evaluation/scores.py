@@ -1,4 +1,4 @@
-"""Scores per neuron, their tables on disk, and medians with the uncertainty that the choice of neurons brings."""
+"""Scores per neuron, their tables on disk, and medians with intervals from drawing the neurons anew."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Largest distance (s) of two spikes that are taken for the same, for precision, recall and F1, and for the error rate.
+#: Largest distance (s) of two spikes that count as the same, for precision, recall and F1, and for the error rate.
 TOLERANCE_S, ERROR_RATE_TOLERANCE_S = 0.1, 0.05
 
 #: Cost (1/s) of moving a spike.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cascade_engine.counts import population_key
-from cascade_engine.evaluation.conditions import NOISE_LEVELS, Condition, bring
+from cascade_engine.evaluation.conditions import NOISE_LEVELS, Condition, make_trace
 from cascade_engine.evaluation.leave_out import predict_with, settings_for
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.families import resolve
@@ -43,9 +43,9 @@ def count_in_bins(
     dataset : Dataset
         Ground truth.
     frame_rate : float
-        Frame rate in Hz to bring it to.
+        Frame rate in Hz to resample it to.
     noise_levels : iterable of float
-        Noise levels (percent per sqrt(Hz)) to bring it to.
+        Noise levels in percent per sqrt(Hz); noise is added to reach them.
     bins_s : sequence of float
         Lengths of the bins in s.
 
@@ -57,7 +57,7 @@ def count_in_bins(
     found: Counts = {(level, bin_s): [] for level in noise_levels for bin_s in bins_s}
     for level in dict.fromkeys(level for level, _ in found):
         condition = Condition(frame_rate, 0.0, level)
-        for trace in filter(None, (bring(neuron, condition) for neuron in dataset.neurons)):
+        for trace in filter(None, (make_trace(neuron, condition) for neuron in dataset.neurons)):
             expected = predict_with(model, condition, trace)
             for bin_s in bins_s:
                 n_frames = round(bin_s * trace.frame_rate)
@@ -111,7 +111,7 @@ def fit_spread(counts: Iterable[Counts], noise_level: float) -> dict[str, float]
 
 
 def by_population(datasets: Iterable[str], model: Model) -> dict[str, list[str]]:
-    """Names of datasets, by what the model takes their neurons for."""
+    """Names of datasets, by the population that the model is given for their neurons."""
     groups: dict[str, list[str]] = {}
     for name in datasets:
         condition = Condition(model.usual_frame_rate, 0.0, NOISE_LEVELS[0])

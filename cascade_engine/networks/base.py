@@ -65,7 +65,7 @@ class Predictor(Protocol):
         n_threads : int
             Threads.
         progress : callable
-            Told how many frames have been done.
+            Called with the number of frames that were predicted since the last call.
 
         Returns
         -------

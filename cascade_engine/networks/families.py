@@ -1,4 +1,4 @@
-"""The families of networks that are known, by name; and what to do with a model whatever its family."""
+"""The families of networks, by name, and the functions that work with a model of any family."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def resolve(settings: Settings, model: Model, frame_rate: float, container_indic
     frame_rate : float
         In Hz.
     container_indicator : str, optional
-        Calcium indicator, as the data name it: used where neither the user nor the model's name says anything and the
-        model knows it.
+        Calcium indicator that the data file names. It is used if neither the user nor the model's name gives one, and
+        if the model knows it.
 
     Returns
     -------

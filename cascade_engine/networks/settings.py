@@ -43,29 +43,33 @@ class Settings:
     noise_level : float, tuple of float (one per neuron), or None
         Noise level (percent per sqrt(Hz)) that the networks are to assume, instead of each neuron's own.
     threshold : {0, 1, False}
-        0: negative values become 0. 1 or True: also whatever stays below the height of a third of a spike (1/e of
+        0: negative values become 0. 1 or True: also values below a third of the height of a spike (1/e of
         `single_spike_amplitude`), except next to larger values. False: the networks' output as it is.
     padding : float
         Value for frames at the ends of each segment, which have no full window: NaN or 0.
     """
 
     smoothing: float | None = declared(
-        None, help="Width of the kernel [default: the model's, else 1.5 frames].", unit="s", metavar="S"
+        None,
+        help="Width of the kernel that spikes are smoothed with "
+        f"[default: the model's, else {_DEFAULT_SMOOTHING_FRAMES:g} frames].",
+        unit="s",
+        metavar="S",
     )
     kernel: str | None = declared(None, help="Form of the kernel [default: the model's].", choices=KERNELS)
     population: str | None = declared(None, help="What the neurons are [default: principal].", choices=POPULATIONS)
     indicator: str | None = declared(
-        None, help="Calcium indicator, e.g. GCaMP6s, or 'unknown' [default: the container's].", metavar="NAME"
+        None, help="Calcium indicator, e.g. GCaMP6s, or 'unknown' [default: as the data file says].", metavar="NAME"
     )
     noise_level: float | tuple[float, ...] | None = declared(
         None,
-        help="Assume this noise level, not each neuron's own.",
+        help="Noise level that the networks assume [default: each neuron's own, as measured].",
         unit="% per sqrt(Hz)",
         metavar="NU",
     )
     threshold: int | bool = declared(
         0,
-        help="0: no negative values; 1: also nothing below a third of a spike; none: as the networks give it.",
+        help="0: no negative values; 1: also nothing below a third of a spike; none (False): as the networks give it.",
         choices=(0, 1, False),
     )
     padding: float = declared(
@@ -157,5 +161,5 @@ def _jsonable(value: Any) -> Any:
 
 
 def default_smoothing(frame_rate: float) -> float:
-    """Width (s) of the kernel where nobody says otherwise, at a frame rate in Hz."""
+    """Default width (s) of the kernel at a frame rate in Hz."""
     return _DEFAULT_SMOOTHING_FRAMES / frame_rate

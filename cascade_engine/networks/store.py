@@ -27,7 +27,7 @@ from cascade_engine.networks.onnx_sessions import open_session
 
 DEFAULT_MODEL = "universal"
 
-#: Name that stands for whatever model is best without being told.
+#: Name that stands for the model that is best where the user chooses none.
 AUTOMATIC = "auto"
 
 ENVIRONMENT_VARIABLE = "CASCADE_MODELS"

@@ -12,10 +12,10 @@ from cascade_adapters.cli import main
 from cascade_engine.evaluation import (
     Condition,
     NeuronScore,
-    bring,
     card_entries,
     evaluate,
     expected_figures,
+    make_trace,
     read_scores,
     summarize,
     write_scores,
@@ -39,20 +39,20 @@ def entry(dataset: str, correlation: float, error: float = 1.0, bias: float = 0.
 
 
 def test_a_test_trace_has_rate_and_noise_of_its_condition(dataset):
-    trace = bring(dataset.neurons[0], Condition(15.0, 0.1, 4.0))
+    trace = make_trace(dataset.neurons[0], Condition(15.0, 0.1, 4.0))
     assert trace.frame_rate == pytest.approx(15.0, rel=0.01) and trace.segments == [trace.dff.shape[1]]
     assert noise_levels(trace.dff, trace.frame_rate)[0] == pytest.approx(4.0, rel=0.15)
     assert trace.spikes.sum() == pytest.approx(dataset.neurons[0].n_spikes, abs=2)
     assert trace.target.sum() == pytest.approx(trace.spikes.sum(), rel=0.05)
     assert not trace.scored[:32].any() and not trace.scored[-32:].any() and trace.scored[32:-32].all()
-    again = bring(dataset.neurons[0], Condition(15.0, 0.1, 4.0))
+    again = make_trace(dataset.neurons[0], Condition(15.0, 0.1, 4.0))
     np.testing.assert_array_equal(again.dff, trace.dff)
-    assert not np.array_equal(bring(dataset.neurons[0], Condition(15.0, 0.1, 4.0), seed=1).dff, trace.dff)
+    assert not np.array_equal(make_trace(dataset.neurons[0], Condition(15.0, 0.1, 4.0), seed=1).dff, trace.dff)
 
 
 def test_a_noisier_neuron_is_left_out(dataset):
-    assert bring(dataset.neurons[0], Condition(30.0, 0.05, 0.5)) is None
-    native = bring(dataset.neurons[0], Condition(30.0, 0.05))
+    assert make_trace(dataset.neurons[0], Condition(30.0, 0.05, 0.5)) is None
+    native = make_trace(dataset.neurons[0], Condition(30.0, 0.05))
     assert native.noise_level == pytest.approx(1.0, rel=0.2)
 
 
@@ -62,7 +62,7 @@ def test_labels_tell_conditions_apart():
 
 
 def test_a_perfect_prediction_scores_perfectly(dataset):
-    trace = bring(dataset.neurons[0], Condition(30.0, 0.05, 2.0))
+    trace = make_trace(dataset.neurons[0], Condition(30.0, 0.05, 2.0))
     found = evaluate(trace.target, trace, "c", "m")
     assert (found.correlation, found.error, found.bias) == pytest.approx((1.0, 0.0, 0.0), abs=1e-6)
     assert found.firing_rate == pytest.approx(dataset.neurons[0].n_spikes / dataset.neurons[0].duration_s, rel=0.05)

@@ -134,6 +134,9 @@ def test_a_predictor_goes_through_blocks_of_neurons(random_model):
     found = warnings_about(predictor, 5000, [4990, 10], whole.noise_levels, usable, missing)
     assert found == whole.warnings and len(found) == 2
     assert 0 < sum(done) <= dff.size
+    called: list[int] = []
+    infer(dff, 30.0, random_model, noise_level=levels, segments=[4990, 10], progress=called.append)
+    assert sum(called) == sum(done)
     with pytest.raises(InputError, match=r"one per neuron \(5\), but there are 2"):
         infer(dff, 30.0, random_model, noise_level=levels[:2])
 

@@ -9,7 +9,7 @@ import pytest
 
 from cascade_engine import InputError, count_spikes_in_bins, infer
 from cascade_engine.evaluation import Condition, evaluate, expected_figures, summarize
-from cascade_engine.evaluation.conditions import bring
+from cascade_engine.evaluation.conditions import make_trace
 from cascade_engine.evaluation.held_out import conditions_for, held_out_folds
 from cascade_engine.evaluation.leave_out import predict_with
 from cascade_engine.evaluation.uncertainty import card_spread, fit_spread
@@ -67,7 +67,7 @@ def test_its_card_has_the_figures_of_the_held_out_datasets(model, datasets, said
     condition = Condition(30.0, 0.05, 4.0)
     scores = []
     for name, dataset in zip(NAMES[:2], datasets[:2], strict=True):
-        for trace in (bring(neuron, condition) for neuron in dataset.neurons):
+        for trace in (make_trace(neuron, condition) for neuron in dataset.neurons):
             scores.append(evaluate(predict_with(model.without([name]), condition, trace), trace, condition.label, "m"))
     assert entry["error"] == pytest.approx(summarize(scores).error, abs=1e-3)
     assert load_model(model.folder).card == model.card

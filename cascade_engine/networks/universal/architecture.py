@@ -11,7 +11,7 @@ FINE, STEP, COARSE, LAST, CONTEXT = 9, 4, 5, 7, 9
 #: dF/F enters twice: over its noise, and on its own scale; both are compressed by asinh.
 NOISE_GAIN, DFF_GAIN = 0.5, 4.0
 
-#: Noise (standard deviation in dF/F per frame) below which it is taken for this.
+#: Lowest noise (standard deviation in dF/F per frame) that the network is given; smaller values are raised to it.
 LOWEST_NOISE_SD = 1e-3
 
 #: Where the logarithms of frame rate (Hz) and noise are centred.
@@ -20,7 +20,7 @@ LOG_RATE_CENTRE, LOG_NOISE_CENTRE = 3.0, -2.0
 #: Softness of the maxima that are taken over a trace, and a limit that keeps their exponentials finite.
 SHARPNESS, LARGEST_FEATURE = (1.0, 4.0), 12.0
 
-#: Families of indicators that the network can be told: those with several datasets of ground truth, so that what is
+#: Families of indicators that the network can be given: those with several datasets of ground truth, so that what is
 #: learned on one can be tested on another.
 INDICATOR_FAMILIES = (
     ("OGB-1",),
@@ -34,7 +34,7 @@ INDICATOR_FAMILIES = (
 #: What stands for an indicator that is not known, or of no family.
 UNKNOWN = -1
 
-#: How many numbers a network is told about a trace.
+#: How many numbers a network is given about a trace.
 N_CONDITIONS = 3 + len(INDICATOR_FAMILIES)
 
 
@@ -59,7 +59,7 @@ def conditions(
     interneuron: bool | np.ndarray,
     family: int | np.ndarray = UNKNOWN,
 ) -> np.ndarray:
-    """What a network is told about a trace.
+    """What a network is given about a trace, beside the trace itself.
 
     Parameters
     ----------

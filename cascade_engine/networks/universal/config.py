@@ -8,7 +8,7 @@ from typing import ClassVar
 from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
 
-#: Part of the lowest noise level in training below which noise is not told apart.
+#: Lowest noise level that the network is given, as a part of the lowest noise level in training.
 _LEAST_NOISE = 0.4
 
 
@@ -23,9 +23,9 @@ class UniversalConfig(Configuration):
     training_datasets : tuple of str
         Folder names of the ground truth to train on.
     interneuron_datasets : tuple of str
-        Those of them whose neurons are interneurons; the network is told.
+        Those of them whose neurons are interneurons; the network is given this.
     frame_rates : tuple of float
-        Frame rates (Hz) to which the ground truth is brought; the model interpolates between them.
+        Frame rates (Hz) to which the ground truth is resampled; the model interpolates between them.
     rate_weights : tuple of float
         How often each of them is drawn, in proportion; empty: all alike.
     noise_range : tuple of two float
@@ -66,7 +66,7 @@ class UniversalConfig(Configuration):
         Parts into which the datasets are dealt. Network k is trained without part ``k % folds``, so that every dataset
         has networks that have not seen it, by which the model can be judged. 0: every network sees everything.
     simulated_networks : int
-        Further networks, trained on simulated neurons alone. They have a say in how many spikes a neuron fired.
+        Further networks, trained on simulated neurons alone: the number of spikes is a mean of what both kinds find.
     simulated_datasets : int
         Simulated datasets, of a dozen neurons each, for these.
     seed : int
@@ -109,8 +109,8 @@ class UniversalConfig(Configuration):
 
     @property
     def least_noise_level(self) -> float:
-        """Noise levels (percent per sqrt(Hz)) below this are taken for it: so little is measured in traces that were
-        interpolated or filtered, whatever their true noise."""
+        """Lower noise levels (percent per sqrt(Hz)) are raised to this: they are measured in traces that were
+        interpolated or filtered, and say nothing about the true noise."""
         return _LEAST_NOISE * min(self.noise_range)
 
     def crop_frames(self, frame_rate: float) -> int:

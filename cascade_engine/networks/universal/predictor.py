@@ -17,13 +17,13 @@ from cascade_engine.signal.kernels import smooth_spikes
 from cascade_engine.signal.noise import noise_level_to_sd
 
 #: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
-#: network can see, so that blocks join without a seam. Both are multiples of every stride.
+#: network can see, so that blocks join smoothly. Both are multiples of every stride.
 _BLOCK_FRAMES, _MARGIN = 4096, 256
 
-#: Frames that a session needs to be worth predicting.
+#: Frames that a segment needs to be predicted.
 _SHORTEST = 16
 
-#: Expected spikes in a trace below which their number is taken for this.
+#: Lowest expected number of spikes in a trace; smaller ones are raised to it, so that their logarithm is finite.
 _FEWEST = 1e-6
 
 
@@ -60,56 +60,55 @@ class UniversalPredictor:
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
 
         def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
-            told = conditions(frame_rate, noise_sd, population != POPULATIONS[0], family)
-            pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.parts]
+            given = conditions(frame_rate, noise_sd, population != POPULATIONS[0], family)
+            pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.segments]
             whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
-            inputs = {"conditions": told, "dff": whole, "mask": mask}
-            described = {"conditions": told, "context": context.run(["context"], inputs)[0]}
+            inputs = {"conditions": given, "dff": whole, "mask": mask}
+            described = {"conditions": given, "context": context.run(["context"], inputs)[0]}
             return [_expected_spikes(spikes, *piece, described) for piece in pieces]
 
         def run(job: _Job) -> int:
             noise_sd = np.array([noise_level_to_sd(float(levels[job.row]), frame_rate)])
-            untold = expected(job, noise_sd, UNKNOWN)
-            told = untold if self._family == UNKNOWN else expected(job, noise_sd, self._family)
-            sessions = self._combine(told, untold)
-            for part, session in zip(job.parts, sessions, strict=True):
-                smoothed = smooth_spikes(session[: part.stop - part.start], frame_rate, smoothing, kernel)
+            without = expected(job, noise_sd, UNKNOWN)
+            informed = without if self._family == UNKNOWN else expected(job, noise_sd, self._family)
+            for part, spikes_of_part in zip(job.segments, self._combine(informed, without), strict=True):
+                smoothed = smooth_spikes(spikes_of_part[: part.stop - part.start], frame_rate, smoothing, kernel)
                 smoothed[np.isnan(dff[job.row, part])] = np.nan
                 spike_prob[job.row, part] = smoothed
-            return sum(part.stop - part.start for part in job.parts)
+            return sum(part.stop - part.start for part in job.segments)
 
         work_through(jobs, run, n_threads, progress)
         return spike_prob, levels
 
-    def _combine(self, told: list[np.ndarray], untold: list[np.ndarray]) -> list[np.ndarray]:
-        """One trace per session from those of all networks, each (networks, frames).
+    def _combine(self, informed: list[np.ndarray], without: list[np.ndarray]) -> list[np.ndarray]:
+        """One trace per segment from those of all networks, each (networks, frames), with and without the indicator.
 
-        The shape is that of the networks that were trained on ground truth and told all that is known. How many spikes
-        there are these judge better without the indicator; networks that were trained on simulated neurons have an
-        equal say.
+        The shape is the mean over the networks that were trained on ground truth, with the indicator. The number of
+        spikes comes from predictions without it, which are better at that: the geometric mean of what the networks
+        trained on ground truth find and of what those trained on simulated neurons find.
         """
         config = self.model.config
         recorded = list(range(config.ensemble_size) if self.model.members is None else self.model.members)
-        sessions = [session[recorded].mean(axis=0) for session in told]
-        n_spikes = sum(session.sum(axis=1, dtype=np.float64) for session in untold)
+        shapes = [segment[recorded].mean(axis=0) for segment in informed]
+        n_spikes = sum(segment.sum(axis=1, dtype=np.float64) for segment in without)
         counts = [n_spikes[recorded].mean()]
         if config.simulated_networks:
             counts.append(n_spikes[config.ensemble_size :].mean())
-        gain = np.exp(np.mean(np.log(np.maximum(counts, _FEWEST)))) / max(sum(map(np.sum, sessions)), _FEWEST)
-        return [np.float32(gain) * session for session in sessions]
+        gain = np.exp(np.mean(np.log(np.maximum(counts, _FEWEST)))) / max(sum(map(np.sum, shapes)), _FEWEST)
+        return [np.float32(gain) * shape for shape in shapes]
 
     def edge_frames(self, segments: Sequence[slice]) -> np.ndarray:
-        """Frames of sessions that are too short."""
+        """Frames of segments that are too short."""
         short = [np.arange(part.start, part.stop) for part in segments if part.stop - part.start < _SHORTEST]
         return np.concatenate(short) if short else np.empty(0, dtype=int)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One neuron and its sessions."""
+    """One neuron and its segments."""
 
     row: int
-    parts: Sequence[slice]
+    segments: Sequence[slice]
 
 
 def _padded(trace: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +122,7 @@ def _padded(trace: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _expected_spikes(spikes, values: np.ndarray, mask: np.ndarray, described: dict[str, np.ndarray]) -> np.ndarray:
-    """Expected spikes per frame of one session by each network, shape (networks, frames), not smoothed."""
+    """Expected spikes per frame of one segment by each network, shape (networks, frames), not smoothed."""
     n_frames = values.shape[1]
     blocks = []
     for start in range(0, n_frames, _BLOCK_FRAMES):

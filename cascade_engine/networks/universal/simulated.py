@@ -1,7 +1,8 @@
 """Simulated neurons over wide ranges of kinetics, brightness and firing, from which to learn how large a spike can be.
 
-There are some two dozen public datasets, so that a network trained on them has met as many answers to the question how
-bright a spike is. Simulations have as many as wanted. Ranges are those of fits to real indicators, and wider.
+There are two dozen public datasets. In each of them a spike has one brightness, so that a network learns from two dozen
+examples how bright a spike can be. Simulations give as many examples as wanted. The ranges are those of fits to real
+indicators, and wider.
 """
 
 from __future__ import annotations

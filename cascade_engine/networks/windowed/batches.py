@@ -42,7 +42,7 @@ class BatchMaker:
     resampled : sequence of (dataset number, neuron number, Resampled)
         Ground truth at the frame rate of the model, as made by `resample_datasets`.
     noise_level : float
-        Noise level in percent per sqrt(Hz) to which every recording is brought; noisier ones are left out.
+        Noise level in percent per sqrt(Hz) that every recording gets; noisier ones are left out.
     config : ModelConfig
         Kernel, window and batch sizes.
 
@@ -56,7 +56,9 @@ class BatchMaker:
     Rupprecht et al. (2021), Nature Neuroscience 24:1324, Methods: noise, numbers of copies and their limits.
     """
 
-    def __init__(self, resampled: Sequence[tuple[int, int, Resampled]], noise_level: float, config: ModelConfig):
+    def __init__(
+        self, resampled: Sequence[tuple[int, int, Resampled]], noise_level: float, config: ModelConfig
+    ) -> None:
         self._length = config.sequence_length
         self._reach = config.windowsize - 1
         self._before = config.frames_before
@@ -76,7 +78,9 @@ class BatchMaker:
         self.n_recordings = len(self._sources)
         self.n_neurons = len({source.neuron for source in self._sources})
 
-    def _source(self, dataset, neuron, recording: Resampled, noise_level, config) -> _Source | None:
+    def _source(
+        self, dataset: int, neuron: int, recording: Resampled, noise_level: float, config: ModelConfig
+    ) -> _Source | None:
         sd = noise_to_add(recording, noise_level)
         n_windows = len(recording.dff) - self._reach
         if sd is None or n_windows < 1:
@@ -132,7 +136,7 @@ class BatchMaker:
 
 
 def resample_datasets(datasets: Sequence[Dataset], frame_rate: float) -> list[tuple[int, int, Resampled]]:
-    """Bring all recordings to a frame rate (Hz); each with the numbers of its dataset and neuron."""
+    """Resample all recordings to a frame rate (Hz); each comes with the numbers of its dataset and neuron."""
     return [
         (i, j, resample(recording, frame_rate))
         for i, dataset in enumerate(datasets)

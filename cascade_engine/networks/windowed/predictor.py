@@ -20,7 +20,7 @@ _BLOCK_FRAMES = 4096
 class WindowedPredictor:
     """Predicts with a model of the published architecture; see `cascade_engine.networks.base.Predictor`."""
 
-    def __init__(self, model: Model, frame_rate: float, settings: Settings):
+    def __init__(self, model: Model, frame_rate: float, settings: Settings) -> None:
         self.model, self.frame_rate, self.settings = model, frame_rate, settings
         self.shortest = model.config.windowsize
 
@@ -58,7 +58,7 @@ class WindowedPredictor:
         return spike_prob, network_levels
 
     def edge_frames(self, segments: Sequence[slice]) -> np.ndarray:
-        """Frames at the ends of each session that have no full window."""
+        """Frames at the ends of each segment that have no full window."""
         before = self.model.config.frames_before
         edges = []
         for part in segments:
@@ -78,11 +78,11 @@ class _Block:
     stop: int
 
 
-def _plan(network_levels: np.ndarray, parts: Sequence[slice], windowsize: int) -> Iterator[_Block]:
+def _plan(network_levels: np.ndarray, segments: Sequence[slice], windowsize: int) -> Iterator[_Block]:
     """Cut the work into blocks of bounded size that together cover every window once."""
     for level in np.unique(network_levels[np.isfinite(network_levels)]):
         rows = np.flatnonzero(network_levels == level)
-        for part in parts:
+        for part in segments:
             last = part.stop - windowsize + 1
             for start in range(part.start, last, _BLOCK_FRAMES):
                 stop = min(start + _BLOCK_FRAMES, last)

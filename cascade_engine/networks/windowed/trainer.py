@@ -26,7 +26,7 @@ class WindowedTrainer(Trainer):
     config : ModelConfig
         What to train.
     datasets : sequence of Dataset
-        Ground truth; its recordings are brought to the config's frame rate and noise levels.
+        Ground truth; its recordings are resampled, and noise is added, to the config's frame rate and noise levels.
     transfer : mapping of float to sequence of NetworkWeights, optional
         Networks to start from, by noise level (percent per sqrt(Hz)); the nearest level is taken.
     """
