@@ -13,6 +13,7 @@ import numpy as np
 
 from cascade_adapters.results.rows import Rows
 from cascade_adapters.safe_writing.spool import Spool
+from cascade_engine.file_formats.matlab_v73 import MatrixOnDisk
 from cascade_engine.file_formats.npy import ArrayOnDisk
 
 #: Arrays of up to so many bytes are read whole; of larger ones, so much is in memory at a time.
@@ -34,6 +35,8 @@ class TransposedRows:
 
     Attributes
     ----------
+    frames : array-like, shape (n_frames, n_rois)
+        As given.
     shape : tuple of int
         Numbers of ROIs and frames.
     dtype : numpy.dtype
@@ -49,7 +52,7 @@ class TransposedRows:
     ndim = 2
 
     def __init__(self, frames: Rows, folder: Path | None):
-        self._frames, self._folder = frames, folder
+        self.frames, self._folder = frames, folder
         n_frames, n_rois = frames.shape
         self.shape, self.dtype = (int(n_rois), int(n_frames)), np.dtype(frames.dtype)
         self._copy: _Tiles | np.ndarray | None = None
@@ -68,33 +71,32 @@ class TransposedRows:
         if self._copy is None and columns and isinstance(columns[0], slice):
             first, last, step = columns[0].indices(self.shape[1])
             if step == 1 and (last - first) * self.shape[0] * self.dtype.itemsize <= BLOCK_BYTES:
-                return np.asarray(self._frames[first:last]).T[rows]
+                return np.asarray(self.frames[first:last]).T[rows]
         if self._copy is None:
             self._copy = self._read()
         if isinstance(self._copy, np.ndarray):
             return self._copy[index]
         numbers = np.arange(len(self))[rows]
+        frames = range(self.shape[1])[columns[0]] if columns and isinstance(columns[0], slice) else range(self.shape[1])
         if numbers.ndim == 0:
-            row = self._copy.read(int(numbers), int(numbers) + 1)[0]
-            return row[tuple(columns)] if columns else row
-        found = np.empty((len(numbers), self.shape[1]), self.dtype)
+            return self._copy.read(int(numbers), int(numbers) + 1, frames)[0]
+        found = np.empty((len(numbers), len(frames)), self.dtype)
         starts = [0, *(np.flatnonzero(np.diff(numbers) != 1) + 1).tolist(), len(numbers)]
         for start, end in pairwise(starts):
             if end > start:
-                found[start:end] = self._copy.read(int(numbers[start]), int(numbers[end - 1]) + 1)
-        everything: tuple = (slice(None), *columns)
-        return found[everything] if columns else found
+                found[start:end] = self._copy.read(int(numbers[start]), int(numbers[end - 1]) + 1, frames)
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype=dtype)
 
     def _read(self) -> _Tiles | np.ndarray:
         if self.nbytes <= BLOCK_BYTES or self._folder is None:
-            return np.ascontiguousarray(np.asarray(self._frames[:]).T)
-        return _Tiles(self._frames, self.shape, self.dtype, self._folder)
+            return np.ascontiguousarray(np.asarray(self.frames[:]).T)
+        return _Tiles(self.frames, self.shape, self.dtype, self._folder)
 
 
-def by_rois(array: ArrayOnDisk, folder: Path | None) -> ArrayOnDisk | TransposedRows:
+def by_rois(array: ArrayOnDisk | MatrixOnDisk, folder: Path | None) -> ArrayOnDisk | MatrixOnDisk | TransposedRows:
     """A matrix of ROIs x frames in a file, to be read by ROIs whatever its order there; see `TransposedRows`."""
     return TransposedRows(array.transposed(), folder) if array.is_by_columns else array
 
@@ -120,13 +122,16 @@ class _Tiles:
             copy.append(tile)
         self._rows, self._starts = copy.finish(), starts
 
-    def read(self, start: int, end: int) -> np.ndarray:
-        """ROIs from number `start` to `end`."""
-        found = np.empty((end - start, self._n_frames), self._rows.dtype)
+    def read(self, start: int, end: int, frames: range) -> np.ndarray:
+        """ROIs from number `start` to `end`, at frames that follow each other."""
+        assert frames.step == 1
+        found = np.empty((end - start, len(frames)), self._rows.dtype)
         for tile, first in enumerate(self._starts):
-            part = found[:, first : first + self._width]
-            place = tile * self._n_rois
-            part[:] = self._rows[place + start : place + end][:, : part.shape[1]]
+            wanted = range(max(first, frames.start), min(first + self._width, frames.stop))
+            if wanted:
+                place = tile * self._n_rois
+                part = self._rows[place + start : place + end, wanted.start - first : wanted.stop - first]
+                found[:, wanted.start - frames.start : wanted.stop - frames.start] = part
         return found
 
 

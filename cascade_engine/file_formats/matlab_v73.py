@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade_engine.errors import InputError
 from cascade_engine.file_formats.matlab_v5 import DEEPEST, DEEPEST_LISTED, MOST_ARRAYS
 from cascade_engine.file_formats.variables import Variable, problem_of
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import h5py
 
 _NUMBER_CLASSES = {"double", "single"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
+#: Larger matrices are not read whole.
+_LARGE_BYTES = 1 << 26
 
 #: HDF5 compresses numbers to no less than one part in so many.
 _LARGEST_COMPRESSION = 1032
@@ -55,7 +59,8 @@ def _variables(path: Path, name: str, item: h5py.Dataset | h5py.Group, depth: in
             problem = "complex"
         elif kind and kind not in _NUMBER_CLASSES:
             problem = kind
-        yield Variable(name, shape, load, problem)
+        is_large = not problem and len(shape) == 2 and item.nbytes > _LARGE_BYTES
+        yield Variable(name, shape, load, problem, partial(MatrixOnDisk, path, item.name) if is_large else None)
     elif "MATLAB_sparse" in item.attrs:
         yield Variable(name, (), load, "sparse")
     elif depth:
@@ -63,6 +68,57 @@ def _variables(path: Path, name: str, item: h5py.Dataset | h5py.Group, depth: in
             yield from _variables(path, f"{name}.{field}", item[field], depth - 1)
     else:
         yield Variable(name, (), load, "struct")
+
+
+class MatrixOnDisk:
+    """A large matrix, of which rows are read when they are asked for.
+
+    HDF5 stores what are columns to MATLAB as rows: reading columns of it is fast, and rows once it is `transposed`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    place : str
+        Where the matrix is in it.
+    is_by_columns : bool
+        Whether it is taken as MATLAB knows it, so that its columns lie together.
+    """
+
+    ndim = 2
+
+    def __init__(self, path: Path, place: str, is_by_columns: bool = True):
+        import h5py
+
+        self.path, self.is_by_columns, self._place = path, is_by_columns, place
+        with h5py.File(path, "r") as file:
+            stored = file[place]
+            shape, self.dtype = stored.shape, stored.dtype
+        self.shape: tuple[int, ...] = shape[::-1] if is_by_columns else shape
+
+    def transposed(self) -> MatrixOnDisk:
+        """The same matrix with its rows as columns."""
+        return MatrixOnDisk(self.path, self._place, not self.is_by_columns)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Read rows: one, a slice, or several by their numbers in order; a slice of columns may follow."""
+        import h5py
+
+        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        try:
+            with h5py.File(self.path, "r") as file:
+                if self.is_by_columns:
+                    return file[self._place][columns, rows].T
+                return file[self._place][rows, columns]
+        except Exception as error:  # a damaged file can fail in any way
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"{self.path}: {self._place} cannot be read: {reason}") from None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
 
 
 def _load_numbers(path: Path, place: str) -> np.ndarray:

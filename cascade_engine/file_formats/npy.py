@@ -114,13 +114,18 @@ class ArrayOnDisk:
         if numbers.ndim == 0:
             row = self[int(numbers) : int(numbers) + 1][0]
             return row[tuple(columns)] if columns else row
+        if len(columns) == 1 and isinstance(columns[0], slice) and self.ndim == 2 and not self._is_by_columns:
+            first, last, step = columns[0].indices(self.shape[1])
+            if step == 1 and last - first < self.shape[1]:
+                return self._read_parts(numbers, first, max(first, last))
         found = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         starts = [0, *(np.flatnonzero(np.diff(numbers) != 1) + 1).tolist(), len(numbers)]
         with self._opened() as file:
             for start, end in pairwise(starts):
                 if end > start:
                     self._read(file, int(numbers[start]), found[start:end])
-        return found[(slice(None), *columns)] if columns else found
+        everything: tuple = (slice(None), *columns)
+        return found[everything] if columns else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype=dtype)
@@ -156,6 +161,15 @@ class ArrayOnDisk:
             file.seek(self._start + first * self._row_bytes)
             self._fill(file, rows)
             self._hash(file, first, rows)
+
+    def _read_parts(self, numbers: np.ndarray, first: int, last: int) -> np.ndarray:
+        """Columns from number `first` to `last` of some rows, and nothing else of them."""
+        found = np.empty((len(numbers), last - first), self.dtype)
+        with self._opened() as file:
+            for row, number in zip(found, numbers.tolist(), strict=True):
+                file.seek(self._start + number * self._row_bytes + first * self.dtype.itemsize)
+                self._fill(file, row)
+        return found
 
     def _read_columns(self, file: BinaryIO, first: int, rows: np.ndarray) -> None:
         n_rows, n_columns = self.shape
@@ -198,7 +212,7 @@ class ArrayOnDisk:
         with self._explained(), self.path.open("rb", buffering=0) as file:
             if _state(file) != self._state:
                 raise InputError(f"{self.path} was changed by another program while it was read: run again")
-            yield file  # type: ignore[misc]
+            yield file
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

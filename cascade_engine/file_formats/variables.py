@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +33,15 @@ class Variable:
         Reads its value; may fail in any way if the file is damaged.
     problem : str
         What it is if it cannot be numbers, or an empty string.
+    open : callable or None
+        Opens a large matrix to be read by rows or columns: an `ArrayOnDisk`, or something that can do the same.
     """
 
     name: str
     shape: tuple[int, ...]
     load: Callable[[], np.ndarray]
     problem: str = ""
+    open: Callable[[], Any] | None = None
 
     @property
     def is_matrix(self) -> bool:

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
+from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.registry import find_containers
+from tests.builders.array_files import save_mat73
 from tests.builders.suite2p_folders import make_plane, save_settings
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory in units of Linux")
@@ -59,6 +62,32 @@ def growth(small: Path, large: Path, model: Path, **options: Any) -> int:
     kilobytes, shape = found.stdout.split(maxsplit=1)
     assert shape.strip() == f"({N_ROIS}, {N_FRAMES})"
     return 1024 * int(kilobytes)
+
+
+@pytest.mark.parametrize(("form", "orientation"), [("npy", "frames-first"), ("mat73", "rois-first")])
+def test_files_of_arrays(tmp_path, random_model, form, orientation):
+    noise = (1000 + 20 * np.random.default_rng(0).standard_normal(N_FRAMES)).astype("f4")
+    suffix = "npy" if form == "npy" else "mat"
+    small, large = (tmp_path / f"{name}.{suffix}" for name in ("small", "large"))
+    shape = (N_ROIS, N_FRAMES) if orientation == "rois-first" else (N_FRAMES, N_ROIS)
+    place = (0, slice(None)) if orientation == "rois-first" else (slice(None), 0)
+    if form == "npy":
+        np.save(small, noise[:2000])
+        np.lib.format.open_memmap(large, "w+", "f4", shape)[place] = noise
+    else:
+        save_mat73(small, {"F": noise[:2000]})
+        with h5py.File(large, "w", userblock_size=512) as file:
+            stored = file.create_dataset("F", shape[::-1], "f4", fillvalue=0)
+            stored.attrs["MATLAB_class"] = np.bytes_("single")
+            stored[place[::-1]] = noise
+    selection = Selection(orientation=orientation, raw=True)
+    options = {"orientation": orientation, "raw": True, "frame_rate": 30.0}
+    assert growth(small, large, random_model.folder, **options) < N_ROIS * N_FRAMES * 4 / 2
+    (container,) = find_containers(large, selection)
+    results = container.results()
+    assert not container.is_stale()
+    assert np.isfinite(results.spike_prob[0, 100:-100]).all() and np.isnan(results.spike_prob[1:3]).all()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
 @pytest.mark.parametrize("by_columns", [False, True])

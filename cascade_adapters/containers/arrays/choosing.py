@@ -9,10 +9,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
+from cascade_adapters.containers.arrays.laid_out import LaidOut
+from cascade_adapters.containers.transposed import by_rois
+from cascade_adapters.results.rows import Rows
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
 from cascade_engine.signal.noise import as_frame_rate
@@ -61,14 +65,17 @@ class Orientation:
         """As the option is spelled."""
         return ORIENTATIONS[0 if self.rois_first else 1]
 
-    def to_rois(self, array: np.ndarray) -> np.ndarray:
-        """From the file's form to (n_rois, n_frames), without copying."""
-        array = array[np.newaxis] if array.ndim == 1 else array
-        return array if self.rois_first else array.T
+    def to_rois(self, array: Any, folder: Path | None = None) -> Rows:
+        """From the file's form to (n_rois, n_frames); a large array stays on the disk, a copy of it in `folder`."""
+        if isinstance(array, np.ndarray) or array.ndim == 1 or min(array.shape) == 1:
+            array = np.asarray(array[:])
+            array = array[np.newaxis] if array.ndim == 1 else array
+            return array if self.rois_first else array.T
+        return by_rois(array if self.rois_first else array.transposed(), folder)
 
-    def to_file(self, array: np.ndarray) -> np.ndarray:
+    def to_file(self, values: Rows, folder: Path | None = None) -> LaidOut:
         """From (n_rois, n_frames) to the file's form."""
-        return (array if self.rois_first else array.T).reshape(self.shape)
+        return LaidOut(values, self.shape, not self.rois_first, folder)
 
 
 def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable:
@@ -118,9 +125,8 @@ def orient(variable: Variable, contents: Contents, given: str | None, path: Path
     found, reason = contents.rois_first, contents.reason
     if found is None:
         times = next((each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES)), None)
-        n_times = None if times is None else max(times.shape)
-        if n_times in shape and shape[0] != shape[1]:
-            found, reason = n_times == shape[1], f"{times.name} has {n_times} values"
+        if times is not None and max(times.shape) in shape and shape[0] != shape[1]:
+            found, reason = max(times.shape) == shape[1], f"{times.name} has {max(times.shape)} values"
     if given is not None:
         rois_first = given == ORIENTATIONS[0]
         if found not in (None, rois_first):
@@ -135,7 +141,7 @@ def orient(variable: Variable, contents: Contents, given: str | None, path: Path
     return Orientation(found, shape, reason)
 
 
-def doubt_orientation(traces: np.ndarray) -> str | None:
+def doubt_orientation(traces: Rows) -> str | None:
     """A warning if neighbouring ROIs are more alike than neighbouring frames; traces of shape (n_rois, n_frames)."""
     with np.errstate(invalid="ignore", over="ignore"):  # damaged numbers
         block = np.array(traces[:_COMPARED, :_COMPARED], dtype=np.float64)

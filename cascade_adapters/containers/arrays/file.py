@@ -20,13 +20,17 @@ from cascade_adapters.containers.arrays.choosing import (
 )
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.formats import FORMATS
+from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
+from cascade_adapters.containers.transposed import TransposedRows
 from cascade_adapters.results import Record, Results, Spikes, schema
+from cascade_adapters.results.rows import Rows
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside, source_of
 from cascade_adapters.safe_writing.folder import finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
+from cascade_engine.file_formats.npy import ArrayOnDisk
 from cascade_engine.file_formats.variables import Variable, load_numbers
 from cascade_engine.signal.units import why_not_dff, why_not_raw
 
@@ -88,7 +92,8 @@ class ArrayFile(Container):
         orientation, (rate, rate_source) = self._ask_all(
             lambda: self._orientation(remarks), lambda: find_frame_rate(contents, reading.frame_rate, self.path)
         )
-        traces = orientation.to_rois(load_numbers(variable, self.path))
+        stored = load_numbers(variable, self.path) if variable.open is None else variable.open()
+        traces = orientation.to_rois(stored, self.scratch_folder)
         is_raw = self._selection.raw or reading.dff == "compute"
         problem = why_not_raw(traces) if is_raw else why_not_dff(traces, rate)
         if problem and not reading.arbitrary_units:
@@ -102,11 +107,17 @@ class ArrayFile(Container):
             frame_rate_source=rate_source,
             source=f"{variable.name or self.path.name}, {orientation.name} ({orientation.reason})",
             remarks=[*contents.remarks, *remarks, *doubts],
+            hashes=self._hashes_of(traces),
         )
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of the file."""
         return {self.path.name: sha256(self.path)}
+
+    def _hashes_of(self, traces: Rows) -> Callable[[], dict[str, str]] | None:
+        """See `Traces.hashes`."""
+        read = traces.frames if isinstance(traces, TransposedRows) else traces
+        return (lambda: {self.path.name: read.sha256()}) if isinstance(read, ArrayOnDisk) else None
 
     def record(self) -> Record | None:
         """The record beside the file, or None; see `Container.record`."""
@@ -126,11 +137,13 @@ class ArrayFile(Container):
             names = tuple(array.name for array in schema.ARRAYS)
             if record.discrete_spikes is not None:
                 names = (*names, _DISCRETE)
-            found = self._format.load(self.path.parent, self._stem(), self.path.suffix, names, layout)
+            folder = self.path.parent
+            found = self._format.load(folder, self._stem(), self.path.suffix, names, layout)
             for array in schema.ARRAYS:
                 if array.name in found:
                     values = found[array.name]
-                    found[array.name] = orientation.to_rois(values) if array.has_frames else values.ravel()
+                    is_matrix = array.has_frames
+                    found[array.name] = orientation.to_rois(values, folder) if is_matrix else values[:].ravel()
             spikes = Spikes.from_table(found[_DISCRETE]) if _DISCRETE in found else None
             arrays, problem = complete(found, *size, record.written_by)
         except Exception:  # damaged files can fail in any way
@@ -147,10 +160,16 @@ class ArrayFile(Container):
             self.check_replaceable()
         orientation = self._orientation([])
         record = results.record.remembering(variable=self._variable().name, orientation=orientation.name)
-        arrays = {name: np.asarray(values[:], dtype=np.float32) for name, values in results.arrays.items()}
-        arrays |= {array.name: orientation.to_file(arrays[array.name]) for array in schema.ARRAYS if array.has_frames}
+        arrays = {}
+        for array in schema.ARRAYS:
+            if array.name in results.arrays:
+                values = results.arrays[array.name]
+                is_matrix, shape = array.has_frames, tuple(values.shape)
+                laid_out = orientation.to_file(values, self.scratch_folder) if is_matrix else LaidOut(values, shape)
+                arrays[array.name] = laid_out
         if results.spikes is not None:
-            arrays[_DISCRETE] = results.spikes.table
+            table = results.spikes.table
+            arrays[_DISCRETE] = LaidOut(table, table.shape)
         facts = {"frame_rate": record.recording.frame_rate_hz, "record": record.to_json()}
         return self._beside().write(self._files(arrays, facts), record.to_dict())
 
@@ -206,12 +225,13 @@ class ArrayFile(Container):
     def _beside(self) -> FilesBeside:
         return FilesBeside(self.path, f"{self._stem()}{self.path.suffix}.json")
 
-    def _files(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]):
+    def _files(self, arrays: dict[str, LaidOut], facts: dict[str, Any]):
         return self._format.files(self._stem(), self.path.suffix, arrays, facts, self._contents().layout)
 
     def _check_free(self) -> None:
         """Refuse now what `write` would refuse after all the work."""
-        self._beside().check_free(self._files({array.name: np.empty((0, 0)) for array in schema.ARRAYS}, {}))
+        nothing = LaidOut(np.empty((0, 0)), (0, 0))
+        self._beside().check_free(self._files({array.name: nothing for array in schema.ARRAYS}, {}))
 
     def _refuse_results(self) -> None:
         source = _source_of_result(self.path)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
+from typing import Any, BinaryIO
 
 from cascade_adapters.containers.arrays import matlab_files, numpy_files, text_files
 from cascade_adapters.containers.arrays.contents import Contents
@@ -23,15 +21,15 @@ class Format:
         ``read(path)`` says what a file holds (`Contents`); raises `InputError` if it is damaged or something else.
     files : callable
         ``files(stem, suffix, arrays, facts, layout)`` gives, for each file to write, its name and what writes its
-        content into an open file. `arrays` are in the orientation of the input, `facts` plain numbers and texts that
-        go with them where the format has room, `layout` comes from the `Contents`.
+        content into an open file. `arrays` (`LaidOut`) know the orientation of the input, `facts` are plain numbers and
+        texts that go with them where the format has room, `layout` comes from the `Contents`.
     load : callable
-        ``load(folder, stem, suffix, names, layout)`` gives these arrays back, by name, as they were written.
+        ``load(folder, stem, suffix, names, layout)`` gives these arrays back, by name, in the form that the file has.
     """
 
     read: Callable[[Path], Contents]
     files: Callable[..., dict[str, Callable[[BinaryIO], None]]]
-    load: Callable[..., dict[str, np.ndarray]]
+    load: Callable[..., dict[str, Any]]
 
 
 _TEXT = Format(text_files.read_text, text_files.text_files, text_files.load_text_results)

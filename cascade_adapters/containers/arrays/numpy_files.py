@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
+from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.npy import ArrayOnDisk
 from cascade_engine.file_formats.variables import Variable, problem_of
 
 
 def read_npy(path: Path) -> Contents:
-    """What a ``.npy`` file holds; its array will be memory-mapped.
+    """What a ``.npy`` file holds; its array is read by rows when they are asked for.
 
     Raises
     ------
@@ -32,8 +34,8 @@ def read_npy(path: Path) -> Contents:
     except Exception:  # a damaged header can fail in any way
         archive = "; it is an archive: rename it to .npz" if zipfile.is_zipfile(path) else ""
         raise InputError(f"{path} cannot be read as an array: it is damaged, or no .npy file{archive}") from None
-    load = partial(np.load, path, mmap_mode="r", allow_pickle=False)
-    return Contents([Variable("", shape, load, problem_of(dtype, shape))])
+    load = partial(np.load, path, allow_pickle=False)
+    return Contents([Variable("", shape, load, problem_of(dtype, shape), partial(ArrayOnDisk, path, hashed=True))])
 
 
 def read_npz(path: Path) -> Contents:
@@ -53,7 +55,7 @@ def read_npz(path: Path) -> Contents:
                     variables.append(Variable(name, (), partial(_load_member, path, name), "no array"))
                     continue
                 with archive.open(member) as file:
-                    shape, dtype = _header(file)
+                    shape, dtype = _header(cast(BinaryIO, file))
                     problem = problem_of(dtype, shape)
                     # a header must not make anyone reserve memory that the content cannot fill
                     if not problem and prod(shape) * dtype.itemsize > member.file_size:
@@ -66,28 +68,32 @@ def read_npz(path: Path) -> Contents:
     return Contents(variables)
 
 
-def npy_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: Any):
+def npy_files(stem: str, suffix: str, arrays: Mapping[str, LaidOut], facts: Mapping[str, Any], layout: Any):
     """One ``.npy`` file per array; see `cascade_adapters.containers.arrays.formats.Format`."""
-    return {f"{stem}_{name}{suffix}": _saving(array) for name, array in arrays.items()}
+    return {f"{stem}_{name}{suffix}": partial(_save, array=array) for name, array in arrays.items()}
 
 
-def npz_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: Any):
+def npz_files(stem: str, suffix: str, arrays: Mapping[str, LaidOut], facts: Mapping[str, Any], layout: Any):
     """One ``.npz`` file for everything; see `cascade_adapters.containers.arrays.formats.Format`."""
 
     def save(file: BinaryIO) -> None:
-        np.savez(file, **arrays, **facts)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    _save(cast(BinaryIO, member), array)
+            for name, fact in facts.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(fact), allow_pickle=False)
 
     return {f"{stem}{suffix}": save}
 
 
 def load_npy_results(
     folder: Path, stem: str, suffix: str, names: tuple[str, ...], layout: Any
-) -> dict[str, np.ndarray]:
+) -> dict[str, ArrayOnDisk]:
     """What `npy_files` has written."""
     places = {name: folder / f"{stem}_{name}{suffix}" for name in names}
-    return {
-        name: np.load(place, mmap_mode="r", allow_pickle=False) for name, place in places.items() if place.is_file()
-    }
+    return {name: ArrayOnDisk(place) for name, place in places.items() if place.is_file()}
 
 
 def load_npz_results(
@@ -112,5 +118,10 @@ def _load_member(path: Path, name: str) -> np.ndarray:
         return archive[name]
 
 
-def _saving(array: np.ndarray) -> Callable[[BinaryIO], None]:
-    return lambda file: np.save(file, array, allow_pickle=False)
+def _save(file: BinaryIO, array: LaidOut) -> None:
+    """Write a ``.npy`` file; an array by frames is one whose first axis is fastest, so that ROIs lie together."""
+    dtype = array.dtype.newbyteorder("<")
+    header = {"descr": dtype.str, "fortran_order": array.is_by_columns, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for _, block in array.blocks():
+        file.write(np.ascontiguousarray(block, dtype=dtype).tobytes())

@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
+from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.arrays.text_margins import Layout, Row, number_in, take_margins
-from cascade_adapters.results import Spikes
+from cascade_adapters.results import Spikes, schema
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable
 
@@ -50,7 +51,7 @@ def read_text(path: Path) -> Contents:
     return contents
 
 
-def text_files(stem: str, suffix: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], layout: Layout):
+def text_files(stem: str, suffix: str, arrays: Mapping[str, LaidOut], facts: Mapping[str, Any], layout: Layout):
     """One text file per array, with the names and times of the input; see `Format` in `formats`."""
     return {
         f"{stem}_{name}{suffix}": partial(_save, array=array, layout=_layout_of(name, layout))
@@ -79,7 +80,8 @@ def _layout_of(name: str, layout: Layout) -> Layout:
     """How an array of results is written: traces as in the input, the rest without its names and times."""
     if name == "spikes":
         return replace(layout.bare(), header=[list(Spikes.COLUMNS)])
-    return layout.bare() if name == "noise_levels" else layout
+    has_frames = any(array.name == name and array.has_frames for array in schema.ARRAYS)
+    return layout if has_frames else layout.bare()
 
 
 def _decode(path: Path) -> tuple[str, str]:
@@ -117,7 +119,8 @@ def _is_comment(line: str) -> bool:
 
 def _rows(text: str, layout: Layout, path: Path) -> list[Row]:
     """The cells of every line that is neither blank nor a comment."""
-    rows, blank = [], 0
+    rows: list[Row] = []
+    blank = 0
     for line, content in enumerate(text.splitlines(), 1):
         if _is_comment(content):
             continue
@@ -163,14 +166,14 @@ def _numbers(rows: list[Row], layout: Layout, path: Path) -> np.ndarray:
     return values
 
 
-def _save(file: BinaryIO, array: np.ndarray, layout: Layout) -> None:
+def _save(file: BinaryIO, array: LaidOut, layout: Layout) -> None:
     text = io.TextIOWrapper(file, encoding=layout.encoding, newline="")
     delimiter = layout.delimiter or " "
     cells_writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     cells_writer.writerows(layout.header)
     leading_writer = csv.writer(text, delimiter=delimiter, lineterminator=delimiter)
     number = "%.9g" if array.dtype == np.float32 else "%.15g"  # nine digits give a float32 back exactly
-    for row, values in enumerate(array if array.ndim == 2 else array[:, np.newaxis]):
+    for row, values in enumerate(values for block in array.file_rows() for values in block):
         if layout.leading:
             leading_writer.writerow([layout.leading[row]])
         numbers = delimiter.join([number] * len(values)) % tuple(values.tolist())

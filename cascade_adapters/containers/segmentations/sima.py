@@ -53,7 +53,7 @@ class SimaFolder(SegmentationSource):
         return path.absolute().suffix == ".sima" and any(file for name in names for file in path.glob(name))
 
     @classmethod
-    def find(cls, path: Path, selection: Selection = Selection()) -> list[SimaFolder]:
+    def find(cls, path: Path, selection: Selection = Selection()) -> list[SegmentationSource]:
         """The folder itself, for the selected channel."""
         channels = (1, 2) if selection.channel is None else (selection.channel,)
         return [cls(path, channel, selection.key) for channel in channels if cls.matches(path)]
@@ -78,6 +78,8 @@ class SimaFolder(SegmentationSource):
     def rois(self) -> Rois | None:
         """Where the ROIs lie, if SIMA holds them as masks; see `Container.rois`."""
         found = self._signals().get("rois")
+        if found is None:
+            return None
         try:
             masks = [[_mask(plane) for plane in roi["mask"]] for roi in found]
         except (TypeError, KeyError, ValueError, AttributeError):

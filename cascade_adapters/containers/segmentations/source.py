@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.arrays.numpy_files import load_npz_results, npz_files
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
 from cascade_adapters.results import Record, Results, Spikes, schema
@@ -89,9 +90,10 @@ class SegmentationSource(Container):
         """Write results beside the source; see `Container.write`."""
         if replace_spikes:
             self.check_replaceable()
-        arrays = {name: np.asarray(values[:], dtype=np.float32) for name, values in results.arrays.items()}
+        arrays = {name: LaidOut(values, tuple(values.shape)) for name, values in results.arrays.items()}
         if results.spikes is not None:
-            arrays[_DISCRETE] = results.spikes.table
+            table = results.spikes.table
+            arrays[_DISCRETE] = LaidOut(table, table.shape)
         record = results.record
         facts = {"frame_rate": record.recording.frame_rate_hz, "record": record.to_json()}
         return self._beside.write(npz_files(self._npz, ".npz", arrays, facts, None), record.to_dict())
