@@ -63,13 +63,13 @@ class FilesBeside:
                 what = "was changed since cascade wrote it" if path.name in ours else "was not written by cascade"
                 raise InputError(f"{path} is where results would go, but it {what}: rename it")
 
-    def write(self, files: Mapping[str, Callable[[BinaryIO], None]], provenance: dict[str, Any]) -> list[str]:
+    def write(self, files: Mapping[str, Callable[[BinaryIO], None] | None], provenance: dict[str, Any]) -> list[str]:
         """Write files and the record in the place of all earlier ones of ours, all or nothing.
 
         Parameters
         ----------
         files : mapping of str to callable
-            Name of each file, and what writes its content into an open file.
+            Name of each file, and what writes its content into an open file; None: ours, which stays as it is.
         provenance : dict
             How the results came about, ready for JSON.
 
@@ -83,6 +83,9 @@ class FilesBeside:
         with change_folder(self._folder, self._source.name) as transaction:
             digests = {}
             for name, save in files.items():
+                if save is None:
+                    digests[name] = earlier[name]
+                    continue
                 with transaction.writing(name) as file:
                     save(file)
                 digests[name] = sha256(transaction.staged(name))

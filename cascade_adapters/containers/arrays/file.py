@@ -171,7 +171,12 @@ class ArrayFile(Container):
             table = results.spikes.table
             arrays[_DISCRETE] = LaidOut(table, table.shape)
         facts = {"frame_rate": record.recording.frame_rate_hz, "record": record.to_json()}
-        return self._beside().write(self._files(arrays, facts), record.to_dict())
+        there = {values.path for values in results.arrays.values() if isinstance(values, ArrayOnDisk)}
+        files = {
+            name: None if self.path.with_name(name) in there else save
+            for name, save in self._files(arrays, facts).items()
+        }
+        return self._beside().write(files, record.to_dict())
 
     def restore(self) -> list[str]:
         """Remove our files, whichever variable they were made from; see `Container.restore`."""
