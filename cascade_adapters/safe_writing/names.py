@@ -14,7 +14,8 @@ it. All endings begin with ``cascade-``:
 ``cascade-spool-...`` results that wait on the disk until they are written
 ===================== ==================================================================================================
 
-Files that replace others at once are named by `cascade_engine.file_formats.atomic`.
+Files that replace others at once are named by `cascade_engine.file_formats.atomic`. Version 0.1.0 had other names for
+parts (``.NAME.part``) and copies (``.cascade-DIGEST-....part``): `parts` and `copies` find these too.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ def part(path: Path) -> Path:
     return _beside(path, "cascade-part")
 
 
+def parts(path: Path) -> list[Path]:
+    """What is there now of a new file or folder that was being made."""
+    return _found(path.parent, rf"{re.escape(part(path).name)}|{re.escape(f'.{path.name}.part')}")
+
+
 def old(path: Path) -> Path:
     """Where a folder waits to be removed once another has taken its place."""
     return _beside(path, "cascade-old")
@@ -67,7 +73,7 @@ def copy_prefix(path: Path) -> str:
 
 def copies(path: Path) -> list[Path]:
     """Copies of a file that are there now."""
-    return _found(path.parent, re.compile(re.escape(copy_prefix(path)) + r"\w+"))
+    return _found(path.parent, rf"{re.escape(copy_prefix(path))}\w+|\.cascade-{_digest(path)}-\w+\.part")
 
 
 def pending_journal(path: Path) -> Path:
@@ -98,7 +104,7 @@ def spool_prefix() -> str:
 
 def spools(folder: Path) -> list[Path]:
     """Folders for results that wait, of runs on this computer, by their locks or by themselves."""
-    found = _found(folder, re.compile(re.escape(spool_prefix()) + r"\w+(\.lock)?"))
+    found = _found(folder, re.escape(spool_prefix()) + r"\w+(\.lock)?")
     return sorted({path.with_suffix("") if path.suffix == ".lock" else path for path in found})
 
 
@@ -118,13 +124,17 @@ def _beside(path: Path, ending: str, further: int = 0) -> Path:
     """A hidden name beside a path; short where the path's own name is too long to be part of it."""
     name = f".{path.name}.{ending}"
     if len(os.fsencode(name)) + further + len(".part") > _LONGEST:
-        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.{ending}"
+        name = f".{_digest(path)}.{ending}"
     return path.with_name(name)
 
 
-def _found(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+def _digest(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(folder / entry.name for entry in entries if pattern.fullmatch(entry.name))
+            return sorted(folder / entry.name for entry in entries if re.fullmatch(pattern, entry.name))
     except OSError:
         return []

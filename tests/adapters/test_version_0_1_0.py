@@ -195,11 +195,8 @@ KILLED = {
     "killed_nwb_in_place": ("session.nwb", False),
 }
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="what is left by killed runs of version 0.1.0 is not removed yet")
-KILLED_CASES = [pytest.param(name, marks=NOT_YET if name in ("killed_caiman", "killed_nwb") else ()) for name in KILLED]
 
-
-@pytest.mark.parametrize("name", KILLED_CASES)
+@pytest.mark.parametrize("name", KILLED)
 def test_a_killed_run_is_finished_or_undone(name, tmp_path, capsys):
     path, is_complete = KILLED[name]
     selection = Selection(orientation="rois-first" if name == "killed_npy" else None)
@@ -219,7 +216,7 @@ def test_a_killed_run_is_finished_or_undone(name, tmp_path, capsys):
     assert previous_version.hashes(folder) == json.loads((tmp_path / "before.json").read_text())
 
 
-@pytest.mark.parametrize("name", KILLED_CASES)
+@pytest.mark.parametrize("name", KILLED)
 def test_restored_after_a_kill(name, tmp_path, capsys):
     previous_version.unpack(name, tmp_path)
     status, _, errors = run(capsys, "restore", tmp_path / "recording" / KILLED[name][0])

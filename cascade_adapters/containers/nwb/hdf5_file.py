@@ -98,7 +98,8 @@ def creating(source: Path | Callable[[Path], None], target: Path, check: Callabl
     """
     part = part_of(target)
     try:
-        part.unlink(missing_ok=True)
+        for left in hidden.parts(target):
+            left.unlink()
         if isinstance(source, Path):
             _refuse_if_too_big(source, target.parent)
             _copy(source, part)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cascade_adapters.containers.nwb.files import results_in, state_of
 from cascade_adapters.containers.nwb.validation import check_valid
+from cascade_adapters.safe_writing import names as hidden
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 
@@ -81,11 +82,11 @@ class OutputFile:
             What was done.
         """
         self._backend.recover(self.path)
-        part = self._backend.part_of(self.path)
-        if not self.path.exists() and not part.exists():
+        if not self.path.exists() and not hidden.parts(self.path):
             return []
         with lock(self.path):
-            self._backend.throw_away(part)
+            for part in hidden.parts(self.path):
+                self._backend.throw_away(part)
             if not self.is_ours(source["name"]):
                 return []
             changed = self.path.name if not self._is_untouched() else source["name"]

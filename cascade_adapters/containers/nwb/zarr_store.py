@@ -63,6 +63,8 @@ def creating(source: Path, target: Path, check: Callable[[Path], None]) -> Itera
     """Edit a copy of a store that is then put in place, all or nothing; see `hdf5_file.creating`."""
     part = part_of(target)
     with _explained(target), _thrown_away(part):
+        for left in hidden.parts(target):
+            shutil.rmtree(left)
         shutil.copytree(source, part, symlinks=True)
         yield Editor(part)
         check(part)
