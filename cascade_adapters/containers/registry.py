@@ -42,7 +42,9 @@ def all_containers() -> tuple[type[Container], ...]:
         try:
             kind = entry.load()
         except Exception as error:  # whatever goes wrong in somebody else's package
-            raise InputError(f"the container {entry.name} ({entry.value}) cannot be loaded: {error}") from error
+            raise InputError(
+                f"the container {entry.name} ({entry.value}) cannot be loaded: {error}; repair or uninstall its package"
+            ) from error
         if not (isinstance(kind, type) and issubclass(kind, Container)):
             raise InputError(f"the container {entry.name} ({entry.value}) is no subclass of Container")
         added.append(kind)

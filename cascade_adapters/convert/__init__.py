@@ -8,7 +8,7 @@
 
 from cascade_adapters.convert.conversion import TARGETS, Conversion, convert
 from cascade_adapters.convert.metadata import TEMPLATE, Metadata, read_metadata
-from cascade_adapters.convert.session import Plane, Session, gather
+from cascade_adapters.convert.session import Plane, Session, read_session
 
 __all__ = [
     "TARGETS",
@@ -18,6 +18,6 @@ __all__ = [
     "Plane",
     "Session",
     "convert",
-    "gather",
     "read_metadata",
+    "read_session",
 ]

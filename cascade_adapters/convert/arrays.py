@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_adapters.results import Spikes
+from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import InputError
 
-#: What the arrays are; those that a session lacks are left out.
+#: What the arrays are; those that a session lacks are left out. Version 0.1.0 wrote the same names.
 CONTENT = {
     "F": "ROIs x frames: raw fluorescence, arbitrary units",
     "Fneu": "ROIs x frames: fluorescence of the neuropil around each ROI, same units as F",
@@ -26,7 +29,8 @@ CONTENT = {
     "cell_probability": "per ROI: how likely it is taken for a cell",
     "frame_rate": "frames per second of each ROI, Hz",
     "neuropil_coefficient": "part of the neuropil's changes that is not the ROI's",
-    "frames_per_session": "frames of each of the sessions that were concatenated",
+    "frames_per_session": "frames of each uninterrupted segment, where there are several",
+    "arbitrary_units": "1 if dff is no dF/F, but fluorescence in arbitrary units",
     "image_shape": "height and width of the image in pixels (of a volume also its depth)",
     "pixels": "one row per pixel: ROI, row, column (of a volume also the plane), all counted from 0",
     "pixel_weights": "weight of each of these pixels in its ROI",
@@ -42,8 +46,10 @@ _ROWS_AT_ONCE = 1000
 
 def write_npz(session: Session, path: Path) -> None:
     """Write all arrays into one ``.npz`` file, compressed; with several planes their names are ``plane0_F``, ..."""
-    with path.open("wb") as file:
-        np.savez_compressed(file, **_all_arrays(session))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in _all_arrays(session).items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                _write_npy(file, array)
 
 
 def write_mat(session: Session, path: Path) -> None:
@@ -58,9 +64,10 @@ def write_mat(session: Session, path: Path) -> None:
 
     arrays = _all_arrays(session)
     for name, array in arrays.items():
-        if array.nbytes > _MAT_LIMIT:
-            raise InputError(f"{name} has {array.nbytes / 1e9:.1f} GB, too much for a .mat file: choose .npz or .nwb")
-    savemat(path, arrays, do_compression=True)
+        n_bytes = math.prod(array.shape) * array.dtype.itemsize
+        if n_bytes > _MAT_LIMIT:
+            raise InputError(f"{name} has {n_bytes / 1e9:.1f} GB, too much for a .mat file: choose .npz or .nwb")
+    savemat(path, {name: np.asarray(array[...]) for name, array in arrays.items()}, do_compression=True)
 
 
 def write_csv(session: Session, path: Path) -> None:
@@ -72,8 +79,8 @@ def write_csv(session: Session, path: Path) -> None:
         _write_tables(arrays_of(session, plane), folder)
 
 
-def arrays_of(session: Session, plane: Plane) -> dict[str, np.ndarray]:
-    """All that is known of a plane, as arrays; see `CONTENT`."""
+def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
+    """All that is known of a plane, as arrays, some of which may still lie on the disk; see `CONTENT`."""
     traces = plane.traces
     found: dict[str, Any] = {
         "is_cell": traces.is_cell,
@@ -81,6 +88,7 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, np.ndarray]:
         "frame_rate": traces.frame_rate,
         "frames_per_session": traces.segments,
         "source_dff": plane.source_dff,
+        "arbitrary_units": True if plane.has_arbitrary_units else None,
     }
     if plane.raw is not None:
         found |= {"F": plane.raw.fluorescence, "Fneu": plane.raw.neuropil}
@@ -98,11 +106,16 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, np.ndarray]:
         found["image_shape"] = plane.rois.image_shape
         found["pixels"] = np.column_stack([numbers, np.concatenate(plane.rois.pixels)])
         found["pixel_weights"] = np.concatenate(plane.rois.weights)
-    return {name: np.asarray(found[name]) for name in CONTENT if found.get(name) is not None}
+    return {name: _as_array(found[name]) for name in CONTENT if found.get(name) is not None}
 
 
-def _all_arrays(session: Session) -> dict[str, np.ndarray]:
-    arrays = {
+def _as_array(value: Any) -> Rows:
+    """A value as an array; those with ROIs and frames are not read yet."""
+    return value if len(getattr(value, "shape", ())) == 2 else np.asarray(value)
+
+
+def _all_arrays(session: Session) -> dict[str, Rows]:
+    arrays: dict[str, Rows] = {
         (name if len(session.planes) == 1 else f"{plane.name}_{name}"): array
         for plane in session.planes
         for name, array in arrays_of(session, plane).items()
@@ -110,10 +123,23 @@ def _all_arrays(session: Session) -> dict[str, np.ndarray]:
     return arrays | {"content": np.asarray(json.dumps(CONTENT))}
 
 
-def _write_tables(arrays: dict[str, np.ndarray], folder: Path) -> None:
-    n_rois = next(array.shape[0] for array in arrays.values() if array.ndim == 2)
-    rois, facts = {"roi": np.arange(n_rois)}, {}
-    for name, array in arrays.items():
+def _write_npy(file: IO[bytes], array: Rows) -> None:
+    """Write an array as ``.npy`` with its own type, some rows at a time."""
+    if not array.shape:
+        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+        return
+    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": tuple(array.shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for _, block in blocks_of(array):
+        file.write(np.ascontiguousarray(block, dtype=array.dtype).tobytes())
+
+
+def _write_tables(arrays: dict[str, Rows], folder: Path) -> None:
+    n_rois = next(array.shape[0] for array in arrays.values() if len(array.shape) == 2)
+    rois: dict[str, np.ndarray] = {"roi": np.arange(n_rois)}
+    facts = {}
+    for name, lazy in arrays.items():
+        array = np.asarray(lazy[...])  # a table has a column per ROI: all of it is needed
         if name == "record":
             (folder / "record.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
         elif name == "spikes":
@@ -124,9 +150,9 @@ def _write_tables(arrays: dict[str, np.ndarray], folder: Path) -> None:
             facts[name] = array.tolist()
         elif name == "pixels":
             columns = dict(zip(("roi", "row", "column", "plane"), array.T, strict=False))
-            _write_table(folder / "pixels.csv", columns | {"weight": arrays["pixel_weights"]})
+            _write_table(folder / "pixels.csv", columns | {"weight": np.asarray(arrays["pixel_weights"])})
         elif name != "pixel_weights":
-            time = np.arange(array.shape[1]) / float(arrays["frame_rate"])
+            time = np.arange(array.shape[1]) / float(np.asarray(arrays["frame_rate"]))
             _write_table(folder / f"{name}.csv", {"time_s": time} | {f"roi{i}": row for i, row in enumerate(array)})
     _write_table(folder / "rois.csv", rois)
     (folder / "about.json").write_text(json.dumps({**facts, "content": CONTENT}, indent=1), "utf-8")

@@ -12,7 +12,7 @@ from cascade_engine._version import __version__
 
 
 def carried_results(session: Session, plane: Plane, container: Container | None = None) -> Results | None:
-    """The results of a plane, their record telling where they come from.
+    """The results of a plane, with a record that says where they come from.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def carried_results(session: Session, plane: Plane, container: Container | None 
     plane : Plane
         One of its planes.
     container : Container, optional
-        Where the results go: its traces become those that the results are compared with. Without it, the record keeps
-        what it says of the traces that were read.
+        Where the results go: the record then holds the hashes of its traces. Without it, the record keeps the hashes
+        of the traces that were read.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.convert.arrays import write_csv, write_mat, write_npz
 from cascade_adapters.convert.metadata import Metadata
 from cascade_adapters.convert.nwb import write_nwb
-from cascade_adapters.convert.session import Session, gather
+from cascade_adapters.convert.session import Session, read_session
 from cascade_adapters.convert.suite2p import write_suite2p
 from cascade_adapters.safe_writing.new_file import placing
 from cascade_engine.errors import InputError
@@ -89,7 +89,7 @@ def convert(
     """
     kind = kind or kind_of(target)
     with placing(target) as place:
-        session = gather(source, selection, reading)
+        session = read_session(source, selection, reading)
         if kind in ("nwb", "zarr"):
             write_nwb(session, metadata or Metadata(), place, zarr=kind == "zarr")
         else:

@@ -160,7 +160,8 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
             described = f"Fluorescence around or under each ROI; {coefficient:g} times it is not the ROI's own"
             add(Fluorescence, "Neuropil", plane.raw.neuropil, "a.u.", described)
     if plane.raw is None or plane.source_dff is not None:
-        is_arbitrary = "arbitrary units" in plane.dff.source
+        assert plane.dff is not None and plane.dff.dff is not None
+        is_arbitrary = plane.dff.arbitrary_units
         described = f"dF/F: {plane.dff.source}" if is_arbitrary else f"dF/F as a fraction: {plane.dff.source}"
         add(DfOverF, "DfOverF", plane.dff.dff, "a.u." if is_arbitrary else "n.a.", described)
 

@@ -1,16 +1,19 @@
-"""Everything that one recording session holds, gathered from its container, whatever its kind."""
+"""Everything that one recording session holds, read from its container, whatever its kind."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.results import Results
+from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import InputError
 
 
@@ -60,13 +63,18 @@ class Plane:
         return [name for name, there in present.items() if there]
 
     @property
-    def source_dff(self) -> np.ndarray | None:
+    def has_arbitrary_units(self) -> bool:
+        """Whether what stands for dF/F is a trace in arbitrary units."""
+        if self.results is not None:
+            return self.results.record.traces.arbitrary_units
+        return self.dff is not None and self.dff.arbitrary_units
+
+    @cached_property
+    def source_dff(self) -> Rows | None:
         """The container's own dF/F, unless it is the one that spikes were inferred from."""
         if self.dff is None or self.dff.dff is None:
             return None
-        with np.errstate(over="ignore"):
-            dff = np.asarray(self.dff.dff, dtype=np.float32)  # as it was when spikes were inferred
-        same = self.results is not None and np.array_equal(dff, self.results.dff, equal_nan=True)
+        same = self.results is not None and _are_equal(self.dff.dff, self.results.dff)
         return None if same else self.dff.dff
 
 
@@ -92,7 +100,7 @@ class Session:
     remarks: list[str] = field(default_factory=list)
 
 
-def gather(path: Path, selection: Selection = Selection(), reading: Reading = Reading()) -> Session:
+def read_session(path: Path, selection: Selection = Selection(), reading: Reading = Reading()) -> Session:
     """Read one session.
 
     Parameters
@@ -175,14 +183,48 @@ def _read_rois(container: Container, n_rois: int) -> Rois | None:
     return rois
 
 
+def _are_equal(dff: Rows, used: Rows) -> bool:
+    """Whether spikes were inferred from this dF/F, which was turned to single precision for that."""
+    if tuple(dff.shape) != tuple(used.shape):
+        return False
+    with np.errstate(over="ignore"):
+        return all(
+            np.array_equal(block.astype(np.float32), np.asarray(used[rows]), equal_nan=True)
+            for rows, block in blocks_of(dff)
+        )
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """The sum of two arrays, computed for the rows that are asked for."""
+
+    one: Rows
+    other: Rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.one.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.result_type(self.one.dtype, self.other.dtype)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.asarray(self.one[rows]) + np.asarray(self.other[rows])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
+
+
 def _with_background(raw: Traces) -> Traces:
     """All light from a ROI's place, and the background as what is to be subtracted: a form that every target knows."""
+    assert raw.fluorescence is not None and raw.background is not None
     neuropil, coefficient = raw.neuropil, raw.neuropil_coefficient
     if neuropil is None:
         neuropil, coefficient = raw.background, 1.0
     return replace(
         raw,
-        fluorescence=raw.fluorescence + raw.background,
+        fluorescence=_Sum(raw.fluorescence, raw.background),
         background=None,
         neuropil=neuropil,
         neuropil_coefficient=coefficient,

@@ -10,10 +10,8 @@ import numpy as np
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
+from cascade_adapters.results.rows import write_npy
 from cascade_engine.errors import InputError
-
-#: Values of traces that are copied at a time.
-_BLOCK_VALUES = 16_000_000
 
 
 def write_suite2p(session: Session, path: Path) -> None:
@@ -52,9 +50,10 @@ def write_suite2p(session: Session, path: Path) -> None:
 def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
     raw = plane.raw
     assert raw is not None and raw.fluorescence is not None
-    _save_traces(folder, "F", raw.fluorescence)
-    if raw.neuropil is not None:
-        _save_traces(folder, "Fneu", raw.neuropil)
+    for name, traces in (("F", raw.fluorescence), ("Fneu", raw.neuropil)):
+        if traces is not None:
+            with (folder / f"{name}.npy").open("wb") as file:
+                write_npy(file, traces)
     if raw.is_cell is not None:
         unknown = np.full(raw.is_cell.shape, np.nan)
         probability = unknown if raw.cell_probability is None else raw.cell_probability
@@ -99,13 +98,3 @@ def _masks(plane: Plane) -> list[dict[str, Any]]:
 
 def _save(folder: Path, name: str, content: Any) -> None:
     np.save(folder / f"{name}.npy", content, allow_pickle=True)
-
-
-def _save_traces(folder: Path, name: str, traces: np.ndarray) -> None:
-    """Save traces of ROIs x frames, a block of ROIs at a time."""
-    n_rois, n_frames = traces.shape
-    array = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (n_rois, n_frames))
-    rows_at_once = max(1, _BLOCK_VALUES // max(n_frames, 1))
-    for first in range(0, n_rois, rows_at_once):
-        array[first : first + rows_at_once] = traces[first : first + rows_at_once]
-    array.flush()

@@ -15,7 +15,7 @@ from cascade_adapters.cli.convert import command
 from cascade_adapters.containers.base import Reading, Rois, Selection
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.convert import TARGETS, TEMPLATE, convert, gather, read_metadata
+from cascade_adapters.convert import TARGETS, TEMPLATE, convert, read_metadata, read_session
 from cascade_adapters.convert.conversion import kind_of
 from cascade_adapters.safe_writing.new_file import placing
 from cascade_engine.errors import InputError
@@ -179,7 +179,7 @@ def test_values_that_take_all_digits(tmp_path, monkeypatch):
 
 def test_raw_and_dff_of_one_container(monkeypatch, tmp_path):
     give(monkeypatch, Given(traces={"container": dff_traces(), "compute": raw_traces()}, results=results()))
-    session = gather(tmp_path)
+    session = read_session(tmp_path)
     (plane,) = session.planes
     assert (plane.raw.source, plane.dff.source) == ("raw", "own dF/F")
     convert(tmp_path, tmp_path / "out.npz")
@@ -207,7 +207,7 @@ def test_what_a_suite2p_folder_has_no_place_for_is_told(monkeypatch, tmp_path):
 )
 def test_what_the_user_says_is_followed(monkeypatch, tmp_path, reading, has_raw, has_dff):
     give(monkeypatch, Given(traces={"container": dff_traces(), "compute": raw_traces()}))
-    (plane,) = gather(tmp_path, reading=reading).planes
+    (plane,) = read_session(tmp_path, reading=reading).planes
     assert (plane.raw is not None, plane.dff is not None) == (has_raw, has_dff)
 
 
@@ -220,10 +220,68 @@ def test_the_dff_that_spikes_were_inferred_from_is_written_once(monkeypatch, tmp
     assert "source_dff" not in np.load(tmp_path / "out.npz")
 
 
+class Watched:
+    """An array that may only be read some rows at a time, as it might lie on the disk."""
+
+    def __init__(self, values):
+        self._values, self.shape, self.dtype, self.read = values, values.shape, values.dtype, []
+
+    def __getitem__(self, rows):
+        assert isinstance(rows, slice) and 0 < rows.stop - rows.start <= 2
+        self.read.append((rows.start, rows.stop))
+        return self._values[rows]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16, ">f4"])
+@pytest.mark.parametrize("name", ["out.npz", "out"])
+def test_large_traces_are_copied_some_rois_at_a_time(monkeypatch, tmp_path, name, dtype):
+    monkeypatch.setattr("cascade_adapters.results.rows.BLOCK_VALUES", 600)
+    values = (100 * np.random.default_rng(0).random((5, 300))).astype(dtype)
+    parts = {key: Watched(values + number) for number, key in enumerate(("fluorescence", "neuropil", "background"))}
+    traces = raw_traces(neuropil_coefficient=0.7, **parts)
+    give(monkeypatch, Given(traces={"compute": traces}))
+    convert(tmp_path, tmp_path / name)
+    if name == "out.npz":
+        found = np.load(tmp_path / name)
+        assert found["F"].dtype == np.dtype(dtype).newbyteorder("=")
+    else:
+        found = {key: np.load(tmp_path / name / "plane0" / f"{key}.npy") for key in ("F", "Fneu")}
+    np.testing.assert_allclose(found["F"], (values + (values + 2)).astype(found["F"].dtype), rtol=1e-6)
+    np.testing.assert_allclose(found["Fneu"], (values + 1).astype(found["Fneu"].dtype), rtol=1e-6)
+    assert all(part.read == [(0, 2), (2, 4), (4, 5)] for part in parts.values())
+
+
+def test_large_dff_is_compared_some_rois_at_a_time(monkeypatch, tmp_path):
+    monkeypatch.setattr("cascade_adapters.results.rows.BLOCK_VALUES", 600)
+    own = Watched(results().dff.astype(np.float64) * (1 + 1e-12))  # the same in single precision
+    give(monkeypatch, Given(traces={"container": dff_traces(dff=own)}, results=results()))
+    convert(tmp_path, tmp_path / "out.npz")
+    assert own.read == [(0, 2), (2, 4)]
+    assert "source_dff" not in np.load(tmp_path / "out.npz")
+
+
+@pytest.mark.parametrize("with_results", [False, True])
+@pytest.mark.parametrize("is_arbitrary", [False, True])
+def test_arbitrary_units_are_stated(monkeypatch, tmp_path, is_arbitrary, with_results):
+    """By the flag of the traces, whatever their source is called; by that of the record, where there are results."""
+    traces = dff_traces(arbitrary_units=is_arbitrary, source="scaled, in arbitrary units")
+    found = results() if with_results else None
+    if found is not None:
+        used = replace(found.record.traces, arbitrary_units=is_arbitrary)
+        found = replace(found, record=replace(found.record, traces=used))
+    give(monkeypatch, Given(traces={"container": traces}, results=found))
+    for name, kind in (("out.npz", None), ("out.mat", None), ("tables", "csv")):
+        convert(tmp_path, tmp_path / name, kind)
+    about = json.loads((tmp_path / "tables" / "about.json").read_text())
+    for stated in (np.load(tmp_path / "out.npz"), loadmat(tmp_path / "out.mat"), about):
+        assert ("arbitrary_units" in stated) == is_arbitrary
+        assert not is_arbitrary or bool(np.squeeze(stated["arbitrary_units"])) is True
+
+
 def test_an_array_is_not_taken_for_both(monkeypatch, tmp_path):
     """For arrays, raw or dF/F is what the user says: asking for the other gives the same numbers."""
     give(monkeypatch, Given(traces={"container": dff_traces(), "compute": raw_traces(source="own dF/F")}))
-    (plane,) = gather(tmp_path).planes
+    (plane,) = read_session(tmp_path).planes
     assert plane.raw is None and plane.dff is not None
 
 
@@ -260,7 +318,7 @@ def test_masks_of_volumes(monkeypatch, tmp_path):
 def test_masks_of_other_rois_are_left_out(monkeypatch, tmp_path):
     rois = Rois((10, 12), [np.array([[1, 2]])] * 3, [np.ones(1, np.float32)] * 3)
     give(monkeypatch, Given(traces={"compute": raw_traces()}, rois=rois))
-    session = gather(tmp_path)
+    session = read_session(tmp_path)
     assert session.planes[0].rois is None
     assert session.remarks == ["plane0: masks are left out: there are 3, but 4 traces"]
 
@@ -294,9 +352,9 @@ def test_several_sessions_are_refused(tmp_path):
 
 def test_planes_keep_their_names(tmp_path):
     make_plane(tmp_path / "in" / "plane3", n_frames=300)
-    assert [plane.name for plane in gather(tmp_path / "in").planes] == ["plane3"]
+    assert [plane.name for plane in read_session(tmp_path / "in").planes] == ["plane3"]
     make_plane(tmp_path / "other" / "anything", n_frames=300)
-    assert [plane.name for plane in gather(tmp_path / "other").planes] == ["plane0"]
+    assert [plane.name for plane in read_session(tmp_path / "other").planes] == ["plane0"]
 
 
 # ------------------------------------------------------------------------------------------------------ suite2p masks

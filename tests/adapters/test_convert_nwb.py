@@ -19,7 +19,7 @@ from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.nwb.notes import Notes, read_notes
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.convert import convert, gather, read_metadata
+from cascade_adapters.convert import convert, read_metadata, read_session
 from cascade_engine.errors import InputError, MissingExtraError
 from tests.builders.caiman_files import make_file
 from tests.builders.killing import killed, needs_fork
@@ -206,7 +206,7 @@ def test_from_arrays(tmp_path, random_model):
 def test_from_extract(tmp_path):
     source, reading = save_extract(tmp_path / "extract.mat"), Reading(frame_rate=20.0, dff="container")
     to_nwb(source, tmp_path / "out.nwb", reading=reading)
-    (plane,), (expected,) = gather(tmp_path / "out.nwb").planes, gather(source, reading=reading).planes
+    (plane,), (expected,) = read_session(tmp_path / "out.nwb").planes, read_session(source, reading=reading).planes
     assert plane.raw is None
     np.testing.assert_array_equal(plane.dff.dff, expected.dff.dff.astype(np.float32))
     assert_same_rois(plane.rois, expected.rois)
@@ -246,7 +246,10 @@ def test_own_dff_beside_the_one_of_cascade(monkeypatch, tmp_path):
 
 
 def test_arbitrary_units_are_called_so(monkeypatch, tmp_path):
-    give(monkeypatch, Given(traces={"container": dff_traces(source="detrended, in arbitrary units")}))
+    give(
+        monkeypatch,
+        Given(traces={"container": dff_traces(source="detrended, in arbitrary units", arbitrary_units=True)}),
+    )
     with opened(to_nwb(tmp_path, tmp_path / "out.nwb")) as io:
         series = io.read().processing["ophys"]["DfOverF"]["plane0"]
         assert (series.unit, series.description) == ("a.u.", "dF/F: detrended, in arbitrary units")
@@ -256,7 +259,7 @@ def test_without_neuropil_masks_and_cells(tmp_path):
     plane = make_plane(tmp_path / "in" / "plane0", n_frames=300)
     for name in ("Fneu.npy", "stat.npy", "iscell.npy"):
         (plane.folder / name).unlink()
-    (found,) = gather(to_nwb(plane.folder, tmp_path / "out.nwb")).planes
+    (found,) = read_session(to_nwb(plane.folder, tmp_path / "out.nwb")).planes
     assert found.raw.neuropil is None and found.raw.is_cell is None and found.rois is None
     np.testing.assert_array_equal(found.raw.fluorescence, plane.fluorescence)
     assert set(found_by_inspector(tmp_path / "out.nwb")) == UNSAID
@@ -460,7 +463,7 @@ def test_real_caiman_files(shared, tmp_path, version):
     source = shared(f"containers/caiman/caiman-{version}-cnmf.hdf5")
     nwb = to_nwb(source, tmp_path / "out.nwb")
     assert set(found_by_inspector(nwb)) == UNSAID
-    (before,), (after,) = gather(source).planes, gather(nwb).planes
+    (before,), (after,) = read_session(source).planes, read_session(nwb).planes
     np.testing.assert_allclose(after.raw.fluorescence, before.raw.fluorescence, rtol=1e-6)
     np.testing.assert_allclose(after.raw.neuropil, before.raw.neuropil, rtol=1e-6)
     np.testing.assert_array_equal(after.dff.dff, before.dff.dff)
@@ -470,7 +473,7 @@ def test_real_caiman_files(shared, tmp_path, version):
 @pytest.mark.parametrize("name", ["suite2p-style-three-series", "fluorescence-and-dff"])
 def test_real_nwb_files(shared, tmp_path, name):
     source = shared(f"containers/nwb/{name}.nwb")
-    (plane,) = gather(source).planes
+    (plane,) = read_session(source).planes
     convert(source, tmp_path / "out")
     folder = tmp_path / "out" / "plane0"
     np.testing.assert_array_equal(np.load(folder / "F.npy"), plane.raw.fluorescence)

@@ -113,7 +113,7 @@ def results(n_rois: int = 4, n_frames: int = 300, seed: int = 2) -> Results:
 
 
 def give(monkeypatch, container: Given) -> None:
-    """Let `gather` find this container, whatever the path."""
+    """Let `read_session` find this container, whatever the path."""
     monkeypatch.setattr("cascade_adapters.convert.session.find_containers", lambda path, selection: [container])
 
 

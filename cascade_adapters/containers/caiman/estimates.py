@@ -58,7 +58,7 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
             )
         remarks.append(f"{ARBITRARY_UNITS}; without a background there is no dF/F")
         dff = in_units_of_noise(fluorescence, rate)
-        return Traces(dff=dff, source=f"{raw}, detrended, in arbitrary units", **facts)
+        return Traces(dff=dff, source=f"{raw}, detrended, in arbitrary units", arbitrary_units=True, **facts)
     if _is_one_photon(fields):
         remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
     if reading.dff != "compute":
