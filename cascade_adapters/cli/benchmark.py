@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cascade_engine.evaluation.scores import NeuronScore, Summary
+    from cascade_engine.networks.store import Model
 
 _positive = click.FloatRange(0, min_open=True)
 
@@ -27,11 +33,21 @@ _positive = click.FloatRange(0, min_open=True)
 )
 @click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="CSV file for the scores per neuron.")
-def command(model, datasets, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
-    """Say how well MODEL predicts neurons that it has not seen.
+def command(
+    model: str,
+    datasets: tuple[str, ...],
+    frame_rate: float | None,
+    smoothing: float | None,
+    kernel: str | None,
+    noise_levels: tuple[float, ...],
+    ground_truth: Path | None,
+    table: Path | None,
+) -> None:
+    """Measure how well MODEL predicts neurons that it has not seen.
 
-    Without DATASETS: what its card says. With DATASETS (DS29 ...): measured now, on ground truth, by those networks of
-    the model that were trained without the dataset; if there are none, it is refused.
+    Without DATASETS, the figures of its card are shown. With DATASETS (DS29 ...), it is measured on their ground truth,
+    with those networks of the model that were trained without the dataset; a dataset that all networks have seen is
+    refused.
     """
     from cascade_engine.networks.store import load_model
 
@@ -49,13 +65,13 @@ def _line(label: str, neurons: int, correlation: float, error: float, bias: floa
     return f"{label:26} {neurons:7d} {correlation:11.3f} {error:6.2f} {bias:+6.2f} {absolute_bias:6.2f}"
 
 
-def _recall(model) -> None:
+def _recall(model: Model) -> None:
     from cascade_engine.errors import InputError
 
     entries = [entry for entry in model.card.get("evaluation", []) if "frame_rate_hz" in entry]
     if not entries:
         raise InputError(
-            f"the card of {model.name} has no evaluation: name datasets that it was not trained on, and it is measured"
+            f"the card of {model.name} has no evaluation: name datasets that it was not trained on, to measure it"
         )
     click.echo(f"{model.name}, on datasets left out of its training; medians over neurons, means over datasets")
     click.echo(_HEADER)
@@ -66,7 +82,16 @@ def _recall(model) -> None:
         click.echo(_line(f"{how}, noise {entry['noise_level']:g}", *figures))
 
 
-def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_truth, table) -> None:
+def _measure(
+    model: Model,
+    keys: Sequence[str],
+    frame_rate: float | None,
+    smoothing: float | None,
+    kernel: str | None,
+    noise_levels: Sequence[float],
+    ground_truth: Path | None,
+    table: Path | None,
+) -> None:
     from cascade_engine.errors import InputError
     from cascade_engine.evaluation import Condition, evaluate, make_trace, summarize, write_scores
     from cascade_engine.evaluation.leave_out import predict_with
@@ -77,32 +102,34 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
 
     available = find_datasets(ground_truth_root(ground_truth))
     names = [folder_name(key, available) for key in keys]
-    shared, models = shared_recordings(), {}
+    shared = shared_recordings()
+    models: dict[str, Model] = {}
     for name in names:
         if name not in available:
             raise InputError(f"{name} is not here: 'cascade ground-truth fetch {name}' downloads it")
-        models[name] = model.without([name, *shared.get(name, ())])
-        if models[name] is None:
+        unaware = model.without([name, *shared.get(name, ())])
+        if unaware is None:
             raise InputError(f"{model.name} was trained on {name}: its figures there would be too good")
+        models[name] = unaware
     frame_rate = _frame_rate(model, frame_rate)
     smoothing, kernel = resolve(Settings(smoothing=smoothing, kernel=kernel), model, frame_rate).resolved_kernel
     all_scores = []
     for level in noise_levels:
         condition = Condition(frame_rate, smoothing, level, kernel)
         click.echo(f"{model.name} at {condition.label}\n{_HEADER}")
-        scores = []
+        scores: list[NeuronScore] = []
         for name in names:
             traces = filter(None, (make_trace(neuron, condition) for neuron in load_dataset(available[name]).neurons))
-            found = (
+            evaluated = (
                 evaluate(predict_with(models[name], condition, trace), trace, condition.label, model.name)
                 for trace in traces
             )
-            found = [entry for entry in found if entry is not None]
+            found = [entry for entry in evaluated if entry is not None]
             scores += found
             if found:
                 click.echo(_summary_line(name, summarize(found)))
             else:
-                click.echo(f"{name:26} no neuron can be brought to this noise level")
+                click.echo(f"{name:26} every neuron is noisier than this")
         if scores:
             click.echo(_summary_line("mean over datasets", summarize(scores)))
         all_scores += scores
@@ -111,16 +138,16 @@ def _measure(model, keys, frame_rate, smoothing, kernel, noise_levels, ground_tr
         click.echo(f"scores per neuron: {table}")
 
 
-def _frame_rate(model, given: float | None) -> float:
+def _frame_rate(model: Model, given: float | None) -> float:
     """Frame rate (Hz) to measure at: that of the model, if it has only one."""
     from cascade_engine.errors import InputError
     from cascade_engine.networks.families import family_named
 
     own = family_named(model.family).evaluation_rate(model)
     if own is not None and given not in (None, own):
-        raise InputError(f"--frame-rate of {model.name} is {own:g} and nothing else: leave it out")
+        raise InputError(f"{model.name} works at {own:g} Hz only: leave out --frame-rate")
     return given or model.usual_frame_rate
 
 
-def _summary_line(label: str, summary) -> str:
+def _summary_line(label: str, summary: Summary) -> str:
     return _line(label[:26], summary.n_neurons, summary.correlation, summary.error, summary.bias, summary.absolute_bias)

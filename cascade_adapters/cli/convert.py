@@ -25,24 +25,30 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
     "--to",
     "kind",
     type=click.Choice(["nwb", "zarr", "suite2p", "npz", "mat", "csv"]),
-    help="Kind of OUT [default: what its name says].",
+    help="Kind of OUT [default: by its name].",
 )
-@click.option("--session-start-time", metavar="TIME", help="NWB: when the session began: 2024-05-17T12:30:00+02:00.")
+@click.option("--session-start-time", metavar="TIME", help="NWB: start of the session: 2024-05-17T12:30:00+02:00.")
 @click.option(
     "--metadata",
     "metadata_file",
     type=click.Path(path_type=Path),
     metavar="YAML",
-    help="NWB: a file on the experiment; see --template.",
+    help="NWB: a file that describes the experiment; see --template.",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="NWB: one line of such a file.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="NWB: one entry of such a file; may be given several times.",
+)
 @click.option(
     "--template",
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=_print_template,
-    help="Print a file for --metadata.",
+    help="Print an empty file for --metadata.",
 )
 @choices_of("reading", "selection", leave_out=("in_place",))
 def command(
@@ -54,12 +60,12 @@ def command(
     settings: tuple[str, ...],
     **choices: Any,
 ) -> None:
-    """Write what the recording IN holds to the new file or folder OUT. Nothing is computed, IN stays as it is.
+    """Write what the recording IN holds to a new file or folder OUT. Nothing is computed; IN stays as it is.
 
     \b
-    OUT.nwb, OUT.nwb.zarr   NWB: traces, masks, dF/F, spike probability, one set per plane
+    OUT.nwb, OUT.nwb.zarr   NWB: traces, masks, dF/F and spike probability of each plane
     OUT.npz, OUT.mat        the same as arrays
-    OUT                     a folder like suite2p's; with --to csv, a folder of tables
+    OUT                     a suite2p folder; with --to csv, a folder of tables
     """
     from cascade_adapters.convert import convert, read_metadata
     from cascade_adapters.running.options import parse_options

@@ -23,7 +23,7 @@ def command() -> None:
 @command.command("list")
 @_root_option
 def list_command(ground_truth: Path | None) -> None:
-    """List the public datasets, and what those that are here hold: neurons, minutes, spikes, rates, noise levels."""
+    """List the public datasets, with what is known of those that are here: neurons, minutes, spikes, noise levels."""
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
 
@@ -52,7 +52,7 @@ def list_command(ground_truth: Path | None) -> None:
 @click.argument("dataset")
 @_root_option
 def show_command(dataset: str, ground_truth: Path | None) -> None:
-    """Show DATASET (DS09, or a folder's name): neurons, minutes, spikes, frame rates, noise levels."""
+    """Show DATASET (DS09, or the name of a folder): neurons, minutes, spikes, frame rates, noise levels."""
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_catalogue, load_dataset
 
@@ -109,7 +109,10 @@ def _summary(neurons: list[Neuron]) -> str:
 @click.argument("datasets", nargs=-1)
 @_root_option
 def fetch_command(datasets: tuple[str, ...], ground_truth: Path | None) -> None:
-    """Download public DATASETS (DS09 ...; default: all). What is here already is kept; interrupt it at any time."""
+    """Download public DATASETS (DS09 ...; default: all).
+
+    Files that are here already are kept. Interrupt it at any time: the same command goes on where it stopped.
+    """
     from cascade_engine.ground_truth.fetching import fetch
 
     folder = fetch(datasets, ground_truth)
@@ -119,7 +122,7 @@ def fetch_command(datasets: tuple[str, ...], ground_truth: Path | None) -> None:
 @command.command("check")
 @click.argument("folder", type=click.Path(path_type=Path))
 def check_command(folder: Path) -> None:
-    """Check a dataset of your own, or a folder of several: what can be used, and what is wrong."""
+    """Check a dataset of your own, or a folder with several: what can be used, and what is wrong with the rest."""
     from cascade_engine.ground_truth import find_datasets, load_dataset
 
     inside = find_datasets(folder) if folder.is_dir() else {}
@@ -144,11 +147,13 @@ def check_command(folder: Path) -> None:
 
 @command.command("simulate")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--neurons", type=click.IntRange(1), default=8, show_default=True, help="Neurons.")
-@click.option("--minutes", type=_positive, default=5.0, show_default=True, help="Length of each recording.")
+@click.option("--neurons", type=click.IntRange(1), default=8, show_default=True, help="Number of neurons.")
+@click.option("--minutes", type=_positive, default=5.0, show_default=True, help="Length of each recording in minutes.")
 @click.option("--frame-rate", type=_positive, default=30.0, show_default=True, metavar="HZ", help="Frame rate.")
-@click.option("--noise-level", type=_positive, default=1.0, show_default=True, metavar="NU", help="% per sqrt(Hz).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
+@click.option(
+    "--noise-level", type=_positive, default=1.0, show_default=True, metavar="NU", help="Noise level in % per sqrt(Hz)."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
 def simulate_command(
     folder: Path, neurons: int, minutes: float, frame_rate: float, noise_level: float, seed: int
 ) -> None:

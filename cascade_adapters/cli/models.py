@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group("models")
@@ -18,7 +14,7 @@ def command() -> None:
 
 @command.command("list")
 def list_command() -> None:
-    """List the models that can be named."""
+    """List the models that are here: those of the package and your own."""
     from cascade_engine.errors import CascadeError
     from cascade_engine.networks.families import family_named
     from cascade_engine.networks.store import list_models, load_model
@@ -47,9 +43,11 @@ def show_command(model: str) -> None:
 
 @command.command("import")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to create [default: among your models].")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder to create [default: in the folder of your models]."
+)
 def import_command(folder: Path, output: Path | None) -> None:
-    """Import a model published for the original toolbox (.h5, .keras or .pth files in FOLDER)."""
+    """Import a published model of the original toolbox (.h5, .keras or .pth files in FOLDER)."""
     from cascade_engine.networks.windowed.published import import_published
 
     model = import_published(folder, output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,15 +9,17 @@ import click
 
 @click.command("train")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the model [default: among your models].")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder of the model [default: in the folder of your models]."
+)
 @click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
 @click.option("--transfer", metavar="MODEL", help="Start from the weights of this model (a name or a folder).")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--quiet", is_flag=True, help="No progress bar and no messages.")
 def command(config: Path, output: Path | None, ground_truth: Path | None, transfer: str | None, quiet: bool) -> None:
     """Train the model that CONFIG (YAML) describes.
 
-    Interrupt it at any time: the same command goes on where it stopped, with the same result. Where networks
-    are trained without some of the datasets (folds), the model is judged by these, and its card says how good it is.
+    Interrupt it at any time: the same command goes on where it stopped, with the same result. Networks that are trained
+    without some of the datasets (folds) are evaluated on these, and the card of the model holds the figures.
     """
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_dataset
@@ -40,7 +41,7 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
         )
     start = load_model(transfer) if transfer else None
     output = output or user_models() / chosen.model_name
-    chosen = replace(chosen, model_name=output.name)
+    chosen = chosen.changed(model_name=output.name)
     datasets = [load_dataset(available[name]) for name in names]
     for dataset in datasets:
         unusable = [neuron for neuron in dataset.neurons if not neuron.recordings]
@@ -50,4 +51,4 @@ def command(config: Path, output: Path | None, ground_truth: Path | None, transf
     model = train(chosen, datasets, output, start, progress=not quiet, say=say)
     click.echo(f"{model.name} is ready in {model.folder}")
     if model.card.get("evaluation"):
-        click.echo(f"how good it is on datasets that its networks have not seen: cascade benchmark {model.folder}")
+        click.echo(f"'cascade benchmark {model.folder}' shows how good it is on datasets not used for training")

@@ -13,6 +13,7 @@ from cascade_adapters.containers.fall import FallFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.segmentations import SEGMENTATIONS
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_engine.declared import declared_fields
 from cascade_engine.errors import InputError
 
 #: In this order a file is offered to them; the first that knows it has it. Those of other packages come first.
@@ -74,7 +75,9 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
     if isinstance(path, str) and "://" in path:
         from cascade_adapters.containers.nwb.remote import find_remote
 
-        return list(find_remote(path, selection))
+        remote: list[Container] = list(find_remote(path, selection))
+        refuse_unheeded(selection, remote)
+        return remote
     path, kinds = Path(path), all_containers()
     if not path.exists():
         raise InputError(f"{path} does not exist")
@@ -88,7 +91,18 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
     found = [container for container in found if not _is_hidden(container.path, path)]
     if not found:
         raise InputError(f"{path} holds nothing to run on; {_looked_for(kinds)}")
+    refuse_unheeded(selection, found)
     return found
+
+
+def refuse_unheeded(selection: Selection, found: Sequence[Container]) -> None:
+    """Raise `InputError` if a choice concerns none of the recordings that were found; see `Container.heeds`."""
+    for choice in declared_fields(Selection):
+        value = getattr(selection, choice.name)
+        if value in (None, choice.default) or any(choice.name in container.heeds for container in found):
+            continue
+        kinds = ", ".join(dict.fromkeys(container.kind for container in found))
+        raise InputError(f"{found[0].path}: {choice.options[0]} does not concern {kinds}: leave it out")
 
 
 def _looked_for(kinds: Sequence[type[Container]]) -> str:

@@ -167,9 +167,9 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
 
 
 def _notes(plane: Plane) -> Notes:
-    has_neuropil = plane.raw is not None and plane.raw.neuropil is not None
+    raw = plane.raw
     return Notes(
-        neuropil_coefficient=float(plane.raw.neuropil_coefficient) if has_neuropil else None,
+        neuropil_coefficient=None if raw is None or raw.neuropil is None else float(raw.neuropil_coefficient),
         frames_per_session=plane.traces.segments,
         image_shape=None if plane.rois is None else plane.rois.image_shape,
     )

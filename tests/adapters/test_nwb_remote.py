@@ -13,8 +13,9 @@ import pytest
 from cascade_adapters.cli import main
 from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.nwb import NwbRecording
-from cascade_adapters.containers.nwb.remote import find_remote, infer_remote
+from cascade_adapters.containers.nwb.remote import find_remote
 from cascade_adapters.containers.registry import find_containers
+from cascade_adapters.running.remote import infer_remote
 from cascade_engine.errors import CascadeError, InputError
 from tests.builders.nwb_files import N_FRAMES, N_ROIS, Session, neuroconv_layout, raw_traces, suite2p_layout
 
@@ -137,7 +138,7 @@ def test_options_and_the_place_of_the_output(server, random_model, tmp_path):
     (report,) = infer_remote(
         f"{server[1]}/neuroconv.nwb/download/",
         output=tmp_path / "mine.nwb",
-        selection=Selection(series="DfOverF/RoiResponseSeries"),
+        series="DfOverF/RoiResponseSeries",
         model=str(random_model.folder),
         noise_level=2.0,
     )

@@ -21,17 +21,7 @@ def all_rings(package: types.ModuleType) -> dict[str, list[list[str]]]:
     return {name: groups for name, groups in found.items() if groups}
 
 
-@pytest.mark.parametrize(
-    "package",
-    [
-        cascade_engine,
-        pytest.param(
-            cascade_adapters,
-            marks=pytest.mark.xfail(strict=True, reason="containers.nwb.remote runs the pipeline by itself"),
-        ),
-    ],
-    ids=lambda package: package.__name__,
-)
+@pytest.mark.parametrize("package", [cascade_engine, cascade_adapters], ids=lambda package: package.__name__)
 def test_no_rooms_import_each_other_in_a_circle(package):
     assert all_rings(package) == {}
 

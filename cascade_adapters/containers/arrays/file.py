@@ -56,6 +56,7 @@ class ArrayFile(Container):
     """
 
     kind = "array"
+    heeds = ("key", "orientation", "raw")
     looks_for = ".npy, .npz, .mat, .csv, .tsv and .txt files"
     searched_for = False
 

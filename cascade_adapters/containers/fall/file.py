@@ -21,6 +21,7 @@ class FallFile(ArrayFile):
     """
 
     kind = "Fall.mat"
+    heeds = ("key",)
     looks_for = ".mat files of suite2p"
 
     @classmethod

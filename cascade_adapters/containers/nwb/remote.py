@@ -1,11 +1,7 @@
 """NWB files that are not on this computer, such as those of DANDI: only what is needed is fetched.
 
 Results go into a small new NWB file in the working folder: the session, the imaging planes and the ROIs, without the
-traces and movies of the original::
-
-    from cascade_adapters.containers.nwb.remote import infer_remote
-
-    infer_remote("https://api.dandiarchive.org/api/assets/.../download/", output="mouse1_cascade.nwb")
+traces and movies of the original. `cascade_adapters.running.remote.infer_remote` puts them elsewhere.
 """
 
 from __future__ import annotations
@@ -26,9 +22,6 @@ from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.nwb.series import Recording, find_recordings, series_at
 from cascade_adapters.results import Results, Spikes
 from cascade_adapters.results.record import SpikesFound
-from cascade_adapters.running.batch import process_all
-from cascade_adapters.running.options import parse_options
-from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -41,44 +34,30 @@ _REQUIRED_GROUPS = ("acquisition", "analysis", "stimulus/presentation", "stimulu
 _COPIED_GROUPS = ("devices", "optophysiology", "subject")
 
 
-def infer_remote(
-    source: str | h5py.File, output: str | Path | None = None, selection: Selection = Selection(), **options: Any
-) -> list[Report]:
-    """Infer spikes in an NWB file that lies elsewhere, or is open already.
+def find_remote(
+    source: str | h5py.File, selection: Selection = Selection(), output: str | Path | None = None
+) -> list[RemoteRecording]:
+    """Recordings in an NWB file that lies elsewhere, or is open already.
 
     Parameters
     ----------
     source : str or h5py.File
         Address of the file (http, https, or whatever `fsspec` knows), or the open file.
-    output : path, optional
-        File for the results; default: ``NAME_cascade.nwb`` in the working folder.
     selection : Selection
         The series or the channel that is meant.
-    **options
-        Fields of `cascade_adapters.running.options.Options`.
+    output : path, optional
+        File for the results; default: ``NAME_cascade.nwb`` in the working folder.
 
     Returns
     -------
-    list of Report
-        One per recording.
+    list of RemoteRecording
+        At least one.
 
     Raises
     ------
-    CascadeError
-        If the file cannot be opened, or, once all recordings have had their turn, if some could not be processed.
+    InputError
+        If the file cannot be opened, or holds no series of ROIs.
     """
-    chosen = parse_options(options)
-    reports = process_all(find_remote(source, selection, output), chosen)
-    failed = [report.message for report in reports if report.status == "failed"]
-    if failed:
-        raise CascadeError("; ".join(failed))
-    return reports
-
-
-def find_remote(
-    source: str | h5py.File, selection: Selection = Selection(), output: str | Path | None = None
-) -> list[RemoteRecording]:
-    """Recordings in an NWB file that lies elsewhere, or is open already; parameters as of `infer_remote`."""
     if selection.in_place:
         raise InputError(f"{source} cannot be changed from here: leave out --in-place")
     file = open_address(source) if isinstance(source, str) else source
