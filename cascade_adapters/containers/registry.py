@@ -110,7 +110,7 @@ def _looked_for(kinds: Sequence[type[Container]]) -> str:
         "; ".join(f"{kind.kind} ({kind.looks_for})" for kind in kinds if kind.searched_for == wanted)
         for wanted in (True, False)
     )
-    return f"looked for {searched}; and, given themselves and not a folder above, for {others}"
+    return f"looked for {searched}; not searched for in folders, to be named themselves: {others}"
 
 
 def _is_hidden(found: Path, path: Path) -> bool:

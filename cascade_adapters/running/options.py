@@ -8,9 +8,8 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -148,7 +147,9 @@ def parse_options(given: Mapping[str, Any], *, progress: bool = False) -> Option
         if group == "":
             chosen |= values
         elif values:
-            chosen[group] = _GROUPS[group](**values)
+            kind = _GROUPS[group]
+            # what `to_dict` gives may need to be turned back: JSON knows no NaN
+            chosen[group] = kind.from_dict(values) if hasattr(kind, "from_dict") else kind(**values)
     _refuse_unknown(left, [flat for choices in choices_by_group().values() for flat in choices])
     return Options(**chosen, progress=progress)
 
@@ -192,9 +193,8 @@ def _value(flat: str, choice: Declared, alternatives: tuple[Any, ...], value: An
     expected, name = _TYPES[choice.type]
     if isinstance(value, expected) and (choice.type is bool or not isinstance(value, bool)):
         return value
-    if np.ndarray in alternatives and isinstance(value, list | tuple | np.ndarray):
-        with suppress(TypeError, ValueError):
-            return np.asarray(value, dtype=float)
+    if isinstance(value, list | tuple | np.ndarray) and any(get_origin(each) is tuple for each in alternatives):
+        return value.tolist() if isinstance(value, np.ndarray) else list(value)  # one value per ROI
     raise InputError(f"{flat} must be {name}, but it is {value!r}")
 
 

@@ -131,6 +131,12 @@ def test_a_run_is_repeated_from_its_record(tmp_path, random_model):
     assert not np.array_equal(other.results.spike_prob, values, equal_nan=True)
 
 
+def test_noise_levels_of_rois_are_repeated():
+    options = parse_options({"noise_level": np.array([1.0, math.nan])})
+    stated = json.loads(json.dumps(options.to_dict(), allow_nan=False))
+    assert stated["noise_level"] == [1.0, None] and parse_options(stated) == options
+
+
 def test_whole_groups():
     settings, reading = Settings(smoothing=0.1), Reading(frame_rate=10.0)
     options = parse_options({"settings": settings, "reading": reading, "channel": 2}, progress=True)
@@ -163,7 +169,7 @@ def test_none_leaves_a_choice_open():
         ({"smoothing": "0.1"}, "smoothing must be a number, but it is '0.1'"),
         ({"smoothing": -1}, "smoothing must be a width in s, zero or more, but it is -1"),
         ({"kernel": ["gaussian"]}, r"kernel must be one of gaussian, causal, but it is \['gaussian'\]"),
-        ({"noise_level": ["x"]}, r"noise_level must be a number, but it is \['x'\]"),
+        ({"noise_level": ["x"]}, "noise_level must be a number, but it is 'x'"),
         ({"neuropil_coefficient": [0.7]}, r"neuropil_coefficient must be a number, but it is \[0.7\]"),
         ({"frame_rate": math.nan}, "frame_rate must be a positive number"),
         ({"channel": "x"}, "suite2p has channels 1 and 2, not x"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class ArrayFile(Container):
     """
 
     kind = "array"
-    heeds = ("key", "orientation", "raw")
+    heeds: ClassVar[tuple[str, ...]] = ("key", "orientation", "raw")
     looks_for = ".npy, .npz, .mat, .csv, .tsv and .txt files"
     searched_for = False
 

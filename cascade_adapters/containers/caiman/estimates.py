@@ -43,7 +43,7 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
     fluorescence, raw, remarks = read_raw_traces(fields)
     rate, rate_source = _frame_rate(fields, reading.frame_rate, remarks)
     background = read_background(fields, fluorescence.shape)
-    facts = {
+    facts: dict[str, Any] = {
         "frame_rate": rate,
         "frame_rate_source": rate_source,
         "is_cell": _accepted(fields, len(fluorescence), remarks),
@@ -144,7 +144,7 @@ def _probabilities(fields: Fields, n_components: int) -> np.ndarray | None:
 
 def _is_one_photon(fields: Fields) -> bool:
     center_psf = _numbers(fields.get("params", "init", "center_psf"))
-    return center_psf is not None and center_psf.any()
+    return center_psf is not None and bool(center_psf.any())
 
 
 def _numbers(found: Any) -> np.ndarray | None:

@@ -84,4 +84,5 @@ def _compare(stored: np.ndarray, trace: np.ndarray, total: np.ndarray) -> tuple[
             product, own = np.sum(theirs * ours), np.sum(ours**2)
             correlation = product / np.sqrt(np.sum(theirs**2) * own)
             found.append((correlation, product / own * baseline, baseline / noise))
-    return tuple(float(value) for value in np.median(found, axis=0))
+    correlation, ratio, brightness = np.median(found, axis=0).tolist()
+    return correlation, ratio, brightness

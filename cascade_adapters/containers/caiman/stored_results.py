@@ -107,7 +107,7 @@ def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
     found = {}
     for array in schema.ARRAYS:
         stored = kept.get(array.name)
-        if getattr(getattr(stored, "dtype", None), "kind", "") == "f":
+        if stored is not None and getattr(getattr(stored, "dtype", None), "kind", "") == "f":
             values = np.array(stored[:], dtype=array.dtype)
             values[np.isneginf(values)] = np.nan
             found[array.name] = values
