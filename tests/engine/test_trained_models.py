@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
+from cascade_adapters.cli import main
 from cascade_engine import InputError, count_spikes_in_bins, infer
 from cascade_engine.evaluation import Condition, evaluate, expected_figures, summarize
 from cascade_engine.evaluation.conditions import make_trace
@@ -83,6 +85,23 @@ def test_expectation_and_intervals_work_with_it(model, datasets):
         infer(datasets[2].recordings[0].dff[np.newaxis], 30.0, model, population="interneurons")
     )
     assert np.isfinite(fast.high).all()
+
+
+def test_the_command_judges_the_model_that_it_has_trained(tmp_path, capsys):
+    pytest.importorskip("keras")
+    names = ("first", "second")
+    for number, name in enumerate(names):
+        folder = tmp_path / "truth" / name
+        main(["ground-truth", "simulate", str(folder), "--neurons", "1", "--minutes", "1", "--seed", str(number)])
+    config = replace(CONFIG, training_datasets=names, folds=2, steps=1, warmup_steps=0, frame_rates=(30.0,))
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({"family": "universal", **config.to_dict()}))
+    capsys.readouterr()
+    main(["train", str(path), "--ground-truth", str(tmp_path / "truth"), "--output", str(tmp_path / "m")])
+    out = capsys.readouterr().out
+    assert "m: fold 2 of 2 is done (second)" in out and f"cascade benchmark {tmp_path / 'm'}" in out
+    main(["benchmark", str(tmp_path / "m")])
+    assert "m, on datasets left out of its training" in capsys.readouterr().out
 
 
 def test_a_model_without_folds_says_nothing_of_itself(datasets, tmp_path):
