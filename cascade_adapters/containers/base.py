@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -310,6 +311,10 @@ class Container(ABC):
     def job(self) -> tuple:
         """The same for recordings that are processed and written together, because they share a file."""
         return self.identity
+
+    def keep_open(self) -> AbstractContextManager[None]:
+        """Within the block, what recordings of one `job` share is opened only once when they are read."""
+        return nullcontext()
 
     @property
     def scratch_folder(self) -> Path | None:

@@ -170,7 +170,7 @@ def _notes(plane: Plane) -> Notes:
     raw = plane.raw
     return Notes(
         neuropil_coefficient=None if raw is None or raw.neuropil is None else float(raw.neuropil_coefficient),
-        frames_per_session=plane.traces.segments,
+        segments=plane.traces.segments,
         image_shape=None if plane.rois is None else plane.rois.image_shape,
     )
 

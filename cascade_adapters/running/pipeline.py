@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ from cascade_adapters.containers.base import Container, Traces
 from cascade_adapters.results import Record, Results, schema
 from cascade_adapters.results.record import ModelUsed, RecordingUsed, RoiFacts, TracesUsed, now
 from cascade_adapters.running.blocks import check_units, dff_blocks
+from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.report import Report
 from cascade_adapters.safe_writing.spool import Spool
@@ -51,8 +53,14 @@ def process(containers: Sequence[Container], options: Options, model: Model, dry
     reports: list[Report] = []
     with ExitStack() as stack:
         ready: list[tuple[Container, Report, Results]] = []
-        for container in containers:
-            report, results = _attempt(container, options, model, dry_run, stack)
+        found = _read_all(containers, options)
+        while found:
+            container, traces = found.popleft()
+            if isinstance(traces, Report):
+                reports.append(traces)
+                continue
+            report, results = _attempt(container, traces, options, model, dry_run, stack)
+            del traces  # make room
             reports.append(report)
             if results is not None:
                 ready.append((container, report, results))
@@ -61,11 +69,45 @@ def process(containers: Sequence[Container], options: Options, model: Model, dry
     return reports
 
 
-def _attempt(container: Container, options: Options, model: Model, dry_run: bool, stack: ExitStack) -> _Outcome:
+def _read_all(containers: Sequence[Container], options: Options) -> deque[tuple[Container, Traces | Report]]:
+    """The traces of recordings that share a file, or reports on why there is nothing to do with them."""
+    found: deque[tuple[Container, Traces | Report]] = deque()
     try:
-        return _infer(container, options, model, dry_run, stack)
+        with containers[0].keep_open():
+            for container in containers:
+                found.append((container, _read(container, options)))
     except CascadeError as error:
-        return Report(path=str(container.path), kind=container.kind, status="failed", message=str(error)), None
+        return deque((container, _failed(container, error)) for container in containers)
+    return found
+
+
+def _read(container: Container, options: Options) -> Traces | Report:
+    try:
+        if container.record() is not None and options.existing != "overwrite":
+            stale = "; they are stale: the traces have changed since" if container.is_stale() else ""
+            if options.existing == "error":
+                raise InputError(f"{container.path} has results already{stale}: pass --existing overwrite or skip")
+            message = f"results are there already{stale}"
+            return Report(path=str(container.path), kind=container.kind, status="skipped", message=message)
+        if options.replace_spikes:
+            container.check_replaceable()
+        return container.read(options.reading)
+    except Exception as error:
+        return _failed(container, error)
+
+
+def _attempt(
+    container: Container, traces: Traces, options: Options, model: Model, dry_run: bool, stack: ExitStack
+) -> _Outcome:
+    try:
+        return _infer(container, traces, options, model, dry_run, stack)
+    except Exception as error:
+        return _failed(container, error), None
+
+
+def _failed(container: Container, error: Exception) -> Report:
+    message = str(error) if isinstance(error, CascadeError) else unforeseen(error, str(container.path))
+    return Report(path=str(container.path), kind=container.kind, status="failed", message=message)
 
 
 def _write(ready: Sequence[tuple[Container, Report, Results]], replace_spikes: bool) -> None:
@@ -78,16 +120,9 @@ def _write(ready: Sequence[tuple[Container, Report, Results]], replace_spikes: b
             report.written, report.record = outcome, results.record
 
 
-def _infer(container: Container, options: Options, model: Model, dry_run: bool, stack: ExitStack) -> _Outcome:
-    if container.record() is not None and options.existing != "overwrite":
-        stale = "; they are stale: the traces have changed since" if container.is_stale() else ""
-        if options.existing == "error":
-            raise InputError(f"{container.path} has results already{stale}: pass --existing overwrite or skip")
-        message = f"results are there already{stale}"
-        return Report(path=str(container.path), kind=container.kind, status="skipped", message=message), None
-    if options.replace_spikes:
-        container.check_replaceable()
-    traces = container.read(options.reading)
+def _infer(
+    container: Container, traces: Traces, options: Options, model: Model, dry_run: bool, stack: ExitStack
+) -> _Outcome:
     chosen = _chosen_rois(container, traces, options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
     report = report_on(container, traces, predictor)

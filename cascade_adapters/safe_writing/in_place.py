@@ -10,6 +10,7 @@ the next command that opens the file. The journal can be kept: it is a complete 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ from cascade_adapters.safe_writing.journal import Journal, first_page, forget, k
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
+
+#: How long (s) others may keep the file open: another run of ours may be looking into it.
+_OTHERS_S, _POLL_S = 2.0, 0.05
 
 
 @contextmanager
@@ -159,10 +163,16 @@ def _refuse_if_open_elsewhere(file: BinaryIO, path: Path) -> None:
         import fcntl
     except ImportError:  # Windows does not let two programs write to one file
         return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{path} is open in another program: close it there") from None
-    except OSError:  # a file system without locks
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_UN)
+    until = time.monotonic() + _OTHERS_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise InputError(f"{path} is open in another program: close it there") from None
+            time.sleep(_POLL_S)
+            continue
+        except OSError:  # a file system without locks
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)
+        return

@@ -6,7 +6,8 @@ import math
 import secrets
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -29,6 +30,8 @@ class Spool:
     folder : Path or None
         Where the folder is made; if that is not possible, it is made among the system's temporary files. None: the
         arrays stay in memory.
+    what : str
+        What waits there, for messages.
 
     Examples
     --------
@@ -41,16 +44,16 @@ class Spool:
            [2., 2., 2.]], dtype=float32)
     """
 
-    def __init__(self, folder: Path | None):
-        self._parent = folder
+    def __init__(self, folder: Path | None, what: str = "results"):
+        self._parent, self._what = folder, what
         self._folder: Path | None = None
         self._lock: LockFile | None = None
-        self._arrays: list[SpooledArray] = []
+        self._arrays: list[SpooledArray | SpooledMatrix] = []
 
     @classmethod
-    def beside(cls, folder: Path | None) -> Spool:
-        """A spool beside the files in a folder."""
-        return cls(folder)
+    def beside(cls, folder: Path | None, what: str = "results") -> Spool:
+        """A spool beside the files in a folder; `what` waits there, for messages."""
+        return cls(folder, what)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> SpooledArray | ArrayInMemory:
         """An array that rows can be appended to.
@@ -77,6 +80,16 @@ class Spool:
         self._arrays.append(array)
         return array
 
+    def matrix(self, name: str, shape: tuple[int, int], dtype: Any) -> SpooledMatrix | MatrixInMemory:
+        """A matrix of which blocks can be written in any order; parameters as of `array`."""
+        if self._folder is None:
+            assert self._parent is None, "a spool is used within its block"
+            return MatrixInMemory(shape, np.dtype(dtype))
+        self._check_room(math.prod(shape) * np.dtype(dtype).itemsize)
+        matrix = SpooledMatrix(self._folder / f"{name}.npy", shape, np.dtype(dtype))
+        self._arrays.append(matrix)
+        return matrix
+
     def __enter__(self) -> Spool:
         if self._parent is not None:
             for parent in (self._parent, Path(tempfile.gettempdir())):
@@ -86,7 +99,7 @@ class Spool:
                     return self
                 except OSError as error:
                     failure = error
-            raise InputError(f"results cannot wait in {parent}: {failure.strerror or failure}") from failure
+            raise InputError(f"{self._what} cannot wait in {parent}: {failure.strerror or failure}") from failure
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None):
@@ -116,7 +129,7 @@ class Spool:
         free = shutil.disk_usage(self._folder).free
         if needed > free:
             raise InputError(
-                f"{self._folder.parent} has {free / 1e9:.1f} GB free, but results of {needed / 1e9:.1f} GB have "
+                f"{self._folder.parent} has {free / 1e9:.1f} GB free, but {self._what} of {needed / 1e9:.1f} GB have "
                 "to wait there until they are written: make room"
             )
 
@@ -198,6 +211,90 @@ class SpooledArray:
 
     def _failure(self, error: OSError) -> InputError:
         return InputError(f"results cannot wait in {self.path.parent.parent}: {error.strerror or error}")
+
+
+class SpooledMatrix:
+    """A matrix in a file, of which blocks are written in any order.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shape : tuple of int
+        Rows and columns.
+    dtype : numpy.dtype
+        Type of the values.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype):
+        self.path, self.dtype = path, dtype
+        self.shape = (int(shape[0]), int(shape[1]))
+        self._n_missing = math.prod(self.shape)
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": self.shape}
+        with self._explained():
+            self._file: BinaryIO | None = path.open("xb", buffering=0)
+            np.lib.format.write_array_header_1_0(self._file, header)
+            self._start = self._file.tell()
+
+    @property
+    def n_missing_bytes(self) -> int:
+        """Bytes of the values that have not been written yet."""
+        return max(0, self._n_missing) * self.dtype.itemsize
+
+    def write(self, rows: slice, columns: slice, block: np.ndarray) -> None:
+        """Write a block.
+
+        Raises
+        ------
+        InputError
+            If the disk is full.
+        """
+        assert self._file is not None
+        size, n_columns = self.dtype.itemsize, self.shape[1]
+        block = np.ascontiguousarray(block, dtype=self.dtype)
+        lines = block.reshape(1, -1) if block.shape[1] == n_columns else block
+        with self._explained():
+            for number, line in enumerate(lines, rows.start):
+                self._file.seek(self._start + (number * n_columns + columns.start) * size)
+                view = line.view(np.uint8).data
+                while view:
+                    view = view[self._file.write(view) :]
+        self._n_missing -= block.size
+
+    def finish(self) -> ArrayOnDisk:
+        """The complete matrix, to be read by rows as long as the spool is open."""
+        assert self._n_missing == 0, f"{self.path.name} lacks {self._n_missing} values"
+        self.close()
+        return ArrayOnDisk(self.path)
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            with self._explained():
+                file.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"values cannot wait in {self.path.parent.parent}: {error.strerror or error}") from error
+
+
+class MatrixInMemory:
+    """The same in memory."""
+
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype):
+        self._values = np.empty(shape, dtype)
+
+    def write(self, rows: slice, columns: slice, block: np.ndarray) -> None:
+        """Set a block."""
+        self._values[rows, columns] = block
+
+    def finish(self) -> np.ndarray:
+        """The complete matrix."""
+        return self._values
 
 
 class ArrayInMemory:

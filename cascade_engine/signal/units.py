@@ -5,6 +5,8 @@ The checks look at a sample of the traces, so that a mistake is found before any
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from cascade_engine.signal.dff import delta_f_over_f
@@ -89,13 +91,13 @@ def why_not_dff(values: np.ndarray, frame_rate: float) -> str:
     return unit_problem(middle, float(np.nanmedian(levels)) if np.isfinite(levels).any() else 0.0)
 
 
-def why_not_raw(values: np.ndarray) -> str:
+def why_not_raw(values: Any) -> str:
     """Why numbers cannot be raw fluorescence; empty if they can.
 
     Parameters
     ----------
-    values : array, shape (n_rois, n_frames)
-        Numbers meant to be raw fluorescence.
+    values : array-like, shape (n_rois, n_frames)
+        Numbers meant to be raw fluorescence; some rows of them are read.
 
     Returns
     -------
@@ -137,7 +139,7 @@ def in_units_of_noise(values: np.ndarray, frame_rate: float) -> np.ndarray:
     return (detrended * scales[:, np.newaxis]).astype(np.float32)
 
 
-def _sample(values: np.ndarray) -> np.ndarray | None:
+def _sample(values: Any) -> np.ndarray | None:
     """Some of the traces, NaN where values are missing or too large; None if no trace has a value."""
     rows = np.unique(np.linspace(0, len(values) - 1, _SAMPLED_ROIS).astype(int))
     with np.errstate(invalid="ignore"):  # damaged numbers

@@ -346,7 +346,7 @@ def test_data_that_cannot_be_traces_is_one_clear_line(changed, values, message):
 @pytest.mark.parametrize("chunks", [None, (7, 2), (N_FRAMES, 1), (1, N_ROIS), (N_FRAMES, N_ROIS)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_blocks_of_any_layout_give_the_same(changed, monkeypatch, chunks, transposed):
-    monkeypatch.setattr("cascade_adapters.containers.nwb.traces._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("cascade_adapters.containers.nwb.rows_first._BLOCK_BYTES", 1000)
 
     def edit(file):
         attributes = dict(file[f"{SERIES}/data"].attrs)
@@ -571,7 +571,7 @@ def test_the_fingerprint_is_that_of_values_and_times(template, changed):
 
 def test_inspection_changes_nothing(template, random_model):
     before = sha256(template)
-    facts = inspect_one(only(template), model=random_model)
+    facts = inspect_one(only(template), model=str(random_model.folder))
     assert (facts.kind, facts.n_rois, facts.frame_rate_hz, facts.earlier_results) == ("NWB", N_ROIS, RATE, "none")
     assert sha256(template) == before and [path.name for path in template.parent.iterdir()] == [template.name]
 

@@ -19,10 +19,9 @@ from cascade_adapters.cli import main
 from cascade_adapters.cli.text import describe_report
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.nwb import NwbRecording, layout
+from cascade_adapters.containers.nwb.loading import load_series
 from cascade_adapters.containers.nwb.opening import open_nwb
-from cascade_adapters.containers.nwb.traces import load_series
 from cascade_adapters.results import Record, Results, schema
-from cascade_adapters.results import results as results_module
 from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
@@ -196,8 +195,7 @@ def test_a_new_file_beside_the_old_one(path, random_model):
 def test_further_arrays_are_written_and_read_like_the_others(templates, tmp_path, monkeypatch, name):
     traces = ResultArray("foo_bar", ("roi", "frame"), "furlongs", "A further array.", since=__version__)
     values = ResultArray("how_far", ("roi",), "furlongs", "A further column.", since=__version__, dtype="float64")
-    for module in (schema, results_module):
-        monkeypatch.setattr(module, "ARRAYS", (*schema.ARRAYS, traces, values))
+    monkeypatch.setattr(schema, "ARRAYS", (*schema.ARRAYS, traces, values))
     container = NwbRecording(copy(templates / name, tmp_path / "lab"))
     results = made_up(container)
     results.arrays["foo_bar"] = np.random.default_rng(0).standard_normal(results.shape).astype(np.float32)
@@ -232,7 +230,6 @@ def test_further_arrays_are_written_and_read_like_the_others(templates, tmp_path
     monkeypatch.setattr(schema, "ARRAYS", (*schema.ARRAYS, traces, values))
     assert set(container.results().arrays) == {"spike_prob", "dff", "noise_levels"}
     container.write(container.results())
-    monkeypatch.setattr(results_module, "ARRAYS", schema.ARRAYS)
     container.write(results)
     container.write(container.results())
     np.testing.assert_array_equal(container.results().arrays["how_far"], results.arrays["how_far"])
@@ -920,7 +917,7 @@ def test_traces_are_read_without_a_second_copy(tmp_path):
     with open_nwb(path) as opened:
         load_series(opened, SERIES)
         tracemalloc.start()
-        values, _ = load_series(opened, SERIES)
+        values = load_series(opened, SERIES).values
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert values.nbytes == 8_000_000 and peak < 2.2 * values.nbytes

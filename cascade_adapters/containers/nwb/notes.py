@@ -12,6 +12,9 @@ from typing import Any
 
 _MARK = "cascade-spikes conversion"
 
+#: Facts that are stored under another name.
+_KEYS = {"segments": "frames_per_session"}
+
 
 @dataclass(frozen=True)
 class Notes:
@@ -21,20 +24,20 @@ class Notes:
     ----------
     neuropil_coefficient : float or None
         Part of the neuropil's changes to be subtracted.
-    frames_per_session : list of int or None
-        Frames of each of the sessions that were concatenated.
+    segments : list of int or None
+        Frames of each uninterrupted segment.
     image_shape : tuple of int or None
         Height and width of the image in pixels; for volumes also the depth.
     """
 
     neuropil_coefficient: float | None = None
-    frames_per_session: list[int] | None = None
+    segments: list[int] | None = None
     image_shape: tuple[int, ...] | None = None
 
     @property
     def text(self) -> str:
         """The comments of a series that say so."""
-        known = {name: value for name, value in vars(self).items() if value is not None}
+        known = {_KEYS.get(name, name): value for name, value in vars(self).items() if value is not None}
         return json.dumps({_MARK: known}) if known else "no comments"
 
 
@@ -56,7 +59,7 @@ def read_notes(comments: Any, n_frames: int) -> Notes:
     try:
         found = json.loads(comments)[_MARK]
         coefficient, frames, shape = (
-            found.get(name) for name in ("neuropil_coefficient", "frames_per_session", "image_shape")
+            found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape")
         )
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return Notes()

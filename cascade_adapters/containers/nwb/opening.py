@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES
 from cascade_adapters.safe_writing.in_place import recover
 from cascade_engine.errors import CascadeError, InputError, MissingExtraError
 
@@ -36,12 +39,24 @@ class OpenNwb:
         Size in bytes, if it is known.
     manager : hdmf.build.BuildManager
         What pynwb knows about its objects.
+    scratch : Path
+        Folder in which values that are too large for the memory wait on the disk.
+    memory_left : int
+        Bytes of values that may still be kept in memory.
     """
 
     nwbfile: pynwb.NWBFile
     name: str
     size: int | None
     manager: Any
+    scratch: Path = Path(tempfile.gettempdir())
+    memory_left: int = IN_MEMORY_BYTES
+
+    def takes(self, n_bytes: int) -> bool:
+        """Whether there is room for so many bytes of values in memory, which they then take."""
+        fits = n_bytes <= self.memory_left
+        self.memory_left -= n_bytes if fits else 0
+        return fits
 
     def path_of(self, thing: Any) -> str:
         """Path inside the file, such as ``/processing/ophys/Fluorescence/plane0``."""
@@ -51,6 +66,39 @@ class OpenNwb:
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr store."""
     return (path / ".zgroup").is_file()
+
+
+class _Kept:
+    """A file that stays open from one use to the next."""
+
+    def __init__(self) -> None:
+        self.stack = ExitStack()
+        self.root: h5py.File | zarr.Group | None = None
+        self.opened: OpenNwb | None = None
+
+
+class _KeptFiles(threading.local):
+    """The files that this thread keeps open, by their paths."""
+
+    def __init__(self) -> None:
+        self.by_path: dict[Path, _Kept] = {}
+
+
+_kept_files = _KeptFiles()
+
+
+@contextmanager
+def kept_open(path: Path) -> Iterator[None]:
+    """Open a file only once within the block, when `open_nwb` or `open_root` is first called for it."""
+    key, files = path.resolve(), _kept_files.by_path
+    if key in files:
+        yield
+        return
+    files[key] = _Kept()
+    try:
+        yield
+    finally:
+        files.pop(key).stack.close()
 
 
 @contextmanager
@@ -72,22 +120,29 @@ def open_nwb(path: Path) -> Iterator[OpenNwb]:
     InputError
         If it cannot be opened, or turns out to be damaged before the block has ended.
     """
-    with open_root(path):  # says plainly what pynwb says in its own way
-        pass
-    if is_zarr(path):
-        with explained(path), reading_and_writing_zarr(path, "r") as reader:
-            yield OpenNwb(_read(reader, path), str(path), None, reader.manager)
-        return
-    pynwb = _import_pynwb()
-    with (
-        explained(path),
-        without_warnings(),
-        pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as reader,
-    ):
-        yield OpenNwb(_read(reader, path), str(path), path.stat().st_size, reader.manager)
+    with ExitStack() as stack:
+        kept = _kept_files.by_path.get(path.resolve())
+        if kept is None:
+            opened = _opened_by_pynwb(path, stack)
+        else:
+            opened = kept.opened = kept.opened or _opened_by_pynwb(path, kept.stack)
+        with explained(path), without_warnings():
+            yield opened
 
 
-def open_nwb_in(file: h5py.File, name: str) -> OpenNwb:
+def _opened_by_pynwb(path: Path, stack: ExitStack) -> OpenNwb:
+    root = stack.enter_context(open_root(path))  # says plainly what pynwb says in its own way
+    with explained(path), without_warnings():
+        if is_zarr(path):
+            reader, size = stack.enter_context(reading_and_writing_zarr(path, "r")), None
+        else:
+            pynwb = _import_pynwb()
+            reader = stack.enter_context(pynwb.NWBHDF5IO(file=root, mode="r", load_namespaces=True))
+            size = path.stat().st_size
+        return OpenNwb(_read(reader, path), str(path), size, reader.manager, path.parent)
+
+
+def open_nwb_in(file: h5py.File, name: str, scratch: Path) -> OpenNwb:
     """Open by pynwb what is open already as an HDF5 file.
 
     Parameters
@@ -96,6 +151,8 @@ def open_nwb_in(file: h5py.File, name: str) -> OpenNwb:
         The file; it stays open.
     name : str
         What to call it in messages.
+    scratch : Path
+        Folder in which large values wait on the disk.
 
     Returns
     -------
@@ -112,7 +169,7 @@ def open_nwb_in(file: h5py.File, name: str) -> OpenNwb:
         check_version(file, name)
         reader = pynwb.NWBHDF5IO(file=file, mode="r", load_namespaces=True)
         _READERS.append(reader)
-        return OpenNwb(_read(reader, name), name, None, reader.manager)
+        return OpenNwb(_read(reader, name), name, None, reader.manager, scratch)
 
 
 @contextmanager
@@ -134,20 +191,31 @@ def open_root(path: Path) -> Iterator[h5py.File | zarr.Group]:
     InputError
         If it cannot be opened, is no NWB file, or is of a version that cannot be used.
     """
+    with ExitStack() as stack:
+        kept = _kept_files.by_path.get(path.resolve())
+        if kept is None:
+            root = _opened_root(path, stack)
+        elif kept.root is None:
+            root = kept.root = _opened_root(path, kept.stack)
+        else:
+            root = kept.root
+        with explained(path):
+            yield root
+
+
+def _opened_root(path: Path, stack: ExitStack) -> h5py.File | zarr.Group:
     recover(path)
     with explained(path):
         if is_zarr(path):
             root = _import_zarr().open_group(str(path), mode="r")
-            check_version(root, path)
-            yield root
-            return
-        if not path.stat().st_size:
+        elif not path.stat().st_size:
             raise InputError(f"{path} is empty")
-        import h5py
+        else:
+            import h5py
 
-        with h5py.File(path, "r") as root:
-            check_version(root, path)
-            yield root
+            root = stack.enter_context(h5py.File(path, "r"))
+        check_version(root, path)
+    return root
 
 
 def check_version(root: h5py.File | zarr.Group, name: str | os.PathLike) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from cascade_adapters.containers.nwb import hdf5_file, zarr_store
 from cascade_adapters.containers.nwb.files import results_in, state_of
 from cascade_adapters.containers.nwb.validation import check_valid
 from cascade_adapters.safe_writing import names as hidden
@@ -17,6 +18,11 @@ from cascade_engine.errors import InputError
 _CLOCK_NS = 2_000_000_000
 
 
+def backend_of(zarr: bool) -> ModuleType:
+    """The module that writes into Zarr stores, or the one for HDF5 files."""
+    return zarr_store if zarr else hdf5_file
+
+
 class OutputFile:
     """The file of ours beside a source, which may be there or not.
 
@@ -24,13 +30,17 @@ class OutputFile:
     ----------
     path : Path
         Where it is.
-    backend : module
-        `hdf5_file` or `zarr_store`.
+    zarr : bool
+        Whether it is a Zarr store.
     """
 
-    def __init__(self, path: Path, backend: ModuleType):
+    def __init__(self, path: Path, zarr: bool):
         self.path = path
-        self._backend = backend
+        self._zarr = zarr
+
+    @property
+    def _backend(self) -> ModuleType:
+        return backend_of(self._zarr)
 
     def is_ours(self, source: str) -> bool:
         """Whether it is there, and holds results of ours in a copy of the source with this name."""
@@ -94,7 +104,7 @@ class OutputFile:
                 self._backend.throw_away(self.path)
                 return [f"removed {self.path.name}"]
             left = results_in(self.path)
-            with self._backend.updating(self.path, False, lambda path: check_valid(path, None)) as editor:
+            with self._backend.updating(self.path, False, check_valid) as editor:
                 for found in left:
                     editor.remove(found.names)
         return [f"removed our results from {self.path.name}, and left the rest: {changed} was changed since"]

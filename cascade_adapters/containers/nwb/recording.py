@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
-from cascade_adapters.containers.nwb import hdf5_file, zarr_store
 from cascade_adapters.containers.nwb.addition import Addition
 from cascade_adapters.containers.nwb.files import nwb_files, output_of, results_in, set_newest, state_of
 from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.notes import read_notes
-from cascade_adapters.containers.nwb.opening import OpenNwb, is_zarr, open_nwb, open_root
-from cascade_adapters.containers.nwb.output import OutputFile
+from cascade_adapters.containers.nwb.opening import OpenNwb, is_zarr, kept_open, open_nwb, open_root
+from cascade_adapters.containers.nwb.output import OutputFile, backend_of
 from cascade_adapters.containers.nwb.results import Found, choose_names, load_results, results_of
 from cascade_adapters.containers.nwb.rois import read_rois
 from cascade_adapters.containers.nwb.series import Recording, find_recordings, roi_rows, series_at
-from cascade_adapters.containers.nwb.timing import find_timing
+from cascade_adapters.containers.nwb.timing import Timing, find_timing
 from cascade_adapters.containers.nwb.traces import fingerprint_of, read_traces
 from cascade_adapters.containers.nwb.validation import check_valid
 from cascade_adapters.results import Record, Results, Spikes
@@ -30,8 +32,31 @@ from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """Where results of a recording belong in its file, as long as that does not change.
+
+    Attributes
+    ----------
+    name, state
+        The file, and what is remembered of it.
+    n_frames, rate
+        Frames, and frames per second, of the results.
+    table, rows, timing
+        As of `Addition`.
+    """
+
+    name: str
+    state: dict[str, Any]
+    n_frames: int
+    rate: float
+    table: str
+    rows: np.ndarray
+    timing: Timing
+
+
 class NwbRecording(Container):
-    """Fluorescence of one plane, in one session, in an NWB file.
+    """Fluorescence of one plane in an NWB file.
 
     Results go into a copy of the file beside it, ``NAME_cascade.nwb``, which all recordings of the file share; or, in
     place, into the file itself, with a journal beside it that takes everything back.
@@ -55,13 +80,32 @@ class NwbRecording(Container):
         self._recording = recording
         self._selection = selection
         self._in_place = selection.in_place
-        self._backend: ModuleType = zarr_store if is_zarr(path) else hdf5_file
-        self._output = OutputFile(output_of(path), self._backend)
+        self._zarr = is_zarr(path)
+        self._output = OutputFile(output_of(path), self._zarr)
+        self._placed: _Placed | None = None
+
+    @property
+    def _backend(self) -> ModuleType:
+        return backend_of(self._zarr)
 
     @property
     def identity(self) -> tuple:
         """Kind, file and series."""
         return (*super().identity, self._recording.name if self._recording else None)
+
+    @property
+    def job(self) -> tuple:
+        """Kind and file, and whether that is changed itself."""
+        return (*super().identity, self._in_place)
+
+    def keep_open(self) -> AbstractContextManager[None]:
+        """Open the file, and the one with the results, once for all their recordings; see `Container.keep_open`."""
+        return self._kept_open()
+
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        with lock(self.path) if self._in_place else nullcontext(), kept_open(self.path), kept_open(self._output.path):
+            yield
 
     @property
     def scratch_folder(self) -> Path:
@@ -89,7 +133,10 @@ class NwbRecording(Container):
     def read(self, reading: Reading = Reading()) -> Traces:
         """Read the series; see `Container.read`."""
         with self._open() as opened:
-            return read_traces(opened, self._series_in(opened), reading)
+            recording = self._series_in(opened)
+            traces = read_traces(opened, recording, reading)
+            self._placed = self._place(opened, traces.shape[1], traces.frame_rate)
+            return traces
 
     def rois(self) -> Rois | None:
         """Where the ROIs lie, from the masks of the ROI table; see `Container.rois`."""
@@ -115,47 +162,77 @@ class NwbRecording(Container):
         if place is None:
             return None
         with open_root(place[0]) as root:
-            return load_results(root, place[1], str(place[0]))
+            return load_results(root, place[1], str(place[0]), self.scratch_folder)
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results into a new file, or into the file itself; see `Container.write`."""
-        if replace_spikes:
-            self.check_replaceable()
+        (outcome,) = self.write_together([(self, results)], replace_spikes)
+        if isinstance(outcome, InputError):
+            raise outcome
+        return outcome
+
+    @classmethod
+    def write_together(
+        cls, written: Sequence[tuple[Container, Results]], replace_spikes: bool = False
+    ) -> list[list[str] | InputError]:
+        """Write results of all recordings at once, all or nothing; see `Container.write_together`."""
+        outcomes: list[list[str] | InputError] = []
+        additions: list[Addition] = []
+        job = written[0][0]
+        assert isinstance(job, NwbRecording)
+        for container, results in written:
+            assert isinstance(container, NwbRecording)
+            try:
+                if replace_spikes:
+                    container.check_replaceable()
+                additions.append(container._addition(results))
+                outcomes.append([])
+            except InputError as error:
+                outcomes.append(error)
+        if additions:
+            try:
+                names = iter(job._write(additions))
+            except InputError as error:
+                return [error if isinstance(outcome, list) else outcome for outcome in outcomes]
+            outcomes = [next(names) if isinstance(outcome, list) else outcome for outcome in outcomes]
+        return outcomes
+
+    def _write(self, additions: list[Addition]) -> list[list[str]]:
+        """Write results of recordings in this file; returns the names written for each."""
         target = self.path if self._in_place else self._output.path
         self._backend.recover(target)
-        additions, names = [self._addition(results)], Names({}, "", {}, None)
+        planned: list[tuple[Addition, Names]] = []
         with lock(target):
             copy_of = None if self._in_place else self._state()
             stamp_ns = None if self._in_place else self._output.new_stamp_ns()
 
             def check(path: Path) -> None:
-                check_valid(path, names)
+                check_valid(path, [place for _, names in planned for place in names.all])
                 if copy_of is not None and copy_of != self._state():
                     raise InputError(f"{self.path} was changed by another program meanwhile: run again")
                 if stamp_ns is not None:
                     set_newest(path, stamp_ns)
 
+            kept: list[Addition] = []
             if self._in_place:
                 editing = self._backend.updating(target, True, check)
             elif self._is_added_to_output():
                 editing = self._backend.updating(target, False, check)
             else:
-                additions = self._kept_additions() + additions
+                kept = self._kept_additions({addition.series for addition in additions})
                 editing = self._backend.creating(self._source(), target, check)
             with editing as editor:
-                planned: list[tuple[Addition, Names]] = []
-                for addition in additions:
+                for addition in (*additions, *kept):
                     earlier = results_of(editor.root, addition.series)
                     if earlier is not None:
                         editor.remove(earlier.names)
-                for addition in additions:
-                    results = addition.results
-                    taken = [names for _, names in planned]
-                    names = choose_names(editor.root, addition.series, results.arrays, taken)
-                    names = names if results.spikes is not None else replace(names, units=None)
+                for addition in (*additions, *kept):
+                    arrays, spikes = addition.results.arrays, addition.results.spikes
+                    names = choose_names(editor.root, addition.series, arrays, [other for _, other in planned])
+                    names = names if spikes is not None else replace(names, units=None)
                     planned.append((addition.with_record(names, copy_of, stamp_ns), names))
                 editor.add(planned)
-        return [target.name, *names.all]
+        return [[target.name, *names.all] for _, names in planned[: len(additions)]]
 
     def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
         """Write discrete spikes into the file that holds the results; see `Container.add_spikes`."""
@@ -175,7 +252,7 @@ class NwbRecording(Container):
         """
         address = self._address_of_source()
         if address is not None:
-            return OutputFile(self.path, self._backend).take_back({"name": address})
+            return OutputFile(self.path, self._zarr).take_back({"name": address})
         return self._restore_in_place() + self._output.take_back(self._state())
 
     def _open(self) -> AbstractContextManager[OpenNwb]:
@@ -198,16 +275,17 @@ class NwbRecording(Container):
             )
         return self._output.can_be_added_to(self._state())
 
-    def _kept_additions(self) -> list[Addition]:
+    def _kept_additions(self, replaced: set[str]) -> list[Addition]:
         """Results of other recordings in a file of ours that is to be replaced, as far as they are still right."""
         kept = []
-        for found in results_in(self._output.path):
-            other = NwbRecording(self.path, selection=Selection(channel=None, series=found.series))
-            try:
-                if found.series != self._name() and not other.is_stale():
-                    kept.append(other._addition(other.results()))
-            except InputError:  # the series is there no more
-                continue
+        with kept_open(self.path), kept_open(self._output.path):
+            for found in results_in(self._output.path):
+                other = NwbRecording(self.path, selection=Selection(channel=None, series=found.series))
+                try:
+                    results = None if found.series in replaced or other.is_stale() else other.results()
+                    kept += [] if results is None else [other._addition(results)]
+                except InputError:  # the series is there no more
+                    continue
         return kept
 
     def _series_in(self, opened: OpenNwb) -> Recording:
@@ -222,10 +300,10 @@ class NwbRecording(Container):
         return self._recording
 
     def _name(self) -> str:
-        if self._recording is None:
-            with self._open() as opened:
-                self._series_in(opened)
-        return self._recording.name
+        if self._recording is not None:
+            return self._recording.name
+        with self._open() as opened:
+            return self._series_in(opened).name
 
     def _place_of_results(self) -> tuple[Path, Found] | None:
         """File and place of the results, those in the file itself first."""
@@ -241,16 +319,24 @@ class NwbRecording(Container):
         return [self.path, self._output.path] if is_beside else [self.path]
 
     def _addition(self, results: Results) -> Addition:
-        with self._open() as opened:
-            series = series_at(opened, self._name())
-            rows, (n_rois, n_frames) = roi_rows(series), results.shape
-            if len(rows) != n_rois:
-                raise InputError(
-                    f"{opened.name}: results of {n_rois} ROIs do not fit the {len(rows)} of {self._name()}"
-                )
-            rate = results.record.recording.frame_rate_hz
-            timing = find_timing(series, self._name(), n_frames, rate)
-            return Addition(results, self._name(), opened.path_of(series.rois.table), rows, timing)
+        n_rois, n_frames = results.shape
+        rate = results.record.recording.frame_rate_hz
+        placed = self._placed
+        if placed is None or (placed.state, placed.n_frames, placed.rate) != (self._state(), n_frames, rate):
+            with self._open() as opened:
+                placed = self._place(opened, n_frames, rate)
+        if len(placed.rows) != n_rois:
+            raise InputError(
+                f"{placed.name}: results of {n_rois} ROIs do not fit the {len(placed.rows)} of {self._name()}"
+            )
+        return Addition(results, self._name(), placed.table, placed.rows, placed.timing)
+
+    def _place(self, opened: OpenNwb, n_frames: int, rate: float) -> _Placed:
+        name = self._series_in(opened).name
+        series = series_at(opened, name)
+        timing = find_timing(series, name, n_frames, rate)
+        table = opened.path_of(series.rois.table)
+        return _Placed(opened.name, self._state(), n_frames, rate, table, roi_rows(series), timing)
 
     def _address_of_source(self) -> str | None:
         """Where the file came from, if it was made for results of a file that is not on this computer."""
@@ -272,7 +358,7 @@ class NwbRecording(Container):
                     raise
                 return []  # nothing of ours is known to be there
             if left:
-                with self._backend.updating(self.path, False, lambda path: check_valid(path, None)) as editor:
+                with self._backend.updating(self.path, False, check_valid) as editor:
                     for found in left:
                         editor.remove(found.names)
             forget(self.path)

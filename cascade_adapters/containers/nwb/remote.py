@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from cascade_adapters.containers.base import Container, Selection
-from cascade_adapters.containers.nwb import hdf5_file
-from cascade_adapters.containers.nwb.opening import OpenNwb, explained, one_line, open_nwb_in
+from cascade_adapters.containers.nwb.opening import OpenNwb, explained, kept_open, one_line, open_nwb_in
 from cascade_adapters.containers.nwb.output import OutputFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.nwb.series import Recording, find_recordings, series_at
@@ -63,7 +63,7 @@ def find_remote(
     file = open_address(source) if isinstance(source, str) else source
     address = source if isinstance(source, str) else str(source.filename)
     output = Path(output) if output is not None else Path.cwd() / f"{_name_of(address)}_cascade.nwb"
-    opened = open_nwb_in(file, address)
+    opened = open_nwb_in(file, address, output.absolute().parent)
     with explained(address):
         recordings = find_recordings(opened, selection)
     if not recordings:
@@ -113,12 +113,21 @@ class RemoteRecording(NwbRecording):
     def __init__(self, file: h5py.File, opened: OpenNwb, output: Path, recording: Recording, selection: Selection):
         super().__init__(output, recording, selection)
         self._file, self._opened, self._address = file, opened, opened.name
-        self._output = OutputFile(output, hdf5_file)
+        self._output = OutputFile(output, zarr=False)
 
     @property
     def identity(self) -> tuple:
         """Kind, address and series."""
         return (self.kind, self._address, self._name())
+
+    @property
+    def job(self) -> tuple:
+        """Kind, address and file for the results."""
+        return (self.kind, self._address, self._output.path.resolve())
+
+    def keep_open(self) -> AbstractContextManager[None]:
+        """The file is open anyway; see `Container.keep_open`."""
+        return kept_open(self._output.path)
 
     def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
         """Write discrete spikes into the file with the results; see `Container.add_spikes`."""
@@ -131,7 +140,7 @@ class RemoteRecording(NwbRecording):
     @contextmanager
     def _open(self) -> Iterator[OpenNwb]:
         with explained(self._address):
-            yield self._opened
+            yield replace(self._opened)  # with memory of its own
 
     def _state(self) -> dict[str, Any]:
         return {"name": self._address}

@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascade_adapters.containers.nwb import layout
 from cascade_adapters.containers.nwb.layout import Names
+from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES, load_rows
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
@@ -137,7 +139,7 @@ def choose_names(
     raise AssertionError("numbers do not end")
 
 
-def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Results:
+def load_results(root: h5py.File | zarr.Group, found: Found, name: str, scratch: Path) -> Results:
     """Read results.
 
     Parameters
@@ -148,6 +150,8 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Resul
         Where they are.
     name : str
         The file's name, for messages.
+    scratch : Path
+        Folder in which large arrays wait on the disk.
 
     Returns
     -------
@@ -162,9 +166,12 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str) -> Resul
     names = found.names
     record = Record.parse(found.content, name, _ADVICE)
     arrays: dict[str, Any] = {}
+    n_bytes = 0
     try:
         for array in layout.arrays_with_frames(names.series):
-            arrays[array.name] = np.ascontiguousarray(root[f"{names.series[array.name]}/data"][:].T)
+            data = root[f"{names.series[array.name]}/data"]
+            n_bytes += data.size * 4
+            arrays[array.name] = load_rows(data, n_bytes <= IN_MEMORY_BYTES, scratch)
         for array in layout.arrays_by_roi(names.columns):
             arrays[array.name] = root[f"{names.table}/{names.columns[array.name]}"][:]
         spikes = None if names.units is None else _load_spikes(root[names.units])

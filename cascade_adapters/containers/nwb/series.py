@@ -70,7 +70,9 @@ class Recording:
     @property
     def name(self) -> str:
         """The series that stands for the recording."""
-        return self.fluorescence or self.dff
+        name = self.fluorescence or self.dff
+        assert name is not None
+        return name
 
     @property
     def series(self) -> list[str]:
