@@ -65,7 +65,7 @@ class CascadeSeriesExtensions:
         return done
 
     def _path(self) -> Path:
-        import mesmerize_core  # noqa: F401  (it may not have been yet, and brings the accessor cnmf)
+        import mesmerize_core  # noqa: F401  (registers the accessor cnmf, if that has not happened yet)
 
         return Path(self._series.cnmf.get_output_path())
 

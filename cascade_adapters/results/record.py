@@ -212,7 +212,7 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         content = asdict(replace(self, settings=None))  # type: ignore[arg-type]
-        return {**content, "settings": self.settings.to_dict()}
+        return {"format": self.format, **content, "settings": self.settings.to_dict()}
 
     def to_json(self, indent: int | None = None) -> str:
         """The record as JSON."""

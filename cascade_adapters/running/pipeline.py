@@ -140,7 +140,7 @@ def _infer(
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
-    with _progress_bar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
+    with _ProgressBar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
         for block in dff_blocks(traces, options.baseline, chosen):
             inferred = infer_block(
                 predictor,
@@ -293,7 +293,7 @@ def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.n
     return traces.is_cell
 
 
-class _progress_bar:
+class _ProgressBar:
     """A bar over all frames of a recording; gives what is to be called with the number of frames done."""
 
     def __init__(self, container: Container, n_frames: int, shown: bool):

@@ -94,7 +94,7 @@ def change_folder(folder: Path, concerns: str = "") -> Iterator[Transaction]:
     Yields
     ------
     Transaction
-        To be told the changes.
+        Takes the changes.
 
     Raises
     ------

@@ -16,8 +16,8 @@ _EVERYTHING = 1 << 63
 class OverlayFile(io.RawIOBase):
     """A file whose old bytes stay as they are until `apply`; appended bytes are written at once.
 
-    A full disk is told by `check`, not when it happens: HDF5 does not survive a file object that fails. What cannot be
-    written until then is kept in memory.
+    A full disk is reported by `check`, not when it happens: HDF5 does not survive a file object that fails. What cannot
+    be written until then is kept in memory.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ def count_spikes(spike_times_s: np.ndarray, start_s: float, frame_rate: float, n
 
 
 def noise_to_add(resampled: Resampled, noise_level: float) -> float | None:
-    """Standard deviation (dF/F per frame) of the noise that brings a recording to a noise level.
+    """Standard deviation (dF/F per frame) of the noise that raises a recording to a noise level.
 
     None if the recording is noisier already.
     """

@@ -129,7 +129,7 @@ def test_extract_of_ciatah(tmp_path):
 
 @pytest.mark.parametrize(
     ("config", "message"),
-    [({"preprocess": 0.0}, "told not to"), ({"skip_dff": 1.0}, "told not to"), ({"preprocess": None}, "does not say")],
+    [({"preprocess": 0.0}, "set not to"), ({"skip_dff": 1.0}, "set not to"), ({"preprocess": None}, "does not say")],
 )
 def test_what_extract_was_given_is_asked_for(tmp_path, config, message):
     path = save_extract(tmp_path / "a.mat", **config)

@@ -1,4 +1,4 @@
-"""EXTRACT: robust estimates of each cell's trace, from a movie that EXTRACT has turned into dF/F unless told not to."""
+"""EXTRACT: robust estimates of traces, from a movie that EXTRACT turns into dF/F unless its settings say otherwise."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ def _unit(struct: Struct) -> str:
         return "dff"
     if preprocessed is None:
         return "the file does not say what EXTRACT's movie was"
-    return "EXTRACT was told not to compute dF/F (config.preprocess or skip_dff)"
+    return "EXTRACT was set not to compute dF/F (config.preprocess or skip_dff)"

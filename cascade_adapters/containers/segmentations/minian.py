@@ -10,7 +10,7 @@ from cascade_engine.errors import InputError
 
 
 class MinianFolder(SegmentationSource):
-    """A folder with ``A.zarr`` and ``C.zarr``; recognised so that the reason for refusing it can be told."""
+    """A folder with ``A.zarr`` and ``C.zarr``; recognised, to say why it is refused."""
 
     kind = "minian"
     looks_for = "folders with A.zarr and C.zarr, to be refused"

@@ -33,7 +33,7 @@ _RATE_FLOOR_HZ = 0.2
 #: Errors of the baseline: standard deviations, in noise and in dF/F.
 _OFFSET_NOISE, _OFFSET_DFF = 0.3, 0.02
 
-#: How often the network is told the indicator.
+#: How often the network is given the indicator.
 _INDICATOR_TOLD = 0.5
 
 #: Frames that a recording must have, and frames without a value that are put between two recordings.
