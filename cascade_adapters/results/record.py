@@ -246,6 +246,7 @@ class Record:
         try:
             if isinstance(content, str | bytes):
                 content = json.loads(content)
+            json.dumps(content, allow_nan=False)  # infinite numbers could be read, but not written again
             form, software = content["format"], content["software"]
             version = software.get("cascade-spikes", "0.1.0")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
