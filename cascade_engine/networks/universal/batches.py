@@ -22,6 +22,7 @@ from cascade_engine.ground_truth.records import Dataset, Neuron
 from cascade_engine.ground_truth.resampling import Resampled, noise_to_add, resample, shot_noise_profile
 from cascade_engine.networks.universal.architecture import UNKNOWN, conditions, indicator_family
 from cascade_engine.networks.universal.config import UniversalConfig
+from cascade_engine.networks.universal.disturbances import disturb
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, noise_level_to_sd
 
 #: A recording is brought to at most this multiple of its own frame rate.
@@ -148,7 +149,11 @@ class UniversalBatches:
                 dff[i, here] = recording.dff[read] + np.float32(sd) * noise
                 mask[i, here] = 1.0
                 target[i, here, 0], target[i, here, 1] = recording.counts[read], source.weight
-            steps = np.concatenate([np.abs(np.diff(dff[i, here])) for _, _, here in pieces])
+            if config.disturbed_share and rng.random() < config.disturbed_share:
+                neighbour = _neighbour(sources[rng.integers(len(sources))], n_frames, rng)
+                dff[i], mask[i] = disturb(dff[i], mask[i] > 0, recording.frame_rate, neighbour, rng)
+                target[i] *= mask[i, :, np.newaxis]
+            steps = np.abs(np.diff(dff[i]))[mask[i, 1:] * mask[i, :-1] > 0]
             least_sd = noise_level_to_sd(config.least_noise_level, recording.frame_rate)
             noise_sds[i] = max(np.median(steps) / MEDIAN_ABS_DIFFERENCE, least_sd)
             offset = _OFFSET_NOISE * noise_sds[i] * rng.standard_normal() + _OFFSET_DFF * rng.standard_normal()
@@ -173,6 +178,12 @@ def _pieces(source: _Source, n_frames: int, rng: np.random.Generator) -> list[tu
         pieces.append((int(number), slice(start, start + length), slice(first, first + length)))
         first += length + _GAP_FRAMES
     return pieces
+
+
+def _neighbour(source: _Source, n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """dF/F of another neuron for a whole crop, repeated if it is too short."""
+    dff = source.recordings[rng.integers(len(source.recordings))].dff
+    return np.resize(np.roll(dff, -rng.integers(len(dff))), n_frames)
 
 
 def _shares(dataset: Dataset, config: UniversalConfig) -> list[tuple[Neuron, float]]:

@@ -32,6 +32,8 @@ class UniversalConfig(Configuration):
         Lowest and highest noise level (percent per sqrt(Hz)) of the training.
     native_share : float
         Part of the crops to which no noise is added.
+    disturbed_share : float
+        Part of the crops into which disturbances are put: movement, black frames, flashes and others.
     dataset_power : float
         Datasets are drawn in proportion to their length to this power: 0 all alike, 1 by length.
     interneuron_weight : float
@@ -82,6 +84,7 @@ class UniversalConfig(Configuration):
     rate_weights: tuple[float, ...] = ()
     noise_range: tuple[float, ...] = (0.5, 10.0)
     native_share: float = 0.2
+    disturbed_share: float = 0.0
     dataset_power: float = 0.5
     interneuron_weight: float = 1.0
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)
@@ -147,7 +150,8 @@ class UniversalConfig(Configuration):
             raise InputError(f"{source}: simulated_networks must be at least 0, and simulated_datasets at least 1")
         if self.correlation_weight < 0:
             raise InputError(f"{source}: correlation_weight must not be negative, but it is {self.correlation_weight}")
-        if not 0 <= self.native_share <= 1:
-            raise InputError(f"{source}: native_share must lie between 0 and 1, but it is {self.native_share}")
+        for key in ("native_share", "disturbed_share"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InputError(f"{source}: {key} must lie between 0 and 1, but it is {getattr(self, key)}")
         if not 0 <= self.averaging < 1:
             raise InputError(f"{source}: averaging must be at least 0 and below 1, but it is {self.averaging}")

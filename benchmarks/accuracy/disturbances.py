@@ -1,0 +1,195 @@
+"""What a disturbance changes elsewhere in a trace: spikes counted outside of it, against the undisturbed trace.
+
+    python -m benchmarks.accuracy.disturbances [METHOD ...]    # universal, imported, oasis
+    python -m benchmarks.accuracy.disturbances --summary       # prints what was measured
+
+Measuring needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Each kind of disturbance (`disturbance_kinds`) is put at
+three strengths into a few neurons of each dataset, at three frame rates and the noise as it is, and into simulated
+neurons. Every dataset is predicted by networks that have not seen it. Frames of the disturbance, and three widths of
+the smoothing around it, are left out. The table has the count over that of the undisturbed trace, and how much the
+correlation with the true spikes changes; 'imported' is a published model (folder --peer-models) at its frame rate.
+Interrupt it at any time: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks import tables
+from benchmarks.accuracy.disturbance_kinds import KINDS
+from benchmarks.accuracy.leave_one_out import TAU_S, oasis
+from cascade_engine import Model, import_published, load_model
+from cascade_engine.evaluation import Condition, TestTrace, bring
+from cascade_engine.evaluation.leave_out import predict_with, what_is_known
+from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_dataset, simulate_dataset
+
+STUDY = "disturbances"
+CONDITIONS = (Condition(7.5, 0.2), Condition(30.0, 0.05), Condition(60.0, 0.025))
+
+#: Neurons of each dataset, and true spikes that they must have.
+N_NEURONS, FEWEST_SPIKES = 4, 10
+
+#: The published model that is compared, and the smoothing (s) that it was trained with.
+IMPORTED, IMPORTED_AT = "Global_EXC_30Hz_smoothing25ms", Condition(30.0, 0.025)
+
+Predict = Callable[[TestTrace], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one disturbance changes in one neuron.
+
+    Attributes
+    ----------
+    method, condition, dataset, cell, kind : str
+        What was predicted, and what was put into it.
+    strength : float
+        In the unit of the kind.
+    count_ratio : float
+        Predicted spikes outside of the disturbance, over those of the undisturbed trace in the same frames.
+    correlation_change : float
+        Correlation with the true smoothed spikes in these frames, minus that of the undisturbed trace.
+    """
+
+    method: str
+    condition: str
+    dataset: str
+    cell: str
+    kind: str
+    strength: float
+    count_ratio: float
+    correlation_change: float
+
+
+def changes(predict: Predict, trace: TestTrace, other: TestTrace, method: str, condition: Condition) -> list[Change]:
+    """Predict a trace undisturbed, and with every kind of disturbance."""
+    from scipy.ndimage import binary_dilation
+
+    dff, found = trace.dff[0].astype(np.float64), []
+    undisturbed = predict(trace)
+    reach = max(1, int(np.ceil(3 * condition.smoothing * trace.frame_rate)))
+    for name, kind in KINDS.items():
+        for strength in kind.strengths:
+            rng = np.random.default_rng(zlib.crc32(f"{trace.dataset}/{trace.cell}/{name}".encode()))
+            disturbed, here = kind.put(dff, trace.frame_rate, strength, other.dff[0], rng)
+            if method == "oasis" and np.isnan(disturbed).any():
+                continue
+            spike_prob = predict(_with_dff(trace, disturbed))
+            judged = ~binary_dilation(here, iterations=reach) & np.isfinite(spike_prob) & np.isfinite(undisturbed)
+            if trace.target[judged].sum() <= 0 or undisturbed[judged].sum() <= 0:
+                continue
+            before, after = (_correlation(p[judged], trace.target[judged]) for p in (undisturbed, spike_prob))
+            ratio = float(spike_prob[judged].sum() / undisturbed[judged].sum())
+            where = (method, condition.label, trace.dataset, trace.cell)
+            found.append(Change(*where, name, strength, ratio, after - before))
+    return found
+
+
+def _with_dff(trace: TestTrace, dff: np.ndarray) -> TestTrace:
+    return replace(trace, dff=dff[np.newaxis].astype(np.float32))
+
+
+def _correlation(spike_prob: np.ndarray, target: np.ndarray) -> float:
+    if spike_prob.std() == 0 or target.std() == 0:
+        return 0.0
+    return float(np.corrcoef(spike_prob, target)[0, 1])
+
+
+def measure(
+    method: str, predictor: Callable[[str, Condition], Predict | None], dataset: Dataset, condition: Condition
+) -> None:
+    """Measure a method on one dataset under one condition, if that is not done yet."""
+    done = {(row["method"], row["condition"], row["dataset"]) for row in tables.read(STUDY)}
+    predict = None if (method, condition.label, dataset.name) in done else predictor(dataset.name, condition)
+    if predict is None:
+        return
+    traces = [trace for trace in (bring(neuron, condition) for neuron in dataset.neurons) if trace is not None]
+    traces = [trace for trace in traces if trace.spikes.sum() >= FEWEST_SPIKES][:N_NEURONS]
+    found = [
+        change
+        for number, trace in enumerate(traces)
+        for change in changes(predict, trace, traces[(number + 1) % len(traces)], method, condition)
+    ]
+    if found:
+        tables.merge(STUDY, map(asdict, found))
+        print(f"{method}, {condition.label}: {dataset.name} is done", flush=True)
+
+
+def by_model(model: Model, name: str, condition: Condition) -> Predict | None:
+    """What `measure` predicts with: the networks of a model that have not seen the dataset, if there are any."""
+    unaware = model.without([name])
+    if unaware is None:
+        return None
+    return lambda trace: predict_with(unaware, condition, trace, **what_is_known(unaware, name))
+
+
+def by_oasis(name: str, condition: Condition) -> Predict:
+    """OASIS as suite2p runs it."""
+    return lambda trace: oasis(trace, condition, (TAU_S,))[0]
+
+
+def summary() -> None:
+    """Print count and correlation per method, kind and strength, over all neurons and frame rates."""
+    rows = tables.read_as(Change, STUDY)
+    print("| method | disturbance | strength | count elsewhere | worst in ten | correlation elsewhere | worst in ten |")
+    print("|---|---|---|---|---|---|---|")
+    for method in dict.fromkeys(row.method for row in rows):
+        for name, kind in KINDS.items():
+            for strength in kind.strengths:
+                chosen = [row for row in rows if (row.method, row.kind, row.strength) == (method, name, strength)]
+                if not chosen:
+                    continue
+                ratios = np.array([row.count_ratio for row in chosen])
+                lost = np.array([row.correlation_change for row in chosen])
+                off = np.quantile(np.abs(ratios - 1.0), 0.9)
+                print(
+                    f"| {method} | {name} | {kind.strength_is} {strength:g} | {np.median(ratios):.2f} | {off:.0%} off "
+                    f"| {np.median(lost):+.3f} | {np.quantile(lost, 0.1):+.3f} |"
+                )
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    methods = ("universal", "imported", "oasis")
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
+    parser.add_argument("--model", default="universal", help="name or folder of the model for 'universal'")
+    parser.add_argument("--peer-models", type=Path, help="folder with published models, for 'imported'")
+    parser.add_argument("--summary", action="store_true", help="print what was measured, measure nothing")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.methods) - set(methods):
+        parser.error(f"there is no method {', '.join(unknown)}")
+    chosen = arguments.methods or [name for name in methods if name != "imported" or arguments.peer_models]
+    if arguments.summary:
+        summary()
+        return
+    if "imported" in chosen and not arguments.peer_models:
+        parser.error("'imported' needs --peer-models")
+
+    model, available = load_model(arguments.model), find_datasets(ground_truth_root())
+    names = [name for name in model.config.training_datasets if name in available]
+    datasets = [simulate_dataset(frame_rate=60.0, seed=5), *(load_dataset(available[name]) for name in names)]
+    with TemporaryDirectory() as folder:
+        for method in chosen:
+            if method == "imported":
+                published = import_published(arguments.peer_models / IMPORTED, Path(folder) / IMPORTED)
+                predictor, conditions = partial(by_model, published), (IMPORTED_AT,)
+            else:
+                predictor = partial(by_model, model) if method == "universal" else by_oasis
+                conditions = CONDITIONS
+            for dataset in datasets:
+                for condition in conditions:
+                    measure(method, predictor, dataset, condition)
+    summary()
+
+
+if __name__ == "__main__":
+    main()
