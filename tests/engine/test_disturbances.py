@@ -7,7 +7,7 @@ import pytest
 
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.simulation import simulate_dataset
-from cascade_engine.networks.universal import disturbances
+from cascade_engine.networks.universal import disturbances, trainer
 from cascade_engine.networks.universal.batches import UniversalBatches
 from cascade_engine.networks.universal.config import UniversalConfig
 
@@ -130,13 +130,23 @@ def test_batches_are_disturbed_as_often_as_wanted_and_targets_stay():
 
 def test_no_share_draws_nothing():
     datasets = [simulate_dataset(n_neurons=2, duration_s=120.0, frame_rate=FRAME_RATE, seed=1)]
-    config = replace(CONFIG, native_share=1.0)
+    config = replace(CONFIG, native_share=1.0, simulated_disturbed_share=0.5)
     (dff, _, mask), _ = UniversalBatches(datasets, config).batch(np.random.default_rng(0))
     assert mask.all()
     noise_sd = np.median(np.abs(np.diff(dff)), axis=1, keepdims=True) / 0.954
     assert (dff > -8 * noise_sd).all()
 
 
-def test_the_share_is_checked():
-    with pytest.raises(InputError, match="disturbed_share must lie between 0 and 1"):
-        UniversalConfig.from_dict({"model_name": "x", "training_datasets": ["a"], "disturbed_share": 1.5})
+def test_simulated_neurons_have_a_share_of_their_own(monkeypatch):
+    seen = []
+    monkeypatch.setattr(trainer, "UniversalBatches", lambda datasets, config: seen.append(config.disturbed_share))
+    trainer._simulated_batches(
+        replace(CONFIG, disturbed_share=0.1, simulated_disturbed_share=0.3, simulated_datasets=1)
+    )
+    assert seen == [0.3]
+
+
+@pytest.mark.parametrize("key", ["disturbed_share", "simulated_disturbed_share"])
+def test_the_share_is_checked(key):
+    with pytest.raises(InputError, match=f"{key} must lie between 0 and 1"):
+        UniversalConfig.from_dict({"model_name": "x", "training_datasets": ["a"], key: 1.5})

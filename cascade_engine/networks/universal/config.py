@@ -34,6 +34,8 @@ class UniversalConfig(Configuration):
         Part of the crops to which no noise is added.
     disturbed_share : float
         Part of the crops into which disturbances are put: movement, black frames, flashes and others.
+    simulated_disturbed_share : float
+        The same, for the networks that are trained on simulated neurons.
     dataset_power : float
         Datasets are drawn in proportion to their length to this power: 0 all alike, 1 by length.
     interneuron_weight : float
@@ -85,6 +87,7 @@ class UniversalConfig(Configuration):
     noise_range: tuple[float, ...] = (0.5, 10.0)
     native_share: float = 0.2
     disturbed_share: float = 0.0
+    simulated_disturbed_share: float = 0.0
     dataset_power: float = 0.5
     interneuron_weight: float = 1.0
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)
@@ -150,7 +153,7 @@ class UniversalConfig(Configuration):
             raise InputError(f"{source}: simulated_networks must be at least 0, and simulated_datasets at least 1")
         if self.correlation_weight < 0:
             raise InputError(f"{source}: correlation_weight must not be negative, but it is {self.correlation_weight}")
-        for key in ("native_share", "disturbed_share"):
+        for key in ("native_share", "disturbed_share", "simulated_disturbed_share"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{source}: {key} must lie between 0 and 1, but it is {getattr(self, key)}")
         if not 0 <= self.averaging < 1:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 #: Most kinds of disturbance in one crop, and the largest part of its frames that events may cover.
-_MOST_KINDS, _LARGEST_PART = 3, 0.25
+_MOST_KINDS, _LARGEST_PART = 3, 0.1
 
 #: Events of one kind come this often at most (Hz), and at least once in a crop.
-_MOST_EVENTS_HZ = 0.3
+_MOST_EVENTS_HZ = 0.2
 
 
 def disturb(
@@ -71,10 +71,9 @@ def negative_transients(dff: np.ndarray, frame_rate: float, rng: np.random.Gener
     shape = (1.0 - np.exp(-time / max(rise, 0.3))) * np.exp(-time / max(decay, 0.3))
     shape /= shape.max()
     depth, dips = _between(rng, 0.02, 0.6), np.zeros(len(dff))
-    variation = rng.uniform(0.0, 0.5)
     for start in _starts(len(dff), 2 * decay, frame_rate, rng):
-        here = (1.0 + variation * rng.uniform(-1.0, 1.0)) * shape[: len(dff) - start]
-        dips[start : start + len(here)] = np.maximum(dips[start : start + len(here)], here)
+        here = shape[: len(dff) - start]
+        dips[start : start + len(here)] = np.maximum(dips[start : start + len(here)], rng.uniform(0.5, 1.5) * here)
     return dff - depth * dips
 
 
@@ -82,12 +81,12 @@ def movement(dff: np.ndarray, frame_rate: float, rng: np.random.Generator) -> np
     """The cell leaves the focus: 3 to 60 % of its light are lost for 0.1 to 4 s; one time in six light is gained."""
     depth = _between(rng, 0.03, 0.6) * (-0.5 if rng.random() < 1 / 6 else 1.0)
     length_s, light = _between(rng, 0.1, 4.0), np.ones(len(dff))
-    abrupt, variation = rng.random() < 0.3, rng.uniform(0.0, 0.5)
+    abrupt = rng.random() < 0.3
     for start in _starts(len(dff), length_s * frame_rate, frame_rate, rng):
-        length = max(1, round((1.0 + variation * rng.uniform(-1.0, 1.0)) * length_s * frame_rate))
+        length = max(1, round(rng.uniform(0.5, 1.5) * length_s * frame_rate))
         shape = np.ones(length) if abrupt else 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)
         shape = shape[: len(dff) - start]
-        light[start : start + len(shape)] = 1.0 - depth * (1.0 + variation * rng.uniform(-1.0, 1.0)) * shape
+        light[start : start + len(shape)] = 1.0 - min(0.9, depth * rng.uniform(0.5, 1.5)) * shape
     return (1.0 + dff) * light - 1.0
 
 
@@ -179,7 +178,7 @@ KINDS: tuple[tuple[Callable, float], ...] = (
     (black_frames, 2.0),
     (flashes, 2.0),
     (repeated_frames, 0.7),
-    (smoothed, 0.8),
+    (smoothed, 0.5),
 )
 _SHARES = np.array([share for _, share in KINDS]) / sum(share for _, share in KINDS)
 
@@ -188,22 +187,21 @@ _LEAK_SHARE, _MISSING_SHARE = 0.15, 0.15
 
 
 def _replaced(dff: np.ndarray, level: float, sd: float, frame_rate: float, rng: np.random.Generator) -> np.ndarray:
-    """Runs of 1 to 5 frames at a level (dF/F), with noise of `sd`."""
+    """Runs of 1 to 5 frames at a level (dF/F) with noise of `sd`; in half of the cases they come periodically."""
     length, disturbed = int(rng.integers(1, 6)), dff.copy()
-    for start in _starts(len(dff), length, frame_rate, rng):
+    for start in _starts(len(dff), length, frame_rate, rng, periodic=rng.random() < 0.5):
         stop = min(start + length, len(dff))
         disturbed[start:stop] = level + sd * rng.standard_normal(stop - start)
     return disturbed
 
 
-def _starts(n_frames: int, length: float, frame_rate: float, rng: np.random.Generator) -> np.ndarray:
-    """First frames of events of some `length` (frames), at random or, one time in three, periodic.
-
-    From one in the crop to one in 3 s, and over a quarter of the frames.
-    """
+def _starts(
+    n_frames: int, length: float, frame_rate: float, rng: np.random.Generator, periodic: bool = False
+) -> np.ndarray:
+    """First frames of events of some `length` (frames): from one in all to one in 5 s, over a tenth of the frames."""
     most = min(_MOST_EVENTS_HZ * n_frames / frame_rate, _LARGEST_PART * n_frames / max(length, 1.0))
     n_events = max(1, round(_between(rng, 1.0, max(most, 1.0))))
-    if rng.random() < 1 / 3:
+    if periodic:
         every = n_frames / n_events
         return (rng.uniform(0, every) + every * np.arange(n_events)).astype(int).clip(0, n_frames - 1)
     return rng.integers(n_frames, size=n_events)
