@@ -28,7 +28,7 @@ from benchmarks.accuracy.disturbance_kinds import KINDS
 from benchmarks.accuracy.leave_one_out import TAU_S, oasis
 from cascade_engine import Model, import_published, load_model
 from cascade_engine.evaluation import Condition, TestTrace, bring
-from cascade_engine.evaluation.leave_out import predict_with, what_is_known
+from cascade_engine.evaluation.leave_out import predict_with
 from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_dataset, simulate_dataset
 
 STUDY = "disturbances"
@@ -40,7 +40,9 @@ N_NEURONS, FEWEST_SPIKES = 4, 10
 #: The published model that is compared, and the smoothing (s) that it was trained with.
 IMPORTED, IMPORTED_AT = "Global_EXC_30Hz_smoothing25ms", Condition(30.0, 0.025)
 
+#: Predicts a trace, and gives such a function for a dataset (None: the method has seen it) and a condition.
 Predict = Callable[[TestTrace], np.ndarray]
+Predictor = Callable[[str, Condition], Predict | None]
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,7 @@ def _correlation(spike_prob: np.ndarray, target: np.ndarray) -> float:
     return float(np.corrcoef(spike_prob, target)[0, 1])
 
 
-def measure(
-    method: str, predictor: Callable[[str, Condition], Predict | None], dataset: Dataset, condition: Condition
-) -> None:
+def measure(method: str, predictor: Predictor, dataset: Dataset, condition: Condition) -> None:
     """Measure a method on one dataset under one condition, if that is not done yet."""
     done = {(row["method"], row["condition"], row["dataset"]) for row in tables.read(STUDY)}
     predict = None if (method, condition.label, dataset.name) in done else predictor(dataset.name, condition)
@@ -128,7 +128,7 @@ def by_model(model: Model, name: str, condition: Condition) -> Predict | None:
     unaware = model.without([name])
     if unaware is None:
         return None
-    return lambda trace: predict_with(unaware, condition, trace, **what_is_known(unaware, name))
+    return lambda trace: predict_with(unaware, condition, trace)
 
 
 def by_oasis(name: str, condition: Condition) -> Predict:
@@ -177,6 +177,8 @@ def main() -> None:
     model, available = load_model(arguments.model), find_datasets(ground_truth_root())
     names = [name for name in model.config.training_datasets if name in available]
     datasets = [simulate_dataset(frame_rate=60.0, seed=5), *(load_dataset(available[name]) for name in names)]
+    predictor: Predictor
+    conditions: tuple[Condition, ...]
     with TemporaryDirectory() as folder:
         for method in chosen:
             if method == "imported":
