@@ -102,5 +102,5 @@ def _left_out(config: UniversalConfig) -> list[list[str]]:
 
 def _simulated(config: UniversalConfig) -> UniversalBatches:
     datasets, interneurons = simulated_datasets(config.simulated_datasets, _SIMULATED_NEURONS, config.seed)
-    shares = {"disturbed_share": config.simulated_disturbed_share}
-    return UniversalBatches(datasets, replace(config, interneuron_datasets=tuple(interneurons), **shares))
+    own = replace(config, interneuron_datasets=tuple(interneurons), disturbed_share=config.simulated_disturbed_share)
+    return UniversalBatches(datasets, own)
