@@ -140,9 +140,7 @@ def test_no_share_draws_nothing():
 def test_simulated_neurons_have_a_share_of_their_own(monkeypatch):
     seen = []
     monkeypatch.setattr(trainer, "UniversalBatches", lambda datasets, config: seen.append(config.disturbed_share))
-    trainer._simulated_batches(
-        replace(CONFIG, disturbed_share=0.1, simulated_disturbed_share=0.3, simulated_datasets=1)
-    )
+    trainer._simulated(replace(CONFIG, disturbed_share=0.1, simulated_disturbed_share=0.3, simulated_datasets=1))
     assert seen == [0.3]
 
 
