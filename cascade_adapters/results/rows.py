@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -26,7 +26,58 @@ class Rows(Protocol):
         """The values of some ROIs, given as a slice."""
 
 
-def row_blocks(n_rois: int, n_frames: int) -> Iterator[slice]:
+class ComputedRows:
+    """An array whose rows are computed when they are asked for.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Numbers of ROIs and frames, or of ROIs alone.
+    compute : callable
+        Called with a slice that names the first ROI and the end; gives their rows.
+    dtype : numpy.dtype or type
+        Type of the values.
+
+    Examples
+    --------
+    >>> squares = ComputedRows((4,), lambda rows: np.arange(rows.start, rows.stop) ** 2, int)
+    >>> squares[1:3]
+    array([1, 4])
+    """
+
+    def __init__(self, shape: tuple[int, ...], compute: Callable[[slice], np.ndarray], dtype: Any = np.float32):
+        self.shape = tuple(int(length) for length in shape)
+        self.dtype = np.dtype(dtype)
+        self._compute = compute
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Some rows, as of an array; columns may follow."""
+        rows, *columns = index if isinstance(index, tuple) else (index,)
+        numbers = np.arange(len(self))[rows]
+        if numbers.ndim == 0:
+            row = self._compute(slice(int(numbers), int(numbers) + 1))[0]
+            return row[tuple(columns)] if columns else row
+        place = (slice(None), *columns)
+        parts = [np.empty((0, *self.shape[1:]), self.dtype)[place]]
+        for run in np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1) if numbers.size else []:
+            blocks = row_blocks(len(run), *self.shape[1:]) if columns else [slice(0, len(run))]
+            for block in blocks:
+                parts.append(self._compute(slice(int(run[0]) + block.start, int(run[0]) + block.stop))[place])
+        return parts[-1] if len(parts) < 3 else np.concatenate(parts)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
+
+
+def row_blocks(n_rois: int, n_frames: int = 1) -> Iterator[slice]:
     """Slices of ROIs that are worked on together; in order, all ROIs."""
     at_once = max(1, BLOCK_VALUES // max(n_frames, 1))
     return (slice(first, min(first + at_once, n_rois)) for first in range(0, n_rois, at_once))

@@ -177,25 +177,32 @@ def test_c_alone_is_never_used(path):
 
 
 def test_r_stands_in_for_a_missing_yra(path, cnmf):
-    expected = CaimanFile(path).read(COMPUTE)
+    expected = np.asarray(CaimanFile(path).read(COMPUTE).fluorescence)
     change(path, YrA=...)
     traces = CaimanFile(path).read(COMPUTE)
-    np.testing.assert_array_equal(traces.fluorescence, expected.fluorescence)
+    np.testing.assert_array_equal(traces.fluorescence, expected)
     assert traces.source == "C + R, background b f"
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2])
 def test_noisy_c_of_onacid_stands_in_for_missing_residuals(path, cnmf, n_epochs):
-    expected = CaimanFile(path).read(COMPUTE)
+    expected = np.asarray(CaimanFile(path).read(COMPUTE).fluorescence)
     last = np.concatenate([cnmf.estimates.f, cnmf.estimates.C + cnmf.estimates.YrA])
     seen = np.concatenate([np.zeros_like(last)] * (n_epochs - 1) + [last], axis=1)
     change(path, YrA=None, R=None, noisyC=seen)
     traces = CaimanFile(path).read(COMPUTE)
-    np.testing.assert_allclose(traces.fluorescence, expected.fluorescence, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(traces.fluorescence, expected, rtol=1e-5, atol=1e-4)
     assert traces.source.startswith("noisyC")
     change(path, noisyC=seen[:-1])  # after select_components, say, which does not touch it
     with pytest.raises(InputError, match="no residuals"):
         CaimanFile(path).read(COMPUTE)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(path, cnmf):
+    traces = CaimanFile(path).read(COMPUTE)
+    change(path, C=2 * cnmf.estimates.C)
+    with pytest.raises(InputError, match="was changed by another program while it was read: run again"):
+        np.asarray(traces.fluorescence)
 
 
 def test_zeros_before_onacid_has_found_a_component_are_missing_values(path, cnmf, run):

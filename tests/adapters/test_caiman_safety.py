@@ -208,7 +208,7 @@ def test_a_disk_that_fills_up_under_hdf5(path, tmp_path):
 def test_too_little_room_is_found_out_at_once(path, monkeypatch):
     before = sha256(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    with pytest.raises(InputError, match=r"results 1.hdf5 cannot be changed: 0 MB are needed beside it, 0 MB are free"):
+    with pytest.raises(InputError, match=r"results 1.hdf5 cannot be changed: 1 MB are needed beside it, 0 MB are free"):
         write(path, 2.0)
     assert sha256(path) == before
 

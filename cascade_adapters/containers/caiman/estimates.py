@@ -8,8 +8,9 @@ import numpy as np
 
 from cascade_adapters.containers.base import Reading, Rois, Traces
 from cascade_adapters.containers.caiman.fields import Fields, matrix_of
-from cascade_adapters.containers.caiman.raw_traces import footprints_of, read_background, read_raw_traces
+from cascade_adapters.containers.caiman.raw_traces import RawTraces, footprints_of, read_background
 from cascade_adapters.containers.caiman.stored_dff import why_no_dff
+from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate
 from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise
@@ -40,15 +41,20 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
     InputError
         If something needed is missing or does not fit together: what, and what to do.
     """
-    fluorescence, raw, remarks = read_raw_traces(fields)
+    raw = RawTraces(fields)
+    remarks = []
+    if raw.n_late:
+        remarks.append(f"{raw.n_late} components have no trace before they were found (OnACID): no prediction there")
     rate, rate_source = _frame_rate(fields, reading.frame_rate, remarks)
-    background = read_background(fields, fluorescence.shape)
+    n_components, n_frames = raw.values.shape
+    background = read_background(fields, (n_components, n_frames))
     facts: dict[str, Any] = {
         "frame_rate": rate,
         "frame_rate_source": rate_source,
-        "is_cell": _accepted(fields, len(fluorescence), remarks),
-        "cell_probability": _probabilities(fields, len(fluorescence)),
+        "is_cell": _accepted(fields, n_components, remarks),
+        "cell_probability": _probabilities(fields, n_components),
         "remarks": remarks,
+        "hashes": raw.hashes,
     }
     if background is None:
         if not reading.arbitrary_units:
@@ -57,20 +63,22 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
                 "F_dff is only detrended; pass --arbitrary-units to go on without"
             )
         remarks.append(f"{ARBITRARY_UNITS}; without a background there is no dF/F")
-        dff = in_units_of_noise(fluorescence, rate)
-        return Traces(dff=dff, source=f"{raw}, detrended, in arbitrary units", arbitrary_units=True, **facts)
+        dff = ComputedRows(raw.values.shape, lambda rows: in_units_of_noise(raw.values[rows], rate))
+        source = f"{raw.source}, detrended, in arbitrary units"
+        return Traces(dff=dff, source=source, arbitrary_units=True, **facts)
     if _is_one_photon(fields):
         remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
     if reading.dff != "compute":
-        stored, problem = _stored_dff(fields, fluorescence, background)
+        stored, problem = _stored_dff(fields, raw, background)
         if not problem:
-            return Traces(dff=np.asarray(stored, dtype=np.float32), source="F_dff", **facts)
+            dff = ComputedRows(stored.shape, lambda rows: np.asarray(stored[rows], dtype=np.float32))
+            return Traces(dff=dff, source="F_dff", **facts)
         if reading.dff == "container":
             raise InputError(f"{fields.where}: F_dff cannot be used: {problem}; leave out --dff container")
         if stored is not None:
             remarks.append(f"F_dff was not used: {problem}")
-    source = f"{raw}, background b f"
-    return Traces(fluorescence=fluorescence, background=background, source=source, **facts)
+    source = f"{raw.source}, background b f"
+    return Traces(fluorescence=raw.values, background=background, source=source, **facts)
 
 
 def read_rois(fields: Fields) -> Rois | None:
@@ -90,7 +98,7 @@ def read_rois(fields: Fields) -> Rois | None:
     return Rois(image_shape, pixels, weights)
 
 
-def _stored_dff(fields: Fields, fluorescence: np.ndarray, background: np.ndarray) -> tuple[Any, str]:
+def _stored_dff(fields: Fields, raw: RawTraces, background: Rows) -> tuple[Any, str]:
     """F_dff, and why it cannot be used, or an empty string."""
     try:
         stored = matrix_of(fields, "F_dff")
@@ -98,9 +106,9 @@ def _stored_dff(fields: Fields, fluorescence: np.ndarray, background: np.ndarray
         return (), "it is no matrix of numbers"
     if stored is None:
         return None, "there is none; run cnm.estimates.detrend_df_f() in CaImAn"
-    if np.isnan(fluorescence[:, 0]).any():
+    if raw.n_late:
         return stored, "its baseline counts frames in which components have no trace"
-    return stored, why_no_dff(stored, fluorescence, background)
+    return stored, why_no_dff(stored, raw.values, background)
 
 
 def _frame_rate(fields: Fields, given: float | None, remarks: list[str]) -> tuple[float, str]:

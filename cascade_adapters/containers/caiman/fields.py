@@ -30,6 +30,9 @@ class Fields(Protocol):
     def get(self, *path: str) -> Any:
         """A field by its path: a number, something like an array, a sparse matrix, a mapping, or None."""
 
+    def rows(self, found: Any) -> Any:
+        """Something like an array that was found, so that its rows can still be read when the result is closed."""
+
 
 class FileFields:
     """Fields of an open file.
@@ -40,13 +43,15 @@ class FileFields:
     ----------
     file : h5py.File
         Open for reading.
-    where : str
-        Name of the file, for messages.
+    path : Path
+        Where it is.
     """
 
-    def __init__(self, file: h5py.File, where: str):
+    def __init__(self, file: h5py.File, path: Path):
         self._file = file
-        self.where = where
+        self._path = path
+        self._state = _state(path)
+        self.where = str(path)
 
     def get(self, *path: str) -> Any:
         """A field by its path; see `Fields`."""
@@ -68,6 +73,10 @@ class FileFields:
         self._refuse_absurd_size(found)
         return found if found.ndim else _plain(found[()])
 
+    def rows(self, found: Any) -> Any:
+        """Rows that are read from the file; see `Fields`."""
+        return FileRows(self._path, self._state, found) if hasattr(found, "chunks") else found
+
     def _sparse(self, group: h5py.Group) -> Any:
         from scipy.sparse import csc_matrix
 
@@ -84,6 +93,38 @@ class FileFields:
         stored = dataset.id.get_storage_size()
         if dataset.size and dataset.nbytes > stored * (1 if dataset.chunks is None else _LARGEST_COMPRESSION):
             raise InputError(f"{self.where}: {dataset.name} is damaged: it claims {dataset.nbytes} bytes")
+
+
+class FileRows:
+    """A dataset of a file, which is opened whenever rows are asked for; `InputError` if it was changed since.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    state : tuple
+        What tells whether it was changed.
+    dataset : h5py.Dataset
+        The dataset, in the file opened once.
+    """
+
+    def __init__(self, path: Path, state: tuple, dataset: h5py.Dataset):
+        self.shape, self.dtype, self.ndim, self.size = dataset.shape, dataset.dtype, dataset.ndim, dataset.size
+        self._path, self._state, self._name = path, state, dataset.name
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        import h5py
+
+        with explained(self._path, "read"), h5py.File(self._path, "r") as file:
+            if _state(self._path) != self._state:
+                raise InputError(f"{self._path} was changed by another program while it was read: run again")
+            return file[self._name][index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
 
 
 @contextmanager
@@ -108,7 +149,7 @@ def opened(path: Path) -> Iterator[FileFields]:
     import h5py
 
     with explained(path, "read"), h5py.File(path, "r") as file:
-        yield FileFields(file, str(path))
+        yield FileFields(file, path)
 
 
 @contextmanager
@@ -154,6 +195,16 @@ class ObjectFields:
             found = np.asarray(found)
         return _plain(found)
 
+    def rows(self, found: Any) -> Any:
+        """The array itself; see `Fields`."""
+        return found
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What tells whether a file was changed or replaced."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
 
 def _plain(value: Any) -> Any:
     """A value without the disguises of numpy and CaImAn, where it is a number, text or None."""
@@ -194,4 +245,4 @@ def matrix_of(fields: Fields, name: str) -> Any:
     if getattr(found, "ndim", 0) != 2 or found.dtype.kind not in "fiu":
         what = f"{found.dtype} of shape {found.shape}" if hasattr(found, "dtype") else repr(found)
         raise InputError(f"{fields.where}: estimates/{name} must be a matrix of numbers, but it is {what}")
-    return found
+    return fields.rows(found)

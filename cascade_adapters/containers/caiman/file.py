@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ from cascade_adapters.containers.base import Container, Reading, Rois, Selection
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import FileFields, explained, opened
-from cascade_adapters.containers.caiman.raw_traces import digest, fingerprint, shape_of
+from cascade_adapters.containers.caiman.hashes import digest
+from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
 from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP
 from cascade_adapters.containers.caiman.undo_0_1_0 import restore_original
 from cascade_adapters.results import Record, Results
+from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.copy import Copy, finish_interrupted, rewriting
 from cascade_adapters.safe_writing.overlay import OverlayFile
@@ -30,6 +33,9 @@ _SPIKES = "estimates/S"
 _BACKUP = f"{_GROUP}/{SPIKES_BACKUP}"
 _UNDO_0_1_0 = f"{_GROUP}/undo"
 _SUFFIXES = (".hdf5", ".h5")
+
+#: More than HDF5 needs for its own tables.
+_OVERHEAD_BYTES = 1_000_000
 
 #: Links of a CaImAn file lie this near to its beginning.
 _HEAD_BYTES = 1 << 16
@@ -93,7 +99,7 @@ class CaimanFile(Container):
             remark = stored_results.misalignment(kept, shape_of(fields))
             if remark:
                 raise InputError(f"{self._where} {remark}")
-            return stored_results.from_fields(kept, self._where)
+            return stored_results.from_fields(fields, kept, self._where)
 
     def rois(self) -> Rois | None:
         """Where the components lie, from ``estimates/A``."""
@@ -123,7 +129,8 @@ class CaimanFile(Container):
         spikes = stored_results.rates(results) if replace_spikes else None
         record = results.record.remembering(S=None if spikes is None else digest(spikes))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
-        with rewriting(self.path, 2 * sum(array.nbytes for array in arrays.values())) as copy:
+        n_bytes = sum(math.prod(array.shape) * array.dtype.itemsize for array in [*arrays.values(), *_given(spikes)])
+        with rewriting(self.path, n_bytes + _OVERHEAD_BYTES) as copy:
             is_original, _ = self._take_back(copy)
             with copy.recording() if is_original else nullcontext(copy.path) as file:
                 self._add(file, arrays, texts, spikes)
@@ -187,23 +194,23 @@ class CaimanFile(Container):
     def _add(
         self,
         file: OverlayFile | Path,
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Rows],
         texts: dict[str, str],
-        spikes: np.ndarray | None,
+        spikes: Rows | None,
     ) -> None:
         import h5py
 
         with explained(self.path, "changed"), h5py.File(file, "r+") as root:
             group = root.require_group(_GROUP)
             for name, array in arrays.items():
-                group.create_dataset(name, data=array)
+                _write(group, name, array)
             for name, text in texts.items():
                 group.attrs[name] = text
             if spikes is not None:
                 root.move(_SPIKES, _BACKUP)  # as it is: type, chunks, compression, attributes
-                root.create_dataset(_SPIKES, data=spikes)
+                _write(root, _SPIKES, spikes)
 
-    def _check(self, copy: Path, arrays: dict[str, np.ndarray], spikes: np.ndarray | None, source: dict | None) -> None:
+    def _check(self, copy: Path, arrays: dict[str, Rows], spikes: Rows | None, source: dict | None) -> None:
         """Refuse a copy that does not hold what was written, or other traces than those it was made from."""
         with opened(copy) as fields:
             kept = self._kept(fields)
@@ -211,10 +218,24 @@ class CaimanFile(Container):
             if spikes is not None:
                 stored[_SPIKES] = (fields.get("estimates", "S"), spikes)
             for name, (found, array) in stored.items():
-                if found is None or not np.array_equal(found[:], array):
+                if found is None or found.shape != array.shape or not _are_equal(found, array):
                     raise InputError(f"{self.path} was not changed: what was written as {name} cannot be read back")
             if source is not None and fingerprint(fields) != source:
                 raise InputError(f"{self.path} was changed since its traces were read: run again")
+
+
+def _write(group: h5py.Group, name: str, values: Rows) -> None:
+    dataset = group.create_dataset(name, shape=values.shape, dtype=values.dtype)
+    for rows, block in blocks_of(values):
+        dataset[rows] = block
+
+
+def _are_equal(found: Rows, values: Rows) -> bool:
+    return all(np.array_equal(found[rows], block) for rows, block in blocks_of(values))
+
+
+def _given(spikes: Rows | None) -> list[Rows]:
+    return [] if spikes is None else [spikes]
 
 
 def _remove(file: h5py.File, where: str) -> list[str]:

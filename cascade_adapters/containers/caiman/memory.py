@@ -13,7 +13,8 @@ from cascade_adapters.containers.base import Container, Reading, Rois, Selection
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import ObjectFields
-from cascade_adapters.containers.caiman.raw_traces import digest, fingerprint, shape_of
+from cascade_adapters.containers.caiman.hashes import digest
+from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
 from cascade_adapters.containers.caiman.stored_results import GROUP, SPIKES_BACKUP
 from cascade_adapters.results import Record, Results
 from cascade_engine.errors import InputError
@@ -75,7 +76,7 @@ class CaimanObject(Container):
         remark = stored_results.misalignment(self._kept, shape_of(self._fields))
         if remark:
             raise InputError(f"{_WHERE} {remark}")
-        return stored_results.from_fields(self._kept, _WHERE)
+        return stored_results.from_fields(self._fields, self._kept, _WHERE)
 
     def rois(self) -> Rois | None:
         """Where the components lie, from A."""
@@ -97,14 +98,15 @@ class CaimanObject(Container):
         stored_results.refuse_other_shape(results, shape_of(self._fields), self._fields.where)
         if replace_spikes:
             self.check_replaceable()
-        spikes = stored_results.rates(results) if replace_spikes else None
+        spikes = np.asarray(stored_results.rates(results)) if replace_spikes else None
         record = results.record.remembering(S=None if spikes is None else digest(spikes))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
+        in_memory = {name: np.array(values) for name, values in arrays.items()}
         left, _ = self._take_back()
         if spikes is not None:
             left = {SPIKES_BACKUP: self._estimates.S}
             self._estimates.S = spikes
-        setattr(self._estimates, GROUP, {**texts, **arrays, **left})
+        setattr(self._estimates, GROUP, {**texts, **in_memory, **left})
         return [_WHERE] if spikes is None else [_WHERE, "estimates.S"]
 
     def has_replaced_spikes(self) -> bool:

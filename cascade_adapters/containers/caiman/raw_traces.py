@@ -1,4 +1,4 @@
-"""Raw traces and background of CaImAn's components.
+"""Raw traces and background of CaImAn's components, read some components at a time.
 
 CaImAn splits the movie into components A C, background b f, and what remains. The raw trace of a component is
 ``C + YrA``, in units of its column of A; the background under it is ``A' b f``, which has the same unit once it is
@@ -7,57 +7,75 @@ divided by the squared norm of that column.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.caiman.fields import Fields, matrix_of
+from cascade_adapters.containers.caiman.hashes import RowsDigest, digest
+from cascade_adapters.results.rows import ComputedRows, Rows, row_blocks
 from cascade_engine.errors import InputError
 
-_BLOCK_VALUES = 16_000_000
 
-
-def read_raw_traces(fields: Fields) -> tuple[np.ndarray, str, list[str]]:
-    """Raw traces of all components.
+class RawTraces:
+    """Raw traces of all components, and the hashes of what they are made from.
 
     Parameters
     ----------
     fields : Fields
         The result.
 
-    Returns
-    -------
-    traces : array, shape (n_components, n_frames), float32
-        C + YrA; NaN where OnACID had not found a component yet, which it stores as zeros.
+    Attributes
+    ----------
+    values : array-like, shape (n_components, n_frames), float32
+        C + YrA, read when rows are asked for; NaN where OnACID had not found a component yet, which it stores as zeros.
     source : str
         Where they come from.
-    remarks : list of str
-        What was found to be doubtful.
+    n_late : int
+        Components that have no trace in the beginning.
 
     Raises
     ------
     InputError
         If there are no traces, or only denoised ones.
     """
-    components, residual, name = _parts(fields)
-    traces = np.empty(components.shape, dtype=np.float32)
-    n_late = 0
-    for rows in _row_blocks(components.shape):
-        ours, theirs = np.asarray(components[rows]), np.asarray(residual[rows])
+
+    def __init__(self, fields: Fields):
+        self._components, self._residual, self._name = _parts(fields)
+        self._digests = {"C": RowsDigest(self._components), self._name: RowsDigest(self._residual)}
+        self._others = _hashes_of_background(fields)
+        self.source = "noisyC" if self._name == "noisyC" else f"C + {self._name}"
+        self.values = ComputedRows(self._components.shape, self._read)
+        self.n_late = self._count_late()
+
+    def hashes(self) -> dict[str, str]:
+        """What `fingerprint` gives; rows that were read in order are not read again."""
+        return {name: each.finish() for name, each in self._digests.items()} | self._others
+
+    def _read(self, rows: slice) -> np.ndarray:
+        ours, theirs = np.asarray(self._components[rows]), np.asarray(self._residual[rows])
+        self._digests["C"].take(rows.start, ours)
+        self._digests[self._name].take(rows.start, theirs)
         with np.errstate(over="ignore", invalid="ignore"):
-            traces[rows] = ours + theirs
-        absent = np.cumsum((ours != 0) | (theirs != 0), axis=1) == 0
-        absent[absent.all(axis=1) | ~absent[:, :2].all(axis=1)] = False  # silent throughout, or zero by chance
-        traces[rows][absent] = np.nan
-        n_late += int(np.count_nonzero(absent[:, 0]))
-    source = "noisyC" if name == "noisyC" else f"C + {name}"
-    late = f"{n_late} components have no trace before they were found (OnACID): no prediction there"
-    return traces, source, [late] if n_late else []
+            traces = (ours + theirs).astype(np.float32)
+        present = (ours != 0) | (theirs != 0)
+        for row in np.flatnonzero(~present[:, :2].any(axis=1) & present.any(axis=1)):
+            traces[row, : present[row].argmax()] = np.nan
+        return traces
+
+    def _count_late(self) -> int:
+        """Components whose trace begins with zeros; not those that are silent throughout, or zero once by chance."""
+        both = (self._components, self._residual)
+        begin, end = (
+            np.any([np.asarray(values[:, columns]) != 0 for values in both], axis=(0, 2))
+            for columns in (slice(0, 2), slice(-1, None))
+        )
+        silent_at_both = np.flatnonzero(~begin & ~end)
+        n_silent = sum(not any(np.any(values[int(row)]) for values in both) for row in silent_at_both)
+        return int(np.count_nonzero(~begin)) - n_silent
 
 
-def read_background(fields: Fields, shape: tuple[int, int]) -> np.ndarray | None:
+def read_background(fields: Fields, shape: tuple[int, int]) -> Rows | None:
     """Background under each component.
 
     Parameters
@@ -69,7 +87,7 @@ def read_background(fields: Fields, shape: tuple[int, int]) -> np.ndarray | None
 
     Returns
     -------
-    array, shape (n_components, n_frames), float32, or None
+    array-like, shape (n_components, n_frames), float32, or None
         In units of the raw traces; None for results that have none.
 
     Raises
@@ -91,8 +109,14 @@ def read_background(fields: Fields, shape: tuple[int, int]) -> np.ndarray | None
     norms = np.asarray(footprints.multiply(footprints).sum(axis=0), dtype=float).ravel()
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         weights = (footprints.T @ np.asarray(spatial[:], dtype=float)) / norms[:, np.newaxis]
-        background = weights.astype(np.float32) @ np.asarray(temporal[:], dtype=np.float32)
-    return background if background.any() else None
+        weights, times = weights.astype(np.float32), np.asarray(temporal[:], dtype=np.float32)
+
+    def compute(rows: slice) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return weights[rows] @ times
+
+    background = ComputedRows(shape, compute)
+    return background if any(background[rows].any() for rows in row_blocks(*shape)) else None
 
 
 def fingerprint(fields: Fields) -> dict[str, str]:
@@ -109,32 +133,13 @@ def fingerprint(fields: Fields) -> dict[str, str]:
         By field.
     """
     components, residual, name = _parts(fields)
-    found = {"C": digest(components), name: digest(residual)}
-    for other in ("b", "f"):
-        matrix = matrix_of(fields, other)
-        if matrix is not None:
-            found[other] = digest(matrix)
-    footprints = footprints_of(fields)
-    if footprints is not None:
-        places = np.concatenate([footprints.indices, footprints.indptr]).reshape(1, -1)
-        found["A"] = digest(footprints.data.reshape(1, -1), places)
-    return found
+    return {"C": digest(components), name: digest(residual)} | _hashes_of_background(fields)
 
 
 def shape_of(fields: Fields) -> tuple[int, int]:
     """Numbers of components and frames."""
     n_components, n_frames = _parts(fields)[0].shape
     return int(n_components), int(n_frames)
-
-
-def digest(*matrices: Any) -> str:
-    """SHA-256 of numbers and their shape, whatever type and order they are stored in."""
-    found = hashlib.sha256()
-    for matrix in matrices:
-        found.update(repr(tuple(int(length) for length in matrix.shape)).encode())
-        for rows in _row_blocks(matrix.shape):
-            found.update(np.ascontiguousarray(matrix[rows], dtype="<f8").data)
-    return found.hexdigest()
 
 
 def footprints_of(fields: Fields) -> Any:
@@ -150,6 +155,16 @@ def footprints_of(fields: Fields) -> Any:
     elif found.dtype.kind not in "fiub":
         raise InputError(f"{fields.where}: estimates/A must hold numbers, but it holds {found.dtype}")
     return None if found is None else csc_matrix(found)
+
+
+def _hashes_of_background(fields: Fields) -> dict[str, str]:
+    matrices = {name: matrix_of(fields, name) for name in ("b", "f")}
+    found = {name: digest(matrix) for name, matrix in matrices.items() if matrix is not None}
+    footprints = footprints_of(fields)
+    if footprints is not None:
+        places = np.concatenate([footprints.indices, footprints.indptr]).reshape(1, -1)
+        found["A"] = digest(footprints.data.reshape(1, -1), places)
+    return found
 
 
 def _parts(fields: Fields) -> tuple[Any, Any, str]:
@@ -172,14 +187,15 @@ def _parts(fields: Fields) -> tuple[Any, Any, str]:
         n_background = 0 if temporal is None else temporal.shape[0]
         n_components, n_frames = components.shape
         if noisy.shape[0] == n_background + n_components and noisy.shape[1] % n_frames == 0:
-            last_epoch = noisy[n_background:, noisy.shape[1] - n_frames :]
-            return components, np.asarray(last_epoch) - np.asarray(components[:]), "noisyC"
+            last_epoch = slice(noisy.shape[1] - n_frames, None)
+
+            def compute(rows: slice) -> np.ndarray:
+                moved = slice(n_background + rows.start, n_background + rows.stop)
+                return np.asarray(noisy[moved, last_epoch]) - np.asarray(components[rows])
+
+            dtype = np.result_type(noisy.dtype, components.dtype)
+            return components, ComputedRows(components.shape, compute, dtype), "noisyC"
     raise InputError(
         f"{fields.where} has no residuals: estimates/YrA is missing, and C alone is denoised; run "
         "cnm.compute_residuals(Yr) in CaImAn and save again"
     )
-
-
-def _row_blocks(shape: tuple[int, int]) -> Iterator[slice]:
-    at_once = max(1, _BLOCK_VALUES // max(1, shape[1]))
-    return (slice(start, start + at_once) for start in range(0, shape[0], at_once))

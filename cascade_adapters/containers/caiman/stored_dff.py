@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cascade_adapters.results.rows import Rows, row_blocks
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE
 
 #: Frames over which the baselines count as constant.
@@ -28,16 +29,16 @@ _GAINS = (0.5, 2.0)
 _PERCENTILE = 15.0
 
 
-def why_no_dff(stored: np.ndarray, fluorescence: np.ndarray, background: np.ndarray) -> str:
+def why_no_dff(stored: Rows, fluorescence: Rows, background: Rows) -> str:
     """Why F_dff is not the dF/F of the raw traces; an empty string if it is.
 
     Parameters
     ----------
-    stored : array, shape (n_components, n_frames)
-        F_dff; may lie in the file.
-    fluorescence : array, shape (n_components, n_frames)
+    stored : array-like, shape (n_components, n_frames)
+        F_dff.
+    fluorescence : array-like, shape (n_components, n_frames)
         Raw traces, C + YrA.
-    background : array, shape (n_components, n_frames)
+    background : array-like, shape (n_components, n_frames)
         Background under each component, in the same unit.
 
     Returns
@@ -48,14 +49,15 @@ def why_no_dff(stored: np.ndarray, fluorescence: np.ndarray, background: np.ndar
     if stored.shape != fluorescence.shape:
         return f"its shape is {stored.shape}, that of C + YrA {fluorescence.shape}"
     n_judged, n_other, n_scaled, n_low = 0, 0, 0, 0
-    for i, trace in enumerate(fluorescence):
-        if not np.diff(trace).any():
-            continue  # a silent component has no prediction anyway
-        correlation, gain, contrast = _compare(np.asarray(stored[i], dtype=float), trace, trace + background[i])
-        n_judged += 1
-        n_low += not contrast > 1
-        n_other += not correlation > _LEAST_CORRELATION
-        n_scaled += not _GAINS[0] < gain < _GAINS[1]
+    for rows in row_blocks(*fluorescence.shape):
+        for theirs, trace, below in zip(stored[rows], fluorescence[rows], background[rows], strict=True):
+            if not np.diff(trace).any():
+                continue  # a silent component has no prediction anyway
+            correlation, gain, contrast = _compare(np.asarray(theirs, dtype=float), trace, trace + below)
+            n_judged += 1
+            n_low += not contrast > 1
+            n_other += not correlation > _LEAST_CORRELATION
+            n_scaled += not _GAINS[0] < gain < _GAINS[1]
     if n_other:
         return f"{n_other} of {n_judged} components do not follow C + YrA (C alone is denoised)"
     if n_low:
@@ -84,5 +86,5 @@ def _compare(stored: np.ndarray, trace: np.ndarray, total: np.ndarray) -> tuple[
             product, own = np.sum(theirs * ours), np.sum(ours**2)
             correlation = product / np.sqrt(np.sum(theirs**2) * own)
             found.append((correlation, product / own * baseline, baseline / noise))
-    correlation, ratio, brightness = np.median(found, axis=0).tolist()
-    return correlation, ratio, brightness
+    correlation, gain, contrast = np.median(found, axis=0)
+    return float(correlation), float(gain), float(contrast)

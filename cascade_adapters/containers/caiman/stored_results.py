@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from cascade_adapters.containers.caiman.fields import Fields
 from cascade_adapters.results import Record, Results, Spikes, schema
+from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
 
@@ -35,7 +37,7 @@ _DESCRIPTION = "; ".join(f"{array.name}: {array.description} ({array.unit})" for
 )
 
 
-def to_fields(results: Results) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def to_fields(results: Results) -> tuple[dict[str, Rows], dict[str, str]]:
     """Arrays and texts to be kept.
 
     Parameters
@@ -45,14 +47,12 @@ def to_fields(results: Results) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
     Returns
     -------
-    arrays : dict of str to array
-        Results and record.
+    arrays : dict of str to array-like
+        Results and record; large ones are read by rows.
     texts : dict of str to str
         What they are and where they come from, for people.
     """
-    arrays = {name: np.array(values[:], dtype=np.float32) for name, values in results.arrays.items()}
-    for array in arrays.values():
-        array[np.isnan(array)] = _MISSING
+    arrays: dict[str, Rows] = {name: _without_nan(values) for name, values in results.arrays.items()}
     if results.spikes is not None:
         arrays[_SPIKES] = results.spikes.table
     record = results.record
@@ -91,11 +91,13 @@ def read_record(kept: Mapping[str, Any], where: str) -> Record | None:
     return Record.parse(content, where, f"remove {where}{backup}")
 
 
-def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
+def from_fields(fields: Fields, kept: Mapping[str, Any], where: str) -> Results | None:
     """The results in a group, with NaN where a value is missing, or None if there are none of ours; see `read_record`.
 
     Parameters
     ----------
+    fields : Fields
+        What the group is part of.
     kept : mapping
         The group's arrays.
     where : str
@@ -104,13 +106,11 @@ def from_fields(kept: Mapping[str, Any], where: str) -> Results | None:
     record = read_record(kept, where)
     if record is None:
         return None
-    found = {}
+    found: dict[str, Rows] = {}
     for array in schema.ARRAYS:
         stored = kept.get(array.name)
-        if stored is not None and getattr(getattr(stored, "dtype", None), "kind", "") == "f":
-            values = np.array(stored[:], dtype=array.dtype)
-            values[np.isneginf(values)] = np.nan
-            found[array.name] = values
+        if getattr(getattr(stored, "dtype", None), "kind", "") == "f":
+            found[array.name] = _with_nan(fields.rows(stored), array.dtype)
     arrays, problem = complete(found, record.recording.n_rois, record.recording.n_frames, record.written_by)
     if problem:
         raise InputError(f"{where} is not complete: {problem}; run again with --existing overwrite")
@@ -145,7 +145,29 @@ def misalignment(kept: Mapping[str, Any], shape: tuple[int, int]) -> str:
     )
 
 
-def rates(results: Results) -> np.ndarray:
+def rates(results: Results) -> Rows:
     """Rates in Hz in the place of S: zero where there is no prediction, since CaImAn expects numbers."""
-    rates = np.nan_to_num(np.asarray(results.spike_prob[:], dtype=np.float64), nan=0.0)
-    return rates * results.record.recording.frame_rate_hz
+    spike_prob, frame_rate = results.spike_prob, results.record.recording.frame_rate_hz
+
+    def compute(rows: slice) -> np.ndarray:
+        return np.nan_to_num(np.asarray(spike_prob[rows], dtype=np.float64), nan=0.0) * frame_rate
+
+    return ComputedRows(spike_prob.shape, compute, np.float64)
+
+
+def _without_nan(values: Rows) -> Rows:
+    def compute(rows: slice) -> np.ndarray:
+        found = np.array(values[rows], dtype=np.float32)
+        found[np.isnan(found)] = _MISSING
+        return found
+
+    return ComputedRows(values.shape, compute)
+
+
+def _with_nan(values: Rows, dtype: str) -> Rows:
+    def compute(rows: slice) -> np.ndarray:
+        found = np.array(values[rows], dtype=dtype)
+        found[np.isneginf(found)] = np.nan
+        return found
+
+    return ComputedRows(values.shape, compute, dtype)
