@@ -12,7 +12,7 @@ import numpy as np
 
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
-from cascade_adapters.results import Spikes
+from cascade_adapters.results import Spikes, schema
 from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import InputError
 
@@ -42,6 +42,16 @@ _MAT_LIMIT = 2**31 - 1
 
 #: Rows of a CSV table that are written at a time.
 _ROWS_AT_ONCE = 1000
+
+
+def content() -> dict[str, str]:
+    """What every array is, by its name: `CONTENT`, and whatever else the list of result arrays holds."""
+    others = {
+        array.name: f"{'ROIs x frames' if array.has_frames else 'per ROI'}: {array.description} ({array.unit})"
+        for array in schema.ARRAYS
+        if array.name not in CONTENT
+    }
+    return {**CONTENT, **others}
 
 
 def write_npz(session: Session, path: Path) -> None:
@@ -106,7 +116,7 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         found["image_shape"] = plane.rois.image_shape
         found["pixels"] = np.column_stack([numbers, np.concatenate(plane.rois.pixels)])
         found["pixel_weights"] = np.concatenate(plane.rois.weights)
-    return {name: _as_array(found[name]) for name in CONTENT if found.get(name) is not None}
+    return {name: _as_array(found[name]) for name in content() if found.get(name) is not None}
 
 
 def _as_array(value: Any) -> Rows:
@@ -120,7 +130,7 @@ def _all_arrays(session: Session) -> dict[str, Rows]:
         for plane in session.planes
         for name, array in arrays_of(session, plane).items()
     }
-    return arrays | {"content": np.asarray(json.dumps(CONTENT))}
+    return arrays | {"content": np.asarray(json.dumps(content()))}
 
 
 def _write_npy(file: IO[bytes], array: Rows) -> None:
@@ -138,13 +148,14 @@ def _write_tables(arrays: dict[str, Rows], folder: Path) -> None:
     n_rois = next(array.shape[0] for array in arrays.values() if len(array.shape) == 2)
     rois: dict[str, np.ndarray] = {"roi": np.arange(n_rois)}
     facts = {}
+    per_roi = {"is_cell", "cell_probability", *(array.name for array in schema.ARRAYS if not array.has_frames)}
     for name, lazy in arrays.items():
         array = np.asarray(lazy[...])  # a table has a column per ROI: all of it is needed
         if name == "record":
             (folder / "record.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
         elif name == "spikes":
             _write_table(folder / "spikes.csv", dict(zip(Spikes.COLUMNS, array.T, strict=True)))
-        elif name in ("is_cell", "cell_probability", "noise_levels"):
+        elif name in per_roi:
             rois[name] = array.astype(int) if array.dtype == bool else array
         elif array.ndim < 2 and name != "pixel_weights":
             facts[name] = array.tolist()
@@ -155,7 +166,7 @@ def _write_tables(arrays: dict[str, Rows], folder: Path) -> None:
             time = np.arange(array.shape[1]) / float(np.asarray(arrays["frame_rate"]))
             _write_table(folder / f"{name}.csv", {"time_s": time} | {f"roi{i}": row for i, row in enumerate(array)})
     _write_table(folder / "rois.csv", rois)
-    (folder / "about.json").write_text(json.dumps({**facts, "content": CONTENT}, indent=1), "utf-8")
+    (folder / "about.json").write_text(json.dumps({**facts, "content": content()}, indent=1), "utf-8")
 
 
 def _write_table(path: Path, columns: dict[str, np.ndarray]) -> None:
