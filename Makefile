@@ -14,12 +14,12 @@ demo:
 	$(DEMO_ENV)/bin/cascade run demo/suite2p
 	$(DEMO_ENV)/bin/python examples/compare_with_truth.py demo
 
-## test: install with every extra into a fresh environment, check style, run all tests
+## test: install with every extra into a fresh environment, check style and types, run all tests
 test:
 	rm -rf $(TEST_ENV)
 	$(PYTHON) -m venv $(TEST_ENV)
 	$(TEST_ENV)/$(INSTALL) torch==2.13.0 torchvision==0.28.0 -e ".[test,dev]"
-	$(MAKE) lint
+	$(MAKE) lint types
 	$(TEST_ENV)/bin/python -m pytest -n 2 --dist loadfile
 
 ## lint, types, format: for contributors, in the environment that 'make test' has made
