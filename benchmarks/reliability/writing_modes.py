@@ -21,6 +21,7 @@ from cascade_adapters.convert import convert, read_metadata
 from cascade_adapters.results import Results
 from cascade_engine.errors import InputError
 from tests.builders import array_files, caiman_files, nwb_files, sessions, suite2p_folders
+from tests.builders.running import made_up_record, made_up_results
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def adapter_modes(
         results = made_up(find(folders["original"]), reading, seed)
 
         def write(folder: Path, results: Results = results, replace_spikes: bool = replace_spikes) -> None:
-            find(folder).write(replace(results, provenance=dict(results.provenance)), replace_spikes)
+            find(folder).write(replace(results), replace_spikes)
 
         folders[after] = apart(folders[before], work / after, write)
         states = (folders[before], folders[after], folders["original"])
@@ -120,14 +121,10 @@ def made_up(container: Container, reading: Reading, seed: int) -> Results:
     traces, rng = container.read(reading), np.random.default_rng(seed)
     spike_prob = rng.exponential(0.1, traces.shape).astype(np.float32)
     spike_prob[:, :31] = np.nan
-    record = {
-        "model": {"name": "made up"},
-        "recording": {"frame_rate_hz": traces.frame_rate, "n_frames": traces.shape[1]},
-        "input": container.fingerprint(),
-        "seed": seed,
-    }
-    levels = rng.uniform(1, 3, traces.shape[0])
-    return Results(spike_prob, rng.standard_normal(traces.shape, np.float32), levels.astype(np.float32), record)
+    levels = rng.uniform(1, 3, traces.shape[0]).astype(np.float32)
+    dff = rng.standard_normal(traces.shape, np.float32)
+    record = replace(made_up_record(*traces.shape, traces.frame_rate), input=container.fingerprint())
+    return made_up_results(spike_prob, dff, levels, record)
 
 
 def suite2p_modes(work: Path) -> Iterator[Mode]:
@@ -221,9 +218,7 @@ def convert_modes(work: Path) -> Iterator[Mode]:
     """From a suite2p folder with results to everything."""
     source = sessions.make_session(work / "source", n_frames=3000)
     plane = Suite2pPlane(source / "plane0")
-    record = {"format": 1, "software": {"cascade-spikes": "0"}, "model": {"name": "made up"}}
-    results = made_up(plane, Reading(), 0)
-    plane.write(replace(results, provenance=record | results.provenance))
+    plane.write(made_up(plane, Reading(), 0))
     metadata = read_metadata(None, ("session_start_time=2024-05-17T12:30:00Z",))
     (work / "nothing").mkdir()
     for name in ("out.nwb", "out.nwb.zarr", "out", "out.npz", "out.mat", "tables"):

@@ -7,6 +7,7 @@ infinity, and the record is an array of bytes. Texts are there for people: they 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,9 @@ _DESCRIPTION = "; ".join(f"{array.name}: {array.description} ({array.unit})" for
     "; one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: component, "
     "frame, time in s, confidence; provenance: the record, JSON as bytes"
 )
+
+#: Arrays of up to so many bytes are read at once; of larger ones rows are read when they are asked for.
+_IN_MEMORY_BYTES = 1 << 28
 
 
 def to_fields(results: Results) -> tuple[dict[str, Rows], dict[str, str]]:
@@ -110,7 +114,9 @@ def from_fields(fields: Fields, kept: Mapping[str, Any], where: str) -> Results 
     for array in schema.ARRAYS:
         stored = kept.get(array.name)
         if getattr(getattr(stored, "dtype", None), "kind", "") == "f":
-            found[array.name] = _with_nan(fields.rows(stored), array.dtype)
+            values = _with_nan(fields.rows(stored), array.dtype)
+            is_small = math.prod(values.shape) * values.dtype.itemsize <= _IN_MEMORY_BYTES
+            found[array.name] = np.asarray(values) if is_small else values
     arrays, problem = complete(found, record.recording.n_rois, record.recording.n_frames, record.written_by)
     if problem:
         raise InputError(f"{where} is not complete: {problem}; run again with --existing overwrite")
