@@ -14,8 +14,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock
-
+from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.evaluation import NeuronScore, read_scores
 from cascade_engine.file_formats.atomic import replacing
 
@@ -71,7 +70,7 @@ def merge(study: str, rows: Iterable[Mapping[str, Any]]) -> None:
     rows : iterable of mapping
         With the columns of the table. All rows of the same method, condition and dataset belong together.
     """
-    with FileLock(RESULTS / f".{study}.lock"):
+    with lock(path_of(study)):
         groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
         for table in (read(study), rows):
             found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}

@@ -8,17 +8,23 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 from benchmarks.reliability.killed_processes import told
+from benchmarks.reliability.random_model import make_model
 from cascade_adapters.containers.arrays import ArrayFile
 from cascade_adapters.containers.base import Container, Reading, Selection
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.nwb import NwbRecording
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert import convert, read_metadata
-from cascade_adapters.results import Results
+from cascade_adapters.results import Results, Spikes
+from cascade_adapters.results.record import SpikesFound
+from cascade_adapters.running.batch import process_all, restore_all
+from cascade_adapters.running.options import parse_options
+from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
 from tests.builders import array_files, caiman_files, nwb_files, sessions, suite2p_folders
 from tests.builders.running import made_up_record, made_up_results
@@ -63,6 +69,7 @@ def adapter_modes(
     runs: dict[str, tuple[str, str, bool]],
     restored: dict[str, tuple[str, ...]],
     prefix: str = "",
+    with_run: bool = False,
 ) -> Iterator[Mode]:
     """Modes of a container that takes results.
 
@@ -82,6 +89,8 @@ def adapter_modes(
         Modes of restoring, the state that each begins with, and those that it passes.
     prefix : str
         What the name of each mode begins with.
+    with_run : bool
+        Kill the whole of ``cascade run``, too.
     """
     folders = {"original": work / "original"}
     folders["original"].mkdir(parents=True)
@@ -92,17 +101,33 @@ def adapter_modes(
         find(folder).record()
 
     def restore(folder: Path) -> None:
-        find(folder).restore()
+        done(restore_all([find(folder)]))
 
     for seed, (name, (before, after, replace_spikes)) in enumerate(runs.items()):
         results = made_up(find(folders["original"]), reading, seed)
 
         def write(folder: Path, results: Results = results, replace_spikes: bool = replace_spikes) -> None:
-            find(folder).write(replace(results), replace_spikes)
+            find(folder).write(results, replace_spikes)
 
         folders[after] = apart(folders[before], work / after, write)
         states = (folders[before], folders[after], folders["original"])
         yield Mode(container, prefix + name, *states, write, look, restore)
+    if with_run:
+        run = partial(run_all, find=find, model=make_model(work / "model"))
+        folders["run"] = apart(folders["original"], work / "run", run)
+        states = (folders["original"], folders["run"], folders["original"])
+        yield Mode(container, f"{prefix}cascade run", *states, run, look, restore)
+    spikes, found = made_up_spikes(find(folders["original"]), reading)
+
+    def add_spikes(folder: Path) -> None:
+        container = find(folder)
+        results = container.results()
+        assert results is not None
+        container.add_spikes(results, spikes, found)
+
+    folders["spikes"] = apart(folders["first"], work / "spikes", add_spikes)
+    states = (folders["first"], folders["spikes"], folders["original"])
+    yield Mode(container, f"{prefix}cascade spikes", *states, add_spikes, look, restore)
     for name, (before, *passed) in restored.items():
         states = (folders[before], apart(folders[before], work / name, restore), folders["original"])
         on_the_way = tuple(folders[each] for each in passed)
@@ -116,15 +141,37 @@ def apart(before: Path, folder: Path, action: Callable[[Path], object]) -> Path:
     return folder
 
 
+def run_all(folder: Path, find: Callable[[Path], Container], model: Path) -> None:
+    """``cascade run``, with the time standing still so that the same is written each time."""
+    with patch("cascade_adapters.running.pipeline.now", lambda: "2026-01-01T00:00:00+00:00"):
+        done(process_all([find(folder)], parse_options({"model": str(model), "existing": "overwrite", "n_threads": 1})))
+
+
+def done(reports: list[Report]) -> None:
+    """Raise an error if a command has failed."""
+    for report in reports:
+        if report.status == "failed":
+            raise RuntimeError(report.message)
+
+
 def made_up(container: Container, reading: Reading, seed: int) -> Results:
     """Results that need no model."""
     traces, rng = container.read(reading), np.random.default_rng(seed)
     spike_prob = rng.exponential(0.1, traces.shape).astype(np.float32)
     spike_prob[:, :31] = np.nan
-    levels = rng.uniform(1, 3, traces.shape[0]).astype(np.float32)
-    dff = rng.standard_normal(traces.shape, np.float32)
-    record = replace(made_up_record(*traces.shape, traces.frame_rate), input=container.fingerprint())
-    return made_up_results(spike_prob, dff, levels, record)
+    record = replace(made_up_record(*traces.shape, traces.frame_rate, seed=seed), input=container.fingerprint())
+    levels = rng.uniform(1, 3, traces.shape[0])
+    return made_up_results(spike_prob, rng.standard_normal(traces.shape), levels, record)
+
+
+def made_up_spikes(container: Container, reading: Reading) -> tuple[Spikes, SpikesFound]:
+    """Discrete spikes, ten of each ROI, and how they came about."""
+    traces, rng = container.read(reading), np.random.default_rng(0)
+    n_rois, n_frames = traces.shape
+    frames = np.sort(rng.integers(n_frames, size=(n_rois, 10))).ravel()
+    roi, confidence = np.repeat(np.arange(n_rois), 10), rng.uniform(0, 1, 10 * n_rois)
+    found = SpikesFound("2026-01-01T00:00:00+00:00", "0.2.0", 0.05, "gaussian", len(frames))
+    return Spikes(roi, frames, frames / traces.frame_rate, confidence), found
 
 
 def suite2p_modes(work: Path) -> Iterator[Mode]:
@@ -143,6 +190,7 @@ def suite2p_modes(work: Path) -> Iterator[Mode]:
         lambda folder: Suite2pPlane(folder / "plane0"),
         runs,
         {"restore": ("replaced",)},
+        with_run=True,
     )
 
 
@@ -161,6 +209,7 @@ def caiman_modes(work: Path) -> Iterator[Mode]:
         lambda folder: CaimanFile(folder / "results.hdf5"),
         runs,
         {"restore": ("replaced",)},
+        with_run=True,
     )
 
 
@@ -177,7 +226,7 @@ def nwb_modes(work: Path) -> Iterator[Mode]:
     for in_place, prefix in ((False, "new file: "), (True, "in place: ")):
         find = partial(_nwb, name="session.nwb", selection=Selection(in_place=in_place))
         restored |= {"restore of two runs": ("second", "first")} if in_place else {}
-        yield from adapter_modes(work / prefix[:-2], "NWB, HDF5", make, find, runs, restored, prefix)
+        yield from adapter_modes(work / prefix[:-2], "NWB, HDF5", make, find, runs, restored, prefix, True)
 
 
 def zarr_modes(work: Path) -> Iterator[Mode]:

@@ -14,6 +14,7 @@ from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
 from cascade_adapters.running.report import Report
+from cascade_adapters.safe_writing.spool import remove_leftovers
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.networks.store import load_model
 
@@ -111,6 +112,8 @@ def restore_all(containers: Sequence[Container]) -> list[Report]:
     """Take back what was written into recordings; the reports say what was done."""
 
     def restore(container: Container) -> Report:
+        if container.scratch_folder is not None:
+            remove_leftovers(container.scratch_folder)
         return Report(path=str(container.path), kind=container.kind, restored=container.restore())
 
     return [_one(container, restore) for container in containers]

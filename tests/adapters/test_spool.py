@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_adapters.running.batch import restore_all
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.folder import change_folder
 from cascade_adapters.safe_writing.spool import Spool, remove_leftovers
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.npy import ArrayOnDisk
 from tests.builders.killing import forked, needs_fork
+from tests.builders.suite2p_folders import make_plane
 
 _SPOOLS = """
 import sys
@@ -228,3 +231,14 @@ def test_what_cannot_be_adopted_leaves_the_folder_as_it_was(tmp_path):
     with pytest.raises(InputError, match=r"cannot be changed: No such file"), change_folder(tmp_path) as transaction:
         transaction.adopt("cascade_dff.npy", tmp_path / "nothing")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_restore_removes_what_killed_runs_have_left_waiting(tmp_path, live):
+    plane = make_plane(tmp_path / "plane0").folder
+    for left in list(tmp_path.glob(".cascade-spool-*")):
+        left.rename(plane / left.name)
+    n_files = len(list(plane.iterdir()))
+    live.kill()
+    live.wait()
+    (report,) = restore_all([Suite2pPlane(plane)])
+    assert report.status != "failed" and len(list(plane.iterdir())) == n_files - 2
