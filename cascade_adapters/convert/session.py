@@ -6,14 +6,13 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.results import Results
-from cascade_adapters.results.rows import Rows, blocks_of
+from cascade_adapters.results.rows import ComputedRows, Rows, blocks_of
 from cascade_engine.errors import InputError
 
 
@@ -194,37 +193,16 @@ def _are_equal(dff: Rows, used: Rows) -> bool:
         )
 
 
-@dataclass(frozen=True)
-class _Sum:
-    """The sum of two arrays, computed for the rows that are asked for."""
-
-    one: Rows
-    other: Rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.one.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return np.result_type(self.one.dtype, self.other.dtype)
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return np.asarray(self.one[rows]) + np.asarray(self.other[rows])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype=dtype)
-
-
 def _with_background(raw: Traces) -> Traces:
     """All light from a ROI's place, and the background as what is to be subtracted: a form that every target knows."""
     assert raw.fluorescence is not None and raw.background is not None
     neuropil, coefficient = raw.neuropil, raw.neuropil_coefficient
     if neuropil is None:
         neuropil, coefficient = raw.background, 1.0
+    one, other = raw.fluorescence, raw.background
     return replace(
         raw,
-        fluorescence=_Sum(raw.fluorescence, raw.background),
+        fluorescence=ComputedRows(one.shape, lambda rows: np.asarray(one[rows]) + np.asarray(other[rows]), one.dtype),
         background=None,
         neuropil=neuropil,
         neuropil_coefficient=coefficient,

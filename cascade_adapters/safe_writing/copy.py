@@ -131,6 +131,20 @@ def rewriting(path: Path, extra_bytes: int = 0) -> Iterator[Copy]:
                 _clean_up(target)
 
 
+def copy_content(source: Path, target: Path) -> None:
+    """Copy the content of a file; where the file system can, both share their blocks."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            with source.open("rb") as old, target.open("wb") as new:
+                while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+                    pass
+            if target.stat().st_size == source.stat().st_size:
+                return
+        except OSError:  # not all file systems can
+            pass
+    shutil.copyfile(source, target)
+
+
 def finish_interrupted(path: Path) -> None:
     """Remove what killed runs have left beside a file; waits for a run that is changing it now."""
     target = path.resolve()
@@ -184,7 +198,8 @@ def _new_copy(target: Path, status: os.stat_result) -> Copy:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=names.copy_prefix(target))
     os.close(handle)
     try:
-        shutil.copy2(target, name)
+        copy_content(target, Path(name))
+        shutil.copystat(target, name)
         if hasattr(os, "chown"):
             with suppress(OSError):  # a file of somebody else's
                 os.chown(name, status.st_uid, status.st_gid)

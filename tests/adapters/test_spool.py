@@ -67,11 +67,22 @@ def test_what_is_appended_is_there(tmp_path, folder):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("folder", [True, None])
+def test_blocks_are_written_in_any_order(tmp_path, folder):
+    values = np.random.default_rng(0).standard_normal((7, 5)).astype(np.float32)
+    with Spool.beside(tmp_path if folder else None) as spool:
+        matrix = spool.array("traces", (7, 5), "float32")
+        for rows, columns in (((3, 7), (2, 5)), ((0, 3), (0, 5)), ((3, 7), (0, 2))):
+            rows, columns = slice(*rows), slice(*columns)
+            matrix.write(rows, columns, np.asfortranarray(values[rows, columns]).astype(np.float64))
+        np.testing.assert_array_equal(matrix.finish()[:], values, strict=True)
+
+
 def test_an_array_that_is_not_complete_cannot_be_used(tmp_path):
     with Spool.beside(tmp_path) as spool:
         array = spool.array("dff", (3, 5), "f4")
         array.append(np.zeros((2, 5)))
-        with pytest.raises(AssertionError, match=r"dff.npy has 2 of 3 rows"):
+        with pytest.raises(AssertionError, match=r"dff.npy lacks 5 values"):
             array.finish()
         for wrong in (np.zeros((2, 5)), np.zeros((1, 4))):
             with pytest.raises(AssertionError):

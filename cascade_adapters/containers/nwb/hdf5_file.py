@@ -26,6 +26,7 @@ from cascade_adapters.results.rows import Rows
 from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.safe_writing import in_place
 from cascade_adapters.safe_writing import names as hidden
+from cascade_adapters.safe_writing.copy import copy_content
 from cascade_adapters.safe_writing.fsync import sync_file
 from cascade_engine.errors import CascadeError, InputError
 
@@ -102,7 +103,7 @@ def creating(source: Path | Callable[[Path], None], target: Path, check: Callabl
             left.unlink()
         if isinstance(source, Path):
             _refuse_if_too_big(source, target.parent)
-            _copy(source, part)
+            copy_content(source, part)
         else:
             source(part)
         with _explained(target), _editing(str(part)) as editor:
@@ -157,19 +158,6 @@ def _explained(path: Path) -> Iterator[None]:
         raise
     except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py has no errors of its own
         raise InputError(f"{path} cannot be written: {one_line(error)}") from error
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file; where the file system can, both share their blocks."""
-    if hasattr(os, "copy_file_range"):
-        try:
-            with source.open("rb") as old, target.open("wb") as new:
-                while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
-                    pass
-            return
-        except OSError:
-            pass
-    shutil.copyfile(source, target)
 
 
 def _refuse_if_too_big(source: Path, folder: Path) -> None:

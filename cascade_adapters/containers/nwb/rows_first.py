@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.results.rows import Rows
+from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_adapters.safe_writing.spool import Spool
 
 #: Bytes of values, of all recordings in a file together, that are kept in memory rather than on the disk.
@@ -43,40 +43,19 @@ class Loaded:
     n_filled: int
 
 
-class ComputedRows:
-    """An array whose rows are computed when they are asked for.
+def computed(values: Rows, compute: Callable[[slice, np.ndarray], np.ndarray]) -> Rows:
+    """What is computed from values, ROI by ROI: at once if they are in memory, else when it is asked for.
 
     Parameters
     ----------
     values : array-like, shape (n_rois, n_frames)
-        What they are computed from.
+        What it is computed from.
     compute : callable
-        Called with numbers of rows, as a slice or an array, and with these rows of `values`, which it may change.
+        Called with a slice of rows and with these rows of `values`, which it may change.
     """
-
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, values: Rows, compute: Callable[[Any, np.ndarray], np.ndarray]):
-        self.shape = values.shape
-        self._values, self._compute = values, compute
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        """Some rows; columns may follow."""
-        rows, *columns = index if isinstance(index, tuple) else (index,)
-        found = self._compute(rows, np.asarray(self._values[rows]))
-        place = (slice(None), *columns)
-        return found[place]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype=dtype)
-
-
-def computed(values: Rows, compute: Callable[[Any, np.ndarray], np.ndarray]) -> Rows:
-    """What is computed from values, ROI by ROI: at once if they are in memory, else when it is asked for."""
-    return compute(slice(None), values) if isinstance(values, np.ndarray) else ComputedRows(values, compute)
+    if isinstance(values, np.ndarray):
+        return compute(slice(None), values)
+    return ComputedRows(values.shape, lambda rows: compute(rows, np.asarray(values[rows])))
 
 
 def load_rois_first(
@@ -99,7 +78,7 @@ def load_rois_first(
     size = shape if is_transposed else shape[::-1]
     n_filled = 0
     with ExitStack() as stack:
-        waiting = stack.enter_context(Spool.beside(scratch, "traces")).matrix("values", size, np.float32)
+        waiting = stack.enter_context(Spool.beside(scratch, "traces")).array("values", size, np.float32)
         for block in _blocks(data):
             part = in_unit(np.asarray(data[block], dtype=np.float32))
             part = part.reshape(len(part), -1)

@@ -16,7 +16,7 @@ from cascade_adapters.results.rows import Rows, write_npy
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
-from cascade_adapters.safe_writing.spool import WaitingArray
+from cascade_adapters.safe_writing.spooled_array import WaitingArray
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.file_formats.npy import ArrayOnDisk
