@@ -1,6 +1,8 @@
 """NWB files on the network, or open already."""
 
 import http.server
+import io
+import pickle
 import re
 import threading
 from pathlib import Path
@@ -18,6 +20,7 @@ from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.running.remote import infer_remote
 from cascade_engine.errors import CascadeError, InputError
 from tests.builders.nwb_files import N_FRAMES, N_ROIS, Session, neuroconv_layout, raw_traces, suite2p_layout
+from tests.builders.running import run_one
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +148,25 @@ def test_options_and_the_place_of_the_output(server, random_model, tmp_path):
     assert report.written[0] == "mine.nwb" and (tmp_path / "mine.nwb").exists()
     with pytest.raises(InputError, match="no option speed"):
         infer_remote(f"{server[1]}/neuroconv.nwb", speed=1)
+
+
+def test_pickled_recordings_open_the_file_again(address, server, random_model, tmp_path):
+    neuroconv_layout(tmp_path / "a.nwb")
+    with h5py.File(tmp_path / "a.nwb") as file:
+        here = pickle.dumps(find_remote(file, output=tmp_path / "b.nwb"))
+    (container,) = pickle.loads(here)
+    np.testing.assert_array_equal(container.read().fluorescence, raw_traces())
+
+    first, second = pickle.loads(pickle.dumps(find_remote(address)))
+    assert first._file is second._file  # one open file for all
+    assert [one.identity for one in (first, second)] == [one.identity for one in find_remote(address)]
+    np.testing.assert_array_equal(second.read().fluorescence, raw_traces(seed=1))
+    assert run_one(second, model=str(random_model.folder)).written[0] == "planes_cascade.nwb"
+
+    with h5py.File(io.BytesIO((server[0] / "planes.nwb").read_bytes())) as file:
+        found = find_remote(file, output=tmp_path / "c.nwb")
+        with pytest.raises(InputError, match="pass its address to use it in others"):
+            pickle.dumps(found)
 
 
 def test_an_open_file(tmp_path, random_model):

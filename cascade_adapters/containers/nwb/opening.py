@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class OpenNwb:
     size: int | None
     manager: Any
     scratch: Path = Path(tempfile.gettempdir())
-    memory_left: int = IN_MEMORY_BYTES
+    memory_left: int = field(default_factory=lambda: IN_MEMORY_BYTES)
 
     def takes(self, n_bytes: int) -> bool:
         """Whether there is room for so many bytes of values in memory, which they then take."""

@@ -60,15 +60,14 @@ def find_remote(
     """
     if selection.in_place:
         raise InputError(f"{source} cannot be changed from here: leave out --in-place")
-    file = open_address(source) if isinstance(source, str) else source
     address = source if isinstance(source, str) else str(source.filename)
     output = Path(output) if output is not None else Path.cwd() / f"{_name_of(address)}_cascade.nwb"
-    opened = open_nwb_in(file, address, output.absolute().parent)
+    file = RemoteFile(source, address, output.absolute().parent)
     with explained(address):
-        recordings = find_recordings(opened, selection)
+        recordings = find_recordings(file.opened, selection)
     if not recordings:
         raise InputError(f"{address} holds no series of ROIs (RoiResponseSeries)")
-    return [RemoteRecording(file, opened, output, recording, selection) for recording in recordings]
+    return [RemoteRecording(file, output, recording, selection) for recording in recordings]
 
 
 def open_address(address: str) -> h5py.File:
@@ -93,15 +92,38 @@ def open_address(address: str) -> h5py.File:
         raise InputError(f"{address} cannot be opened: {one_line(error)}") from error
 
 
+class RemoteFile:
+    """An NWB file that is open for reading; when it is pickled, the copy opens it again by its address.
+
+    Parameters
+    ----------
+    source : str or h5py.File
+        Address of the file, or the open file.
+    address : str
+        Its address or name.
+    scratch : Path
+        Folder in which large values wait on the disk.
+    """
+
+    def __init__(self, source: str | h5py.File, address: str, scratch: Path):
+        self.address = address
+        self.file = open_address(source) if isinstance(source, str) else source
+        self.opened = open_nwb_in(self.file, address, scratch)
+        self._has_address = isinstance(source, str) or source.driver != "fileobj"
+
+    def __reduce__(self) -> tuple:
+        if not self._has_address:
+            raise InputError(f"{self.address} is open in this process alone: pass its address to use it in others")
+        return RemoteFile, (self.address, self.address, self.opened.scratch)
+
+
 class RemoteRecording(NwbRecording):
     """Fluorescence of one plane, in one session, in an NWB file that is open for reading.
 
     Parameters
     ----------
-    file : h5py.File
+    file : RemoteFile
         The file.
-    opened : OpenNwb
-        The same as pynwb gives it.
     output : Path
         File for the results.
     recording : Recording
@@ -110,9 +132,9 @@ class RemoteRecording(NwbRecording):
         What the user means.
     """
 
-    def __init__(self, file: h5py.File, opened: OpenNwb, output: Path, recording: Recording, selection: Selection):
+    def __init__(self, file: RemoteFile, output: Path, recording: Recording, selection: Selection):
         super().__init__(output, recording, selection)
-        self._file, self._opened, self._address = file, opened, opened.name
+        self._file, self._address = file, file.address
         self._output = OutputFile(output, zarr=False)
 
     @property
@@ -140,7 +162,7 @@ class RemoteRecording(NwbRecording):
     @contextmanager
     def _open(self) -> Iterator[OpenNwb]:
         with explained(self._address):
-            yield replace(self._opened)  # with memory of its own
+            yield replace(self._file.opened)  # with memory of its own
 
     def _state(self) -> dict[str, Any]:
         return {"name": self._address}
@@ -162,9 +184,9 @@ class RemoteRecording(NwbRecording):
             recordings = find_recordings(opened, Selection())
             tables = {opened.path_of(series_at(opened, one.name).rois.table) for one in recordings}
         with h5py.File(path, "w") as frame:
-            _copy_session(self._file, frame)
+            _copy_session(self._file.file, frame)
             for table in tables:
-                _copy_table(self._file, frame, table)
+                _copy_table(self._file.file, frame, table)
 
 
 def _open_stream(address: str) -> Any:
