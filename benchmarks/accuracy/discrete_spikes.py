@@ -224,20 +224,19 @@ def speed(arguments: argparse.Namespace) -> None:
         results = find_containers(arguments.path)[0].results()
         if results is None:
             sys.exit(f"{arguments.path} has no results: 'cascade run' first")
-        rate, smoothing = (
-            results.provenance[group][key] for group, key in (("recording", "frame_rate_hz"), ("model", "smoothing_s"))
-        )
-        found = np.nan_to_num(results.spike_prob)
+        rate, settings = results.record.recording.frame_rate_hz, results.record.settings
+        smoothing, kernel = settings.smoothing or 0.0, settings.kernel or "gaussian"
+        found = np.nan_to_num(results.spike_prob[:])
     else:
-        rate, smoothing = 30.0, 0.05
+        rate, smoothing, kernel = 30.0, 0.05, "gaussian"
         found = np.concatenate([each for _, each in predictions(Condition(rate, smoothing, 2.0), 7)])
     traces = np.resize(found, (100, 27_000)).astype(np.float32)
     times = []
     for _ in range(arguments.repeats):
         start = time.perf_counter()
-        spikes = infer_discrete_spikes(traces, rate, smoothing, n_threads=2)
+        spikes = infer_discrete_spikes(traces, rate, smoothing, kernel, n_threads=2)
         times.append(time.perf_counter() - start)
-    weights = smoothing_kernel(rate, smoothing)
+    weights = smoothing_kernel(rate, smoothing, kernel)
     active = find_islands(traces, weights, [slice(0, traces.shape[1])]).possible.sum() / traces.size
     print(
         f"100 neurons x 27,000 frames, {spikes.n_spikes.mean() / 27_000 * rate:.2f} spikes/s, {active:.1%} of frames "
