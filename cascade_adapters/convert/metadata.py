@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.yaml_text import parse_yaml
 
 UNKNOWN = "unknown"
 
@@ -187,9 +188,7 @@ def _time(text: str) -> datetime:
 
 
 def _known_keys() -> tuple[str, ...]:
-    import yaml
-
-    template = yaml.safe_load(TEMPLATE)
+    template = parse_yaml(TEMPLATE)
     return tuple(
         name
         for key, value in template.items()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
-import yaml
+from cascade_engine.file_formats.yaml_text import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CatalogueEntry:
 
 @cache
 def _registry() -> dict:
-    return yaml.safe_load(resources.files("cascade_ground_truth").joinpath("registry.yaml").read_text("utf-8"))
+    return parse_yaml(resources.files("cascade_ground_truth").joinpath("registry.yaml").read_text("utf-8"))
 
 
 def load_catalogue() -> dict[str, CatalogueEntry]:

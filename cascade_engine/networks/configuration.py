@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import yaml
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.yaml_text import parse_yaml
 
 #: Keys of published configuration files that carry no information, and the one that names the kind of model.
 _IGNORED_KEYS = {"verbose", "training_finished", "kind", "family"}
@@ -105,7 +106,7 @@ class Configuration:
 def read_yaml(path: Path) -> Any:
     """Content of a YAML file; raises `InputError` if it cannot be read."""
     try:
-        return yaml.safe_load(Path(path).read_text("utf-8"))
+        return parse_yaml(Path(path).read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:

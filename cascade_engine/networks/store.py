@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from cascade_engine.errors import InputError, ModelError
+from cascade_engine.file_formats.yaml_text import parse_yaml
 from cascade_engine.networks.families import family_named
 from cascade_engine.networks.names import published_settings
 from cascade_engine.networks.onnx_sessions import open_session
@@ -243,7 +244,7 @@ def load_model(model: str | os.PathLike | Model = DEFAULT_MODEL) -> Model:
 def _read_card(folder: Path) -> Model:
     path = folder / CARD_NAME
     try:
-        card = yaml.safe_load(path.read_text("utf-8"))
+        card = parse_yaml(path.read_text("utf-8"))
         _refuse_other_formats(card, path)
         entries = [(network_label(entry), str(entry["file"]), entry["sha256"]) for entry in card["networks"]]
         if not entries or any(Path(file).name != file for _, file, _ in entries):

@@ -15,6 +15,7 @@ import yaml
 from cascade_engine._version import __version__
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import replacing
+from cascade_engine.file_formats.yaml_text import parse_yaml
 from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.configuration import Configuration
 
@@ -73,7 +74,7 @@ class Workplace:
         }
         path = folder / "training.yaml"
         if path.is_file():
-            if yaml.safe_load(path.read_text("utf-8")) != description:
+            if parse_yaml(path.read_text("utf-8")) != description:
                 raise InputError(
                     f"{folder} holds an unfinished training with another configuration, ground truth or version: "
                     "remove it, or choose another place"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import types
 from pathlib import Path
@@ -32,8 +33,6 @@ def test_the_engine_knows_no_container():
 
 
 def _imported(path: Path) -> set[str]:
-    import ast
-
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
@@ -62,13 +61,18 @@ def test_rings_are_found(tmp_path):
 def test_public_names_of_the_engine_are_listed():
     for name in cascade_engine.__all__:
         assert hasattr(cascade_engine, name), name
-    public = {
-        name
-        for name, value in vars(cascade_engine).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    for_type_checkers = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(Path(cascade_engine.__file__).read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("cascade_engine")
+        for alias in node.names
     }
-    assert public | {"__version__"} == set(cascade_engine.__all__)
-    assert cascade_engine.__all__ == sorted(cascade_engine.__all__)
+    modules = {name: f"cascade_engine.{module}" for module, names in cascade_engine._MODULES.items() for name in names}
+    assert modules | {"__version__": "cascade_engine._version"} == for_type_checkers
+    assert cascade_engine.__all__ == sorted(for_type_checkers)
+    assert set(cascade_engine.__all__) <= set(dir(cascade_engine))
+    with pytest.raises(AttributeError, match="has no attribute 'infr'"):
+        cascade_engine.infr  # noqa: B018
 
 
 def test_importing_the_engine_loads_nothing_heavy():
@@ -76,6 +80,13 @@ def test_importing_the_engine_loads_nothing_heavy():
     import sys
 
     heavy = ("onnxruntime", "onnx", "keras", "tensorflow", "scipy", "matplotlib", "h5py", "pandas")
-    code = f"import sys, cascade_engine; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+    def loaded(statement: str, names: tuple[str, ...]) -> str:
+        code = f"import sys; {statement}; print([name for name in {names} if name in sys.modules])"
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+
+    assert loaded("from cascade_engine import *", heavy) == "[]\n"
+    assert loaded("import cascade_engine, cascade_adapters.cli.command", (*heavy, "numpy", "yaml")) == "[]\n"
+    unused = ("scipy", "cascade_engine.ground_truth", "cascade_engine.networks.windowed.family")
+    assert loaded("from cascade_engine import load_model; load_model()", unused) == "[]\n"
     assert importlib.import_module("cascade_engine.training").train

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cascade_engine.errors import InputError
-from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.base import Family, Predictor
 from cascade_engine.networks.settings import NOT_GIVEN, POPULATIONS, Settings, default_smoothing
 from cascade_engine.networks.store import Model
@@ -19,6 +18,7 @@ from cascade_engine.networks.universal.predictor import UniversalPredictor
 from cascade_engine.signal.kernels import smoothing_kernel
 
 if TYPE_CHECKING:
+    from cascade_engine.ground_truth.records import Dataset
     from cascade_engine.networks.training_loop import Trainer
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cascade_engine.errors import InputError
-from cascade_engine.ground_truth.records import Dataset
 from cascade_engine.networks.base import Family, Predictor
 from cascade_engine.networks.settings import NOT_GIVEN, Settings
 from cascade_engine.networks.store import Model
@@ -17,6 +16,7 @@ from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.predictor import WindowedPredictor
 
 if TYPE_CHECKING:
+    from cascade_engine.ground_truth.records import Dataset
     from cascade_engine.networks.training_loop import Trainer
 
 
