@@ -77,6 +77,21 @@ class ComputedRows:
         return np.asarray(self[:], dtype=dtype)
 
 
+def computed(values: Rows, compute: Callable[[slice, np.ndarray], np.ndarray]) -> Rows:
+    """What is computed from values, ROI by ROI: at once if they are in memory, else when it is asked for.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_rois, n_frames)
+        What it is computed from.
+    compute : callable
+        Called with a slice of rows and with these rows of `values`, which it may change.
+    """
+    if isinstance(values, np.ndarray):
+        return compute(slice(None), values)
+    return ComputedRows(values.shape, lambda rows: compute(rows, np.asarray(values[rows])))
+
+
 def row_blocks(n_rois: int, n_frames: int = 1) -> Iterator[slice]:
     """Slices of ROIs that are worked on together; in order, all ROIs."""
     at_once = max(1, BLOCK_VALUES // max(n_frames, 1))

@@ -93,6 +93,8 @@ class Settings:
         object.__setattr__(self, "threshold", self.threshold and 1)
         object.__setattr__(self, "noise_level", _plain_levels(self.noise_level))
         object.__setattr__(self, "padding", _same_nan(_number("padding", self.padding)))
+        if not (math.isnan(self.padding) or self.padding == 0):
+            raise InputError(f"padding must be nan or 0, but it is {self.padding:g}")
 
     @property
     def given_indicator(self) -> str | None:

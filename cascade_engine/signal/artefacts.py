@@ -44,7 +44,7 @@ class ArtefactFinder:
     frame_rate : float
         In Hz.
     segments : sequence of int, optional
-        Frames of each uninterrupted segment; jumps are not looked for across a seam.
+        Frames of each uninterrupted segment; jumps are not looked for from one segment to the next.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Segments: the uninterrupted stretches of frames in a recording.
+"""Segments: the uninterrupted runs of frames in a recording.
 
 Several imaging sessions are often concatenated into one array. No difference between neighbouring frames, no baseline
 and no window of a network may reach from one segment into the next.

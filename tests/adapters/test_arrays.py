@@ -26,6 +26,7 @@ from cascade_engine import infer
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.signal.dff import delta_f_over_f
+from cascade_engine.signal.units import ARBITRARY_NOISE_LEVEL, ARBITRARY_UNITS, in_units_of_noise
 from tests.builders.array_files import FORMATS, RATE, make_dff, path_of, save, save_mat73
 from tests.builders.killing import forked, killed, needs_fork
 from tests.builders.running import inspect_one, made_up_record, made_up_results, run_one
@@ -314,8 +315,28 @@ def test_percent_and_z_scores_are_refused(tmp_path):
     scores = make_dff() - make_dff().mean(axis=1, keepdims=True)
     path = save(tmp_path, "npy", scores / scores.std(axis=1, keepdims=True))
     refused(path, "mean 0 and the standard deviation 1, as z-scores")
-    traces = read(path, reading=Reading(frame_rate=RATE, arbitrary_units=True))
-    assert any("z-scores" in remark for remark in traces.remarks)
+
+
+@pytest.mark.parametrize("form", ["npy", "csv"])
+@pytest.mark.parametrize("selection", [ROIS_FIRST, Selection(orientation="rois-first", raw=True)])
+def test_arbitrary_units_are_told(tmp_path, run, form, selection):
+    scores = (make_dff() - make_dff().mean(axis=1, keepdims=True)) / make_dff().std(axis=1, keepdims=True)
+    path = save(tmp_path, form, scores)
+    refused(path, "or pass --arbitrary-units if they are neither", selection)
+    report = run(path, selection, arbitrary_units=True)
+    assert report.arbitrary_units and report.traces.endswith(", in arbitrary units")
+    assert any(ARBITRARY_UNITS in warning for warning in report.warnings)
+    results = ArrayFile(path, selection).results()
+    assert results.record.traces.arbitrary_units and results.record.warnings == report.warnings
+    np.testing.assert_allclose(results.dff, in_units_of_noise(scores, RATE), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(results.noise_levels, ARBITRARY_NOISE_LEVEL, rtol=1e-4)
+    assert not ArrayFile(path, selection).is_stale()
+
+
+def test_accepting_arbitrary_units_changes_nothing_where_units_are_known(tmp_path):
+    traces = read(save(tmp_path, "npy", make_dff()), reading=Reading(frame_rate=RATE, arbitrary_units=True))
+    assert not traces.arbitrary_units and traces.remarks == []
+    np.testing.assert_array_equal(traces.dff[:], make_dff())
 
 
 def test_missing_and_infinite_values(tmp_path, run):

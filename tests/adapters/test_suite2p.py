@@ -166,7 +166,7 @@ def test_session_lengths_that_do_not_fit_are_ignored_aloud(plane, counts):
     traces = Suite2pPlane(plane.folder).read()
     assert traces.segments is None
     (remark,) = traces.remarks
-    assert "frames_per_folder" in remark and "seams were ignored" in remark
+    assert "frames_per_folder" in remark and "the recording is taken as one segment" in remark
 
 
 def test_planes_are_found_in_their_natural_order_without_combined(tmp_path):

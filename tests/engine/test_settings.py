@@ -47,6 +47,8 @@ def test_every_setting_says_what_it_is():
         ({"noise_level": [[1, 2]]}, r"one per neuron, but its shape is \(1, 2\)"),
         ({"threshold": 2}, "threshold must be 0, 1 or False"),
         ({"padding": None}, "padding must be a number"),
+        ({"padding": -1}, "padding must be nan or 0, but it is -1"),
+        ({"padding": math.inf}, "padding must be nan or 0, but it is inf"),
     ],
 )
 def test_what_cannot_be_chosen(wrong, message):

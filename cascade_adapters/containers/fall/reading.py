@@ -80,7 +80,7 @@ def _segments(contents: Contents, path: Path, n_frames: int, remarks: list[str])
     counts = [int(count) for count in load_numbers(variable, path).ravel() if np.isfinite(count)]
     if sum(counts) == n_frames:
         return counts
-    remarks.append(f"{variable.name} adds up to {sum(counts)}, not {n_frames}: seams were ignored")
+    remarks.append(f"{variable.name} adds up to {sum(counts)}, not {n_frames}: the recording is taken as one segment")
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade_adapters.results.rows import ComputedRows, Rows
+from cascade_adapters.results.rows import Rows
 from cascade_adapters.safe_writing.spool import Spool
 
 #: Bytes of values, of all recordings in a file together, that are kept in memory rather than on the disk.
@@ -41,21 +41,6 @@ class Loaded:
     values: Rows
     is_transposed: bool
     n_filled: int
-
-
-def computed(values: Rows, compute: Callable[[slice, np.ndarray], np.ndarray]) -> Rows:
-    """What is computed from values, ROI by ROI: at once if they are in memory, else when it is asked for.
-
-    Parameters
-    ----------
-    values : array-like, shape (n_rois, n_frames)
-        What it is computed from.
-    compute : callable
-        Called with a slice of rows and with these rows of `values`, which it may change.
-    """
-    if isinstance(values, np.ndarray):
-        return compute(slice(None), values)
-    return ComputedRows(values.shape, lambda rows: compute(rows, np.asarray(values[rows])))
 
 
 def load_rois_first(

@@ -35,7 +35,7 @@ class Timing:
     source : str
         Where the frame rate comes from.
     segments : list of int or None
-        Frames of each uninterrupted stretch; None if there is but one.
+        Frames of each segment; None if there is but one.
     starting_time : float
         Time of the first frame, in s.
     timestamps : array, shape (n_frames,), or None

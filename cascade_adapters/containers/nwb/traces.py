@@ -13,10 +13,10 @@ from cascade_adapters.containers.nwb.loading import Times, hash_of, load_series
 from cascade_adapters.containers.nwb.notes import Notes, read_notes
 from cascade_adapters.containers.nwb.opening import OpenNwb
 from cascade_adapters.containers.nwb.rois import cell_columns, mask_products
-from cascade_adapters.containers.nwb.rows_first import Loaded, computed
+from cascade_adapters.containers.nwb.rows_first import Loaded
 from cascade_adapters.containers.nwb.series import Recording, roi_rows, series_at
 from cascade_adapters.containers.nwb.timing import find_timing
-from cascade_adapters.results.rows import Rows
+from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
 from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_raw
 

@@ -112,7 +112,9 @@ class Suite2pPlane(Container):
         n_rois, n_frames = fluorescence.shape
         segments = settings.frames_per_session
         if segments is not None and sum(segments) != n_frames:
-            remarks.append(f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: seams were ignored")
+            remarks.append(
+                f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: the recording is taken as one segment"
+            )
             segments = None
         is_cell, cell_probability = read_iscell(self.path / "iscell.npy", n_rois, remarks)
         return Traces(

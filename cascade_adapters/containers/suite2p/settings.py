@@ -139,7 +139,7 @@ def _frames_per_session(files: _Files, remarks: list[str]) -> list[int] | None:
     try:
         counts = [int(count) for count in np.atleast_1d(found).ravel()]
     except (TypeError, ValueError, OverflowError):
-        remarks.append(f"frames_per_folder is {found!r}: seams were ignored")
+        remarks.append(f"frames_per_folder is {found!r}: the recording is taken as one segment")
         return None
     return counts if len(counts) > 1 else None
 
