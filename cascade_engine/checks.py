@@ -152,7 +152,7 @@ def losses(missing_part: np.ndarray, segments: Sequence[slice], windowsize: int,
         Empty if nothing but the ends of segments is lost.
     """
     found = []
-    short = [part.stop - part.start for part in segments if part.stop - part.start < windowsize]
+    short = [segment.stop - segment.start for segment in segments if segment.stop - segment.start < windowsize]
     if short and usable.any():
         found.append(
             f"{len(short)} of {len(segments)} segments have fewer than the {windowsize} frames of a window (down to "

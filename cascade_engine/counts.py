@@ -91,8 +91,8 @@ def count_spikes_in_bins(
     if not spread:
         raise ModelError(f"the card of {result.model.name} does not say how uncertain its counts are")
     n_frames = max(1, round(bin_s * result.frame_rate))
-    parts = segment_slices(result.spike_prob.shape[1], segments)
-    starts = np.concatenate([np.empty(0, int), *(np.arange(p.start, p.stop - n_frames + 1, n_frames) for p in parts)])
+    slices = segment_slices(result.spike_prob.shape[1], segments)
+    starts = np.concatenate([np.empty(0, int), *(np.arange(s.start, s.stop - n_frames + 1, n_frames) for s in slices)])
     expected = result.spike_prob[:, starts[:, np.newaxis] + np.arange(n_frames)].sum(axis=2, dtype=np.float64)
     low, high = count_interval(expected, result.noise_levels[:, np.newaxis], spread, coverage)
     return SpikeCounts(expected, low, high, starts, n_frames)

@@ -297,7 +297,7 @@ def infer_block(
     frame_rate, settings = predictor.frame_rate, predictor.settings
     n_neurons, n_frames = dff.shape
     slices = segment_slices(n_frames, segments)
-    longest = max((part.stop - part.start for part in slices), default=0)
+    longest = max((segment.stop - segment.start for segment in slices), default=0)
     notes = unusable_reasons(dff, predictor.shortest, longest)
     usable = np.array([not note for note in notes], dtype=bool)
     with np.errstate(invalid="ignore"):  # infinite values, of neurons that are not used

@@ -56,12 +56,12 @@ class UniversalPredictor:
         smoothing, kernel = self.settings.resolved_kernel
         stride = self.model.config.stride
         spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
-        long_enough = [part for part in segments if part.stop - part.start >= _SHORTEST]
+        long_enough = [segment for segment in segments if segment.stop - segment.start >= _SHORTEST]
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
 
         def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
             given = conditions(frame_rate, noise_sd, population != POPULATIONS[0], family)
-            pieces = [_padded(dff[job.row, part].astype(np.float32), stride) for part in job.segments]
+            pieces = [_padded(dff[job.row, segment].astype(np.float32), stride) for segment in job.segments]
             whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
             inputs = {"conditions": given, "dff": whole, "mask": mask}
             described = {"conditions": given, "context": context.run(["context"], inputs)[0]}
@@ -71,11 +71,11 @@ class UniversalPredictor:
             noise_sd = np.array([noise_level_to_sd(float(levels[job.row]), frame_rate)])
             without = expected(job, noise_sd, UNKNOWN)
             informed = without if self._family == UNKNOWN else expected(job, noise_sd, self._family)
-            for part, spikes_of_part in zip(job.segments, self._combine(informed, without), strict=True):
-                smoothed = smooth_spikes(spikes_of_part[: part.stop - part.start], frame_rate, smoothing, kernel)
-                smoothed[np.isnan(dff[job.row, part])] = np.nan
-                spike_prob[job.row, part] = smoothed
-            return sum(part.stop - part.start for part in job.segments)
+            for segment, found in zip(job.segments, self._combine(informed, without), strict=True):
+                smoothed = smooth_spikes(found[: segment.stop - segment.start], frame_rate, smoothing, kernel)
+                smoothed[np.isnan(dff[job.row, segment])] = np.nan
+                spike_prob[job.row, segment] = smoothed
+            return sum(segment.stop - segment.start for segment in job.segments)
 
         work_through(jobs, run, n_threads, progress)
         return spike_prob, levels
@@ -99,7 +99,9 @@ class UniversalPredictor:
 
     def edge_frames(self, segments: Sequence[slice]) -> np.ndarray:
         """Frames of segments that are too short."""
-        short = [np.arange(part.start, part.stop) for part in segments if part.stop - part.start < _SHORTEST]
+        short = [
+            np.arange(segment.start, segment.stop) for segment in segments if segment.stop - segment.start < _SHORTEST
+        ]
         return np.concatenate(short) if short else np.empty(0, dtype=int)
 
 

@@ -61,10 +61,10 @@ class WindowedPredictor:
         """Frames at the ends of each segment that have no full window."""
         before = self.model.config.frames_before
         edges = []
-        for part in segments:
-            first = min(part.start + before, part.stop)
-            last = max(part.stop - self.shortest + before + 1, first)
-            edges += [np.arange(part.start, first), np.arange(last, part.stop)]
+        for segment in segments:
+            first = min(segment.start + before, segment.stop)
+            last = max(segment.stop - self.shortest + before + 1, first)
+            edges += [np.arange(segment.start, first), np.arange(last, segment.stop)]
         return np.concatenate(edges) if edges else np.empty(0, dtype=int)
 
 
@@ -82,9 +82,9 @@ def _plan(network_levels: np.ndarray, segments: Sequence[slice], windowsize: int
     """Cut the work into blocks of bounded size that together cover every window once."""
     for level in np.unique(network_levels[np.isfinite(network_levels)]):
         rows = np.flatnonzero(network_levels == level)
-        for part in segments:
-            last = part.stop - windowsize + 1
-            for start in range(part.start, last, _BLOCK_FRAMES):
+        for segment in segments:
+            last = segment.stop - windowsize + 1
+            for start in range(segment.start, last, _BLOCK_FRAMES):
                 stop = min(start + _BLOCK_FRAMES, last)
                 at_once = max(1, _BLOCK_FRAMES // (stop - start))
                 for first in range(0, len(rows), at_once):
