@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from cascade_engine.evaluation.conditions import Condition
-from cascade_engine.evaluation.scores import NeuronScore, summarize
+from cascade_engine.evaluation.scores import MEDIANS, NeuronScore, summarize
 from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import Model
 
+#: Figures of an evaluation that are kept, and those that are told as expected.
+_KEPT = (*MEDIANS, "total", "gain_sd_between", "gain_sd_within")
 _FIGURES = ("correlation", "error", "bias", "absolute_bias")
 
 
@@ -51,7 +53,7 @@ def card_entries(
                 "leaving_out": leaving_out,
                 "datasets": summary.n_datasets,
                 "neurons": summary.n_neurons,
-                **{name: round(getattr(summary, name), 3) for name in _FIGURES},
+                **{name: round(value, 3) for name in _KEPT if np.isfinite(value := getattr(summary, name))},
                 "correlation_interval": [round(value, 3) for value in summary.intervals["correlation"]],
             }
         )

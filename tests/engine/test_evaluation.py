@@ -21,6 +21,7 @@ from cascade_engine.evaluation import (
     write_scores,
 )
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
+from cascade_engine.evaluation.scores import total
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.ground_truth.folds import split_into_folds, training_folds
 from cascade_engine.networks.settings import Settings
@@ -87,13 +88,47 @@ def test_summary_is_the_mean_of_medians():
     assert summary.bias == pytest.approx(-0.1) and summary.absolute_bias == pytest.approx(0.2)
     low, high = summary.intervals["correlation"]
     assert 0.45 <= low < 0.65 < high <= 0.851
-    assert summarize(scores) == summary
+    assert str(summarize(scores)) == str(summary)
+
+
+def test_summary_of_gains():
+    """Gains of 1 and 1/2 in one dataset, of 2 and 2 in another."""
+    scores = [
+        entry("a", 0.5, bias=0.0),
+        entry("a", 0.5, bias=-0.5),
+        entry("b", 0.5, bias=1.0),
+        entry("b", 0.5, bias=1.0),
+    ]
+    scores[1] = replace(scores[1], firing_rate=1.5)  # three times the rate of the other
+    half = np.log(2.0)
+    summary = summarize(scores)
+    assert summary.absolute_log_gain == pytest.approx((half / 2 + half) / 2)
+    assert total(scores[:2]) == pytest.approx((1.0 * 0.5 + 0.5 * 1.5) / 2.0)
+    assert summary.total == pytest.approx(np.sqrt(0.625 * 2.0))
+    assert summary.gain_sd_between == pytest.approx(np.std([-half / 2, half], ddof=1))
+    assert summary.gain_sd_within == pytest.approx(np.sqrt(np.mean([half**2 / 2, 0.0])))
+    alone = summarize(scores[:1])
+    assert np.isnan(alone.gain_sd_between) and np.isnan(alone.gain_sd_within) and alone.total == pytest.approx(1.0)
+    silent = summarize([entry("a", 0.5, bias=-1.0)])
+    assert silent.absolute_log_gain == pytest.approx(np.log(100.0)) and silent.total == pytest.approx(0.01)
+
+
+def test_aligned_figures_that_were_not_measured_are_unknown():
+    older, newer = entry("a", 0.5), replace(entry("b", 0.5), aligned_correlation=0.7, aligned_error=0.9)
+    assert summarize([newer]).aligned_correlation == pytest.approx(0.7)
+    assert np.isnan(summarize([older, newer]).aligned_correlation)
+    (card,) = card_entries([replace(older, condition="30Hz_50ms_noise2")], [Condition(30.0, 0.05, 2.0)], True)
+    assert "aligned_correlation" not in card and card["absolute_log_gain"] == pytest.approx(np.log(1.1), abs=1e-3)
 
 
 def test_scores_survive_the_disk(tmp_path):
-    scores = [entry("a", 0.1234), entry("b", 0.5)]
+    scores = [replace(entry(name, 0.1234), aligned_correlation=0.5, aligned_error=1.0) for name in "ab"]
     write_scores(tmp_path / "new" / "scores.csv", scores)
     assert read_scores(tmp_path / "new" / "scores.csv") == scores
+    table = tmp_path / "older.csv"
+    lines = (tmp_path / "new" / "scores.csv").read_text().splitlines()
+    table.write_text("".join(line.rsplit(",", 2)[0] + "\n" for line in lines))
+    assert [np.isnan(each.aligned_error) for each in read_scores(table)] == [True, True]
 
 
 def figures(model, frame_rate: float, noise_level: float, smoothing: float):
