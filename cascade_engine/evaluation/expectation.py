@@ -54,7 +54,7 @@ def card_entries(
                 "datasets": summary.n_datasets,
                 "neurons": summary.n_neurons,
                 **{name: round(value, 3) for name in _KEPT if np.isfinite(value := getattr(summary, name))},
-                "correlation_interval": [round(value, 3) for value in summary.intervals["correlation"]],
+                "correlation_interval": [round(value, 3) for value in summary.correlation_interval],
             }
         )
     return entries

@@ -17,7 +17,7 @@ from cascade_engine.metrics import LEAST_GAIN, log_gain, score
 
 METRICS = ("correlation", "error", "bias")
 
-#: Figures of a neuron of which a summary has medians, with intervals.
+#: Figures of a neuron of which a summary has medians.
 MEDIANS = (*METRICS, "absolute_bias", "absolute_log_gain", "aligned_correlation", "aligned_error")
 
 _N_BOOTSTRAP = 1000
@@ -147,8 +147,8 @@ class Summary:
     gain_sd_between, gain_sd_within : float
         Standard deviation of the log gain: of its means over the neurons of each dataset, and within a dataset (root
         mean square over datasets). NaN without two datasets, or two neurons in one.
-    intervals : dict of str to tuple of two float
-        95 % interval of each median, from drawing neurons within each dataset anew.
+    correlation_interval : tuple of two float
+        95 % interval of the correlation, from drawing neurons within each dataset anew.
     """
 
     n_datasets: int
@@ -163,7 +163,7 @@ class Summary:
     total: float
     gain_sd_between: float
     gain_sd_within: float
-    intervals: dict[str, tuple[float, float]]
+    correlation_interval: tuple[float, float]
 
 
 def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
@@ -185,13 +185,10 @@ def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
     for entry in scores:
         by_dataset.setdefault(entry.dataset, []).append(entry)
     tables = [np.array([[getattr(e, name) for name in MEDIANS] for e in found]) for found in by_dataset.values()]
-    middle = np.mean([np.median(table, axis=0) for table in tables], axis=0)
     rng = np.random.default_rng(seed)
-    drawn = [
-        np.mean([np.median(table[rng.integers(len(table), size=len(table))], axis=0) for table in tables], axis=0)
-        for _ in range(_N_BOOTSTRAP)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    draws = [table[rng.integers(len(table), size=(_N_BOOTSTRAP, len(table))), 0] for table in tables]
+    low, high = np.percentile(np.mean([np.median(drawn, axis=1) for drawn in draws], axis=0), [2.5, 97.5])
+    middle = np.mean([np.median(table, axis=0) for table in tables], axis=0)
     gains = [np.array([entry.log_gain for entry in found]) for found in by_dataset.values()]
     variances = [gain.var(ddof=1) for gain in gains if len(gain) > 1]
     return Summary(
@@ -201,7 +198,7 @@ def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
         total=float(np.exp(np.mean([np.log(max(total(found), LEAST_GAIN)) for found in by_dataset.values()]))),
         gain_sd_between=float(np.std([gain.mean() for gain in gains], ddof=1)) if len(gains) > 1 else np.nan,
         gain_sd_within=float(np.sqrt(np.mean(variances))) if variances else np.nan,
-        intervals={name: (float(low[i]), float(high[i])) for i, name in enumerate(MEDIANS)},
+        correlation_interval=(float(low), float(high)),
     )
 
 

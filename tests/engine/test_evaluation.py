@@ -86,7 +86,7 @@ def test_summary_is_the_mean_of_medians():
     summary = summarize(scores)
     assert summary.correlation == pytest.approx(0.65) and (summary.n_datasets, summary.n_neurons) == (2, 4)
     assert summary.bias == pytest.approx(-0.1) and summary.absolute_bias == pytest.approx(0.2)
-    low, high = summary.intervals["correlation"]
+    low, high = summary.correlation_interval
     assert 0.45 <= low < 0.65 < high <= 0.851
     assert str(summarize(scores)) == str(summary)
 
