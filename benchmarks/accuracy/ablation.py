@@ -124,14 +124,17 @@ def measure(names: Sequence[str], work: Path) -> None:
 
 def report(names: Collection[str]) -> None:
     """Print what was measured, in Markdown: means over datasets of medians over neurons."""
-    print("| variant | condition | correlation | error | bias | absolute bias |\n|---|---|---|---|---|---|")
+    print(
+        "| variant | condition | correlation | error | bias | absolute bias | absolute log gain | total | correlation, clocks aligned |"
+    )
+    print("|---" * 9 + "|")
     scores = tables.read_as(NeuronScore, STUDY)
     for name, condition in product(names, CONDITIONS):
         chosen = [entry for entry in scores if (entry.method, entry.condition) == (name, condition.label)]
         if chosen:
             s = summarize(chosen)
-            figures = f"{s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} | {s.absolute_bias:.2f}"
-            print(f"| {name} | {condition.label} | {figures} |")
+            figures = f"{s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} | {s.absolute_bias:.2f} | {s.absolute_log_gain:.2f} | {s.total:.2f}"
+            print(f"| {name} | {condition.label} | {figures} | {s.aligned_correlation:.3f} |")
 
 
 def main() -> None:
