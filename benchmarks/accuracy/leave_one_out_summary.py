@@ -23,6 +23,7 @@ from benchmarks.accuracy.document import (
     FIGURES,
     LEVELS,
     OURS,
+    TOLD,
     Scores,
     at_levels,
     blocks,
@@ -120,8 +121,9 @@ def by_firing_rate(methods: dict[str, list[NeuronScore]], rival: str) -> None:
 
 def write_card(scores: Scores) -> None:
     """Put the figures of the universal model into its card."""
-    entries = [entry for methods in scores.values() for entry in methods.get(OURS, [])]
-    model = complete_card(load_model(SHIPPED), evaluation=card_entries(entries, STANDARD_CONDITIONS, leaving_out=True))
+    ours, told = ([e for methods in scores.values() for e in methods.get(name, ())] for name in (OURS, TOLD))
+    entries = card_entries(ours, STANDARD_CONDITIONS, leaving_out=True, told=told)
+    model = complete_card(load_model(SHIPPED), evaluation=entries)
     print(f"{len(model.card['evaluation'])} entries in the card of {model.name}")
 
 
