@@ -41,16 +41,22 @@ def read(study: str) -> list[dict[str, str]]:
 
 
 def read_as(kind: type[Row], study: str) -> list[Row]:
-    """All rows of a study, as objects of a dataclass; its fields are columns of text, integers or floats."""
+    """All rows of a study, as objects of a dataclass; its fields are columns of text, integers or floats.
+
+    Columns that are missing take the default of the field.
+    """
     types = {"str": str, "int": int, "float": float}
     of_field = {field.name: types[str(field.type)] for field in fields(kind)}  # type: ignore[arg-type]
-    return [kind(**{name: convert(row[name]) for name, convert in of_field.items()}) for row in read(study)]
+    return [
+        kind(**{name: convert(row[name]) for name, convert in of_field.items() if name in row}) for row in read(study)
+    ]
 
 
 def write(study: str, rows: Sequence[Mapping[str, Any]], float_format: str = ".4f") -> None:
     """Write the table of a study: the same rows give the same bytes."""
     text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    columns = dict.fromkeys(column for row in rows for column in row)
+    table = csv.DictWriter(text, columns, lineterminator="\n", restval="nan")  # older rows lack later columns
     table.writeheader()
     for row in rows:
         table.writerow({key: f"{v:{float_format}}" if isinstance(v, float) else v for key, v in row.items()})

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: A gain below this is raised to it: none at all has no logarithm.
+LEAST_GAIN = 0.01
+
 
 @dataclass(frozen=True)
 class Score:
@@ -58,3 +61,16 @@ def score(spike_prob: np.ndarray, truth: np.ndarray) -> Score:
         error=float(np.abs(difference).sum() / true.sum()),
         bias=float(difference.sum() / true.sum()),
     )
+
+
+def log_gain(bias: float | np.ndarray) -> float | np.ndarray:
+    """Natural logarithm of the gain, the predicted over the true number of spikes, from the bias (`Score.bias`).
+
+    Half and twice as many spikes are equally far from 0.
+
+    Examples
+    --------
+    >>> print(f"{log_gain(1.0):.3f} {log_gain(-0.5):.3f}")
+    0.693 -0.693
+    """
+    return np.log(np.maximum(1.0 + np.asarray(bias), LEAST_GAIN))

@@ -20,6 +20,7 @@ from benchmarks import tables
 from benchmarks.accuracy.disturbed import disturbed
 from cascade_engine.evaluation import Condition, NeuronScore, summarize
 from cascade_engine.evaluation.leave_out import leave_out
+from cascade_engine.evaluation.scores import MEDIANS
 from cascade_engine.ground_truth import Dataset, find_datasets, folder_name, ground_truth_root, load_dataset
 from cascade_engine.networks.store import load_model
 from cascade_engine.networks.training_loop import train_model
@@ -124,14 +125,15 @@ def measure(names: Sequence[str], work: Path) -> None:
 
 def report(names: Collection[str]) -> None:
     """Print what was measured, in Markdown: means over datasets of medians over neurons."""
-    print("| variant | condition | correlation | error | bias | absolute bias |\n|---|---|---|---|---|---|")
+    print(f"| variant | condition | {' | '.join(name.replace('_', ' ') for name in MEDIANS)} | total |")
+    print("|---" * (3 + len(MEDIANS)) + "|")
     scores = tables.read_as(NeuronScore, STUDY)
     for name, condition in product(names, CONDITIONS):
         chosen = [entry for entry in scores if (entry.method, entry.condition) == (name, condition.label)]
         if chosen:
             s = summarize(chosen)
-            figures = f"{s.correlation:.3f} | {s.error:.2f} | {s.bias:+.2f} | {s.absolute_bias:.2f}"
-            print(f"| {name} | {condition.label} | {figures} |")
+            figures = " | ".join(f"{getattr(s, each):.3f}" for each in MEDIANS)
+            print(f"| {name} | {condition.label} | {figures} | {s.total:.2f} |")
 
 
 def main() -> None:

@@ -47,6 +47,9 @@ CONDITIONS = (Condition(60.0, 0.025, None), Condition(30.0, 0.05, 2.0))
 ENS2 = {"error_rate": (0.459, 0.437), "victor_purpura": (0.70, 0.53)}
 ENS2_DATASETS = [f"DS{number:02d}" for number in range(2, 22)]
 
+#: Figures of a row with clocks aligned.
+ALIGNED = ("aligned_f1", "aligned_error_rate")
+
 #: dF/F (fraction) of one spike that are tried for OASIS.
 THRESHOLDS = np.geomspace(0.01, 3.0, 16)
 
@@ -56,7 +59,7 @@ _BETWEEN_S = 10.0
 
 @dataclass(frozen=True)
 class Row:
-    """One neuron, one condition, one method."""
+    """One neuron, one condition, one method; the last two figures are with clocks aligned, NaN if not measured."""
 
     condition: str
     method: str
@@ -64,6 +67,8 @@ class Row:
     cell: str
     noise_level: float
     score: SpikeTrainScore
+    aligned_f1: float = np.nan
+    aligned_error_rate: float = np.nan
 
     def columns(self) -> dict[str, Any]:
         """As a row of the table."""
@@ -80,8 +85,12 @@ def spike_times(trace: TestTrace, counts: np.ndarray) -> np.ndarray:
 
 def score_trace(trace: TestTrace, counts: np.ndarray, label: str, method: str) -> Row | None:
     """Score spikes per frame over the frames that count; None without a true spike."""
-    score = score_spikes(spike_times(trace, trace.spikes), spike_times(trace, counts))
-    return Row(label, method, trace.dataset, trace.cell, trace.noise_level, score) if score.n_true else None
+    score, aligned = (
+        score_spikes(spike_times(trace, true), spike_times(trace, counts))
+        for true in (trace.spikes, trace.aligned_spikes)
+    )
+    row = Row(label, method, trace.dataset, trace.cell, trace.noise_level, score, aligned.f1, aligned.error_rate)
+    return row if score.n_true else None
 
 
 def universal(trace: TestTrace, condition: Condition, model: Model) -> np.ndarray:
@@ -133,19 +142,25 @@ def read() -> list[Row]:
     texts = ("condition", "method", "dataset", "cell")
     scores = tables.read_as(SpikeTrainScore, STUDY)
     return [
-        Row(*(row[name] for name in texts), float(row["noise_level"]), score)
+        Row(
+            *(row[name] for name in texts),
+            float(row["noise_level"]),
+            score,
+            *(float(row.get(n, "nan")) for n in ALIGNED),
+        )
         for row, score in zip(tables.read(STUDY), scores, strict=True)
     ]
 
 
 def summarize(rows: Sequence[Row]) -> None:
     """Print means and medians over neurons, in Markdown."""
-    names = [field.name for field in fields(SpikeTrainScore)][2:]
+    names = [*(field.name for field in fields(SpikeTrainScore)[2:]), *ALIGNED]
     print(f"| condition | method | datasets | neurons | {' | '.join(names)} |\n|{'---|' * (4 + len(names))}")
     for condition, method in sorted({(row.condition, row.method) for row in rows}):
         chosen = [row for row in rows if (row.condition, row.method) == (condition, method)]
-        values = np.array([[getattr(row.score, name) for name in names] for row in chosen])
-        cells = [f"{np.nanmean(v):.3f} / {np.nanmedian(v):.3f}" for v in values.T]
+        figures = [row.columns() for row in chosen]
+        values = [np.array([each[name] for each in figures]) for name in names]
+        cells = [f"{np.nanmean(v):.3f} / {np.nanmedian(v):.3f}" if np.isfinite(v).any() else "-" for v in values]
         n_datasets = len({row.dataset for row in chosen})
         print(f"| {condition} | {method} | {n_datasets} | {len(chosen)} | {' | '.join(cells)} |")
     told = ", ".join(f"{name} {mean:g} / {median:g}" for name, (mean, median) in ENS2.items())

@@ -15,8 +15,9 @@ oasis            as suite2p runs it, tau 0.7 s
 oasis-tuned      the same, the decay chosen per dataset by its score there: it is favoured
 
 Models and scores of the folds are kept in FOLDER: interrupt it at any time, the same command goes on, and with --fold
-several processes can share the work. The scores of every neuron go into ``results/leave_one_out.csv.gz``, where they
-replace earlier ones of the same method, condition and dataset.
+several processes can share the work. Each prediction is scored as published and with clocks aligned. After a change of
+either, remove FOLDER/scores; trained models stay. The scores of every neuron go into ``results/leave_one_out.csv.gz``,
+where they replace earlier ones of the same method, condition and dataset.
 """
 
 from __future__ import annotations

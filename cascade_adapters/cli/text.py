@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isclose
 from typing import TYPE_CHECKING
 
+from cascade_engine.networks.indicators import indicators_named
 from cascade_engine.networks.settings import NOT_GIVEN
+from cascade_engine.networks.universal.architecture import known_indicator
 
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
@@ -24,12 +27,11 @@ def describe_report(report: Report) -> str:
     """A few lines on one recording that was run."""
     if report.status in ("failed", "skipped"):
         return describe_failure(report)
-    indicator = (report.settings or {}).get("indicator")
-    given = f", for {indicator}" if indicator not in (None, NOT_GIVEN) else ""
     lines = [
         f"{report.path}: {report.status}",
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
-        f"  from {report.traces}; model {report.model}{given}",
+        f"  from {report.traces}; model {report.model}",
+        *_indicator(report),
         *_noise(report),
         *_left_out(report),
         *(f"  warning: {text}" for text in report.warnings),
@@ -49,8 +51,6 @@ def describe_inspection(report: Report) -> str:
         f"  frame rate {report.frame_rate_hz:g} Hz ({report.frame_rate_source})",
         f"  {'raw fluorescence' if report.dff == 'computed' else 'dF/F'} from {report.traces}",
     ]
-    if report.container_indicator:
-        lines.append(f"  indicator {report.container_indicator}")
     if report.dff == "computed":
         has_neuropil = report.neuropil_coefficient is not None
         lines.append(
@@ -61,7 +61,7 @@ def describe_inspection(report: Report) -> str:
         lines.append(f"  {len(report.segments)} segments of {frames} frames")
     settings = report.settings or {}
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
-    lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_left_out(report)]
+    lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_indicator(report), *_left_out(report)]
     lines.append(f"  results: {report.earlier_results}")
     lines += [f"  warning: {text}" for text in report.warnings]
     return "\n".join(lines)
@@ -97,6 +97,31 @@ def _minutes(report: Report) -> str:
     return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
 
 
+def _indicator(report: Report) -> list[str]:
+    """What was understood of the indicator, whether the networks are told it, and what telling it would bring."""
+    given, named = (report.settings or {}).get("indicator"), report.container_indicator
+    known = known_indicator(named or "")
+    if given is None:
+        return [f"  indicator {named!r}: this model cannot be told any"] if named else []
+    if given != NOT_GIVEN:
+        if known != given:
+            other = f"; the file says {named!r}" if named else ""
+            return [f"  indicator {given}, told to the network{other}"]
+        return [f"  indicator {given if named == given else f'{named!r} read as {given}'}, told to the network"]
+    several = indicators_named(named or "")
+    if named and not known and len(several) < 2:
+        return [f"  indicator {named!r} is not one that the network knows: it is not told"]
+    why = f" {named!r} may be {' or '.join(several)}:" if len(several) > 1 else ""
+    gain = (report.expected or {}).get("indicator_gain")
+    if gain is None:
+        brings = "name it with --indicator"
+    elif gain > 0:
+        brings = f"--indicator brings {gain:+.3f} in correlation at this frame rate and noise, on average"
+    else:
+        brings = "--indicator brings nothing at this frame rate and noise, on average"
+    return [f"  indicator{why} not told to the network: {brings}"]
+
+
 def _noise(report: Report) -> list[str]:
     if report.noise_level is None or report.noise_level_range is None:
         return []
@@ -105,7 +130,9 @@ def _noise(report: Report) -> list[str]:
         f"  noise level {report.noise_level:.1f} % per sqrt(Hz) ({judge_noise(report.noise_level)}), {low:.1f} to "
         f"{high:.1f} in 80 % of ROIs"
     ]
-    return lines if report.expected is None else [*lines, f"  {describe_expected(report.expected)}"]
+    if report.expected is not None and report.frame_rate_hz is not None:
+        lines.append(f"  {describe_expected(report.expected, report.noise_level, report.frame_rate_hz)}")
+    return lines
 
 
 def _left_out(report: Report) -> list[str]:
@@ -128,9 +155,15 @@ def judge_noise(level: float) -> str:
     return "high: single spikes will often be missed"
 
 
-def describe_expected(figures: dict) -> str:
-    """What a model reached under conditions like these."""
+def describe_expected(figures: dict, noise_level: float, frame_rate: float) -> str:
+    """What a model reached under conditions like these, which are named where they are not the recording's own."""
+    where, measured = "this noise level", ""
+    if not isclose(figures["noise_level"], noise_level, rel_tol=1e-3):
+        extreme = "highest" if figures["noise_level"] < noise_level else "lowest"
+        where = f"noise level {figures['noise_level']:g}, the {extreme} that was measured"
+    if not isclose(figures["frame_rate_hz"], frame_rate, rel_tol=1e-3):
+        measured = f"measured at {figures['frame_rate_hz']:g} Hz, the nearest frame rate, "
     return (
-        f"expected at this noise level: correlation {figures['correlation']:.2f} with the true spikes, error "
-        f"{figures['error']:.1f} (measured at {figures['frame_rate_hz']:g} Hz, on neurons not used for training)"
+        f"expected at {where}: correlation {figures['correlation']:.2f} with the true spikes, error "
+        f"{figures['error']:.1f} ({measured}on neurons not used for training)"
     )

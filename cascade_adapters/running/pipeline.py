@@ -228,7 +228,10 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     if known.size:
         report.noise_level = float(np.median(known))
         report.noise_level_range = np.percentile(known, [10, 90]).tolist()
-        report.expected = expected_figures(predictor.model, traces.frame_rate, report.noise_level, predictor.settings)
+        if not traces.arbitrary_units:  # a noise level needs dF/F
+            report.expected = expected_figures(
+                predictor.model, traces.frame_rate, report.noise_level, predictor.settings
+            )
     usable = np.array([not note for note in found.notes], dtype=bool)
     report.warnings += warnings_about(
         predictor, traces.shape[1], traces.segments, levels, usable, np.array(found.missing_part)

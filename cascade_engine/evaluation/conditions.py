@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade_engine.ground_truth.clocks import clock_shifts
 from cascade_engine.ground_truth.records import Neuron
-from cascade_engine.ground_truth.resampling import add_noise, resample
+from cascade_engine.ground_truth.resampling import add_noise, count_spikes, resample
 from cascade_engine.signal.kernels import smooth_spikes
 
 #: Frames at either end of a recording that are not scored: a window of the published network does not reach them.
@@ -80,9 +81,9 @@ class TestTrace:
         Frames of each recording.
     noise_level : float
         The condition's, or the neuron's own, in percent per sqrt(Hz).
-    spikes : array, shape (n_frames,)
-        Spikes per frame.
-    target : array, shape (n_frames,)
+    spikes, aligned_spikes : array, shape (n_frames,)
+        Spikes per frame, as published and with clocks aligned (`cascade_engine.ground_truth.clocks`).
+    target, aligned_target : array, shape (n_frames,)
         The same, smoothed with the kernel of the condition.
     scored : array of bool, shape (n_frames,)
         Frames that count: all but the ends of each recording.
@@ -97,7 +98,9 @@ class TestTrace:
     segments: list[int]
     noise_level: float
     spikes: np.ndarray
+    aligned_spikes: np.ndarray
     target: np.ndarray
+    aligned_target: np.ndarray
     scored: np.ndarray
 
 
@@ -120,7 +123,8 @@ def make_trace(neuron: Neuron, condition: Condition, seed: int = 0) -> TestTrace
     """
     name = f"{neuron.dataset}/{neuron.cell}/{condition.frame_rate:g}/{condition.noise_level}"
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    traces, spikes, targets, levels, rates = [], [], [], [], []
+    shift_s = clock_shifts().get(neuron.dataset, 0.0)
+    traces, spikes, aligned, levels, rates = [], [], [], [], []
     for recording in neuron.recordings:
         resampled = resample(recording, condition.frame_rate)
         if len(resampled.dff) < 2 * EDGE_FRAMES + _SHORTEST_SCORED:
@@ -130,11 +134,17 @@ def make_trace(neuron: Neuron, condition: Condition, seed: int = 0) -> TestTrace
             continue
         traces.append(dff)
         spikes.append(resampled.counts)
-        targets.append(smooth_spikes(resampled.counts, resampled.frame_rate, condition.smoothing, condition.kernel))
+        shifted_s = recording.spike_times_s + shift_s
+        aligned.append(count_spikes(shifted_s, recording.time_s[0], resampled.frame_rate, len(dff)))
         levels.append(resampled.noise_level if condition.noise_level is None else condition.noise_level)
         rates.append(resampled.frame_rate)
     if not traces:
         return None
+
+    def smoothed(counts: list[np.ndarray]) -> np.ndarray:
+        pairs = zip(counts, rates, strict=True)
+        return np.concatenate([smooth_spikes(c, rate, condition.smoothing, condition.kernel) for c, rate in pairs])
+
     segments = [len(trace) for trace in traces]
     inner = [np.arange(n) for n in segments]
     return TestTrace(
@@ -145,6 +155,8 @@ def make_trace(neuron: Neuron, condition: Condition, seed: int = 0) -> TestTrace
         segments=segments,
         noise_level=float(np.average(levels, weights=segments)),
         spikes=np.concatenate(spikes),
-        target=np.concatenate(targets),
+        aligned_spikes=np.concatenate(aligned),
+        target=smoothed(spikes),
+        aligned_target=smoothed(aligned),
         scored=np.concatenate([(i >= EDGE_FRAMES) & (i < len(i) - EDGE_FRAMES) for i in inner]),
     )

@@ -13,9 +13,12 @@ import numpy as np
 
 from cascade_engine.evaluation.conditions import TestTrace
 from cascade_engine.file_formats.atomic import replacing
-from cascade_engine.metrics import score
+from cascade_engine.metrics import LEAST_GAIN, log_gain, score
 
 METRICS = ("correlation", "error", "bias")
+
+#: Figures of a neuron of which a summary has medians.
+MEDIANS = (*METRICS, "absolute_bias", "absolute_log_gain", "aligned_correlation", "aligned_error")
 
 _N_BOOTSTRAP = 1000
 
@@ -34,6 +37,9 @@ class NeuronScore:
         True mean firing rate in Hz.
     correlation, error, bias : float
         As in `cascade_engine.metrics.score`.
+    aligned_correlation, aligned_error : float
+        The same with the clocks of the dataset aligned (`cascade_engine.ground_truth.clocks`); NaN in tables from
+        before this was measured.
     """
 
     condition: str
@@ -45,6 +51,23 @@ class NeuronScore:
     correlation: float
     error: float
     bias: float
+    aligned_correlation: float = np.nan
+    aligned_error: float = np.nan
+
+    @property
+    def absolute_bias(self) -> float:
+        """Size of the bias."""
+        return abs(self.bias)
+
+    @property
+    def log_gain(self) -> float:
+        """Natural logarithm of predicted over true spikes."""
+        return float(log_gain(self.bias))
+
+    @property
+    def absolute_log_gain(self) -> float:
+        """Its size."""
+        return abs(self.log_gain)
 
 
 def evaluate(spike_prob: np.ndarray, trace: TestTrace, condition: str, method: str) -> NeuronScore | None:
@@ -65,11 +88,12 @@ def evaluate(spike_prob: np.ndarray, trace: TestTrace, condition: str, method: s
         None if nothing can be scored: no spike, or no prediction.
     """
     predicted = np.where(trace.scored, spike_prob, np.nan)
-    found = score(predicted, trace.target)
+    found, aligned = score(predicted, trace.target), score(predicted, trace.aligned_target)
     if not np.isfinite(found.error):
         return None
     firing_rate = float(trace.spikes.sum() / len(trace.spikes) * trace.frame_rate)
-    correlation = found.correlation if np.isfinite(found.correlation) else 0.0  # a constant prediction
+    if not np.isfinite(aligned.error):  # its few spikes are shifted out of the frames that count
+        aligned = found
     return NeuronScore(
         condition,
         method,
@@ -77,9 +101,11 @@ def evaluate(spike_prob: np.ndarray, trace: TestTrace, condition: str, method: s
         trace.cell,
         trace.noise_level,
         firing_rate,
-        correlation,
+        float(np.nan_to_num(found.correlation)),  # 0 for a constant prediction
         found.error,
         found.bias,
+        float(np.nan_to_num(aligned.correlation)),
+        aligned.error,
     )
 
 
@@ -108,16 +134,21 @@ def read_scores(path: Path) -> list[NeuronScore]:
 
 @dataclass(frozen=True)
 class Summary:
-    """Medians over neurons, and their means over datasets.
+    """Figures of many neurons, every dataset counting alike.
 
     Attributes
     ----------
     n_datasets, n_neurons : int
         What they are made of.
-    correlation, error, bias, absolute_bias : float
-        Mean over datasets of the median over neurons.
-    intervals : dict of str to tuple of two float
-        95 % interval of each, from drawing neurons within each dataset anew.
+    correlation, error, bias, absolute_bias, absolute_log_gain, aligned_correlation, aligned_error : float
+        Mean over datasets of the median over neurons; the last two are NaN if they were not measured.
+    total : float
+        Predicted over true spikes of all neurons of a dataset (`total`); geometric mean over datasets.
+    gain_sd_between, gain_sd_within : float
+        Standard deviation of the log gain: of its means over the neurons of each dataset, and within a dataset (root
+        mean square over datasets). NaN without two datasets, or two neurons in one.
+    correlation_interval : tuple of two float
+        95 % interval of the correlation, from drawing neurons within each dataset anew.
     """
 
     n_datasets: int
@@ -126,7 +157,13 @@ class Summary:
     error: float
     bias: float
     absolute_bias: float
-    intervals: dict[str, tuple[float, float]]
+    absolute_log_gain: float
+    aligned_correlation: float
+    aligned_error: float
+    total: float
+    gain_sd_between: float
+    gain_sd_within: float
+    correlation_interval: tuple[float, float]
 
 
 def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
@@ -142,21 +179,30 @@ def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
     Returns
     -------
     Summary
-        Means over datasets of medians over neurons.
+        Means over datasets.
     """
-    by_dataset: dict[str, list[list[float]]] = {}
+    by_dataset: dict[str, list[NeuronScore]] = {}
     for entry in scores:
-        values = [entry.correlation, entry.error, entry.bias, abs(entry.bias)]
-        by_dataset.setdefault(entry.dataset, []).append(values)
-    tables = [np.array(rows) for rows in by_dataset.values()]
-    middle = np.mean([np.median(table, axis=0) for table in tables], axis=0)
+        by_dataset.setdefault(entry.dataset, []).append(entry)
+    tables = [np.array([[getattr(e, name) for name in MEDIANS] for e in found]) for found in by_dataset.values()]
     rng = np.random.default_rng(seed)
-    drawn = [
-        np.mean([np.median(table[rng.integers(len(table), size=len(table))], axis=0) for table in tables], axis=0)
-        for _ in range(_N_BOOTSTRAP)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    names = (*METRICS, "absolute_bias")
-    intervals = {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
-    correlation, error, bias, absolute_bias = map(float, middle)
-    return Summary(len(tables), len(scores), correlation, error, bias, absolute_bias, intervals)
+    draws = [table[rng.integers(len(table), size=(_N_BOOTSTRAP, len(table))), 0] for table in tables]
+    low, high = np.percentile(np.mean([np.median(drawn, axis=1) for drawn in draws], axis=0), [2.5, 97.5])
+    middle = np.mean([np.median(table, axis=0) for table in tables], axis=0)
+    gains = [np.array([entry.log_gain for entry in found]) for found in by_dataset.values()]
+    variances = [gain.var(ddof=1) for gain in gains if len(gain) > 1]
+    return Summary(
+        len(tables),
+        len(scores),
+        *map(float, middle),
+        total=float(np.exp(np.mean([np.log(max(total(found), LEAST_GAIN)) for found in by_dataset.values()]))),
+        gain_sd_between=float(np.std([gain.mean() for gain in gains], ddof=1)) if len(gains) > 1 else np.nan,
+        gain_sd_within=float(np.sqrt(np.mean(variances))) if variances else np.nan,
+        correlation_interval=(float(low), float(high)),
+    )
+
+
+def total(scores: Iterable[NeuronScore]) -> float:
+    """Predicted over true spikes of all neurons together, as if each had been recorded for the same time."""
+    rates, biases = np.array([(entry.firing_rate, entry.bias) for entry in scores]).T
+    return float(np.sum((1.0 + biases) * rates) / np.sum(rates))

@@ -27,6 +27,8 @@ class CatalogueEntry:
         Neurons in the public database.
     native_rate_hz : list of float or None
         Lowest and highest frame rate in Hz.
+    clock_offset_s : float or None
+        When fluorescence starts to rise, in s from the true spike (`cascade_engine.ground_truth.clocks`).
     citation : dict or None
         Text and DOI of the publication to cite, where known for sure.
     note : str or None
@@ -45,6 +47,7 @@ class CatalogueEntry:
     construct: str | None = None
     n_neurons: int | None = None
     native_rate_hz: list[float] | None = None
+    clock_offset_s: float | None = None
     citation: dict | None = None
     note: str | None = None
     shared_recordings: list[str] = field(default_factory=list)

@@ -11,7 +11,10 @@ from cascade_engine.errors import ModelError
 _FAMILIES = {
     r"Global_EXC": ("principal", None),
     r"Global_INH": ("interneurons", None),
-    r"GC8[smf]?_EXC": ("principal", "GCaMP8m"),
+    r"GC8_EXC": ("principal", "jGCaMP8"),
+    r"GC8f_EXC": ("principal", "jGCaMP8f"),
+    r"GC8m_EXC": ("principal", "jGCaMP8m"),
+    r"GC8s_EXC": ("principal", "jGCaMP8s"),
     r"Interneurons_GC8\+?": ("interneurons", None),
     r"Spinal_cord_excitatory": ("principal", "GCaMP6s"),
     r"Spinal_cord_inhibitory": ("interneurons", "GCaMP6s"),

@@ -14,7 +14,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.signal.kernels import KERNELS
 
 #: What the neurons can be.
-POPULATIONS = ("principal", "interneurons")
+POPULATIONS = PRINCIPAL, INTERNEURONS = ("principal", "interneurons")
 
 #: Name of an indicator that the networks are not given.
 NOT_GIVEN = "unknown"

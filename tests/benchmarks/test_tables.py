@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from math import isnan
 
 import pytest
 
@@ -12,7 +13,7 @@ from cascade_engine.evaluation import NeuronScore, write_scores
 
 def scores(method: str, dataset: str, correlation: float, n_cells: int = 2) -> list[NeuronScore]:
     return [
-        NeuronScore("30Hz", method, dataset, f"cell{number}", 2.0, 0.5, correlation, 1.0, -0.25)
+        NeuronScore("30Hz", method, dataset, f"cell{number}", 2.0, 0.5, correlation, 1.0, -0.25, 0.75, 0.5)
         for number in range(n_cells)
     ]
 
@@ -44,6 +45,18 @@ def test_merged_rows_take_the_place_of_earlier_ones():
     again, new = scores("ours", "DS01", 0.4), scores("ours", "DS03", 0.5)
     tables.merge("study", map(asdict, [*new, *again]))
     assert tables.read_as(NeuronScore, "study") == [*again, *first[3:], *new]
+
+
+def test_rows_of_before_a_column_was_measured_stay():
+    older = [
+        {key: value for key, value in asdict(row).items() if "aligned" not in key} for row in scores("a", "DS01", 0.5)
+    ]
+    tables.write("study", older)
+    assert isnan(tables.read_as(NeuronScore, "study")[0].aligned_error)
+    new = scores("b", "DS01", 0.5)
+    tables.merge("study", map(asdict, new))
+    *first, third, fourth = tables.read_as(NeuronScore, "study")
+    assert [third, fourth] == new and all(isnan(row.aligned_error) and row.error == 1.0 for row in first)
 
 
 def test_parts_of_one_method_are_merged(tmp_path):

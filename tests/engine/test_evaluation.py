@@ -21,6 +21,7 @@ from cascade_engine.evaluation import (
     write_scores,
 )
 from cascade_engine.evaluation.leave_out import leave_out, trained_without
+from cascade_engine.evaluation.scores import total
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.ground_truth.folds import split_into_folds, training_folds
 from cascade_engine.networks.settings import Settings
@@ -85,35 +86,136 @@ def test_summary_is_the_mean_of_medians():
     summary = summarize(scores)
     assert summary.correlation == pytest.approx(0.65) and (summary.n_datasets, summary.n_neurons) == (2, 4)
     assert summary.bias == pytest.approx(-0.1) and summary.absolute_bias == pytest.approx(0.2)
-    low, high = summary.intervals["correlation"]
+    low, high = summary.correlation_interval
     assert 0.45 <= low < 0.65 < high <= 0.851
-    assert summarize(scores) == summary
+    assert str(summarize(scores)) == str(summary)
+
+
+def test_summary_of_gains():
+    """Gains of 1 and 1/2 in one dataset, of 2 and 2 in another."""
+    scores = [
+        entry("a", 0.5, bias=0.0),
+        entry("a", 0.5, bias=-0.5),
+        entry("b", 0.5, bias=1.0),
+        entry("b", 0.5, bias=1.0),
+    ]
+    scores[1] = replace(scores[1], firing_rate=1.5)  # three times the rate of the other
+    half = np.log(2.0)
+    summary = summarize(scores)
+    assert summary.absolute_log_gain == pytest.approx((half / 2 + half) / 2)
+    assert total(scores[:2]) == pytest.approx((1.0 * 0.5 + 0.5 * 1.5) / 2.0)
+    assert summary.total == pytest.approx(np.sqrt(0.625 * 2.0))
+    assert summary.gain_sd_between == pytest.approx(np.std([-half / 2, half], ddof=1))
+    assert summary.gain_sd_within == pytest.approx(np.sqrt(np.mean([half**2 / 2, 0.0])))
+    alone = summarize(scores[:1])
+    assert np.isnan(alone.gain_sd_between) and np.isnan(alone.gain_sd_within) and alone.total == pytest.approx(1.0)
+    silent = summarize([entry("a", 0.5, bias=-1.0)])
+    assert silent.absolute_log_gain == pytest.approx(np.log(100.0)) and silent.total == pytest.approx(0.01)
+
+
+def test_aligned_figures_that_were_not_measured_are_unknown():
+    older, newer = entry("a", 0.5), replace(entry("b", 0.5), aligned_correlation=0.7, aligned_error=0.9)
+    assert summarize([newer]).aligned_correlation == pytest.approx(0.7)
+    assert np.isnan(summarize([older, newer]).aligned_correlation)
+    (card,) = card_entries([replace(older, condition="30Hz_50ms_noise2")], [Condition(30.0, 0.05, 2.0)], True)
+    assert "aligned_correlation" not in card and card["absolute_log_gain"] == pytest.approx(np.log(1.1), abs=1e-3)
 
 
 def test_scores_survive_the_disk(tmp_path):
-    scores = [entry("a", 0.1234), entry("b", 0.5)]
+    scores = [replace(entry(name, 0.1234), aligned_correlation=0.5, aligned_error=1.0) for name in "ab"]
     write_scores(tmp_path / "new" / "scores.csv", scores)
     assert read_scores(tmp_path / "new" / "scores.csv") == scores
+    table = tmp_path / "older.csv"
+    lines = (tmp_path / "new" / "scores.csv").read_text().splitlines()
+    table.write_text("".join(line.rsplit(",", 2)[0] + "\n" for line in lines))
+    assert [np.isnan(each.aligned_error) for each in read_scores(table)] == [True, True]
 
 
-def figures(model, frame_rate: float, noise_level: float, smoothing: float):
-    """What is expected with a Gaussian of this width (s)."""
-    return expected_figures(model, frame_rate, noise_level, Settings(smoothing=smoothing, kernel="gaussian"))
+@pytest.fixture(scope="module")
+def measured(random_model):
+    """A model measured at 30 Hz and 50 ms with noise 2, 4 and 8, at 7.5 Hz with 2 and 4, at 3 Hz with 2 only."""
+    found = {(30.0, 2.0): 0.8, (30.0, 4.0): 0.6, (30.0, 8.0): 0.5, (7.5, 2.0): 0.9, (7.5, 4.0): 0.7, (3.0, 2.0): 0.95}
+    conditions = [Condition(rate, 1.5 / rate, noise) for rate, noise in found]
+    scores = [entry("a", r, condition=c.label) for c, r in zip(conditions, found.values(), strict=True)]
+    told = [entry("a", 0.84, condition="30Hz_50ms_noise2")]
+    coarse = [Condition(30.0, 0.2, 2.0), Condition(30.0, 0.05, 2.0, "causal")]
+    scores += [entry("a", r, condition=c.label) for c, r in zip(coarse, (0.98, 0.7), strict=True)]
+    entries = card_entries(scores, [*conditions, *coarse], leaving_out=True, told=told)
+    return replace(random_model, card={**random_model.card, "evaluation": entries})
 
 
-def test_expectation_is_read_from_the_card_at_the_recordings_noise(random_model):
-    conditions = [Condition(30.0, 0.05, 2.0), Condition(30.0, 0.05, 4.0), Condition(7.5, 0.2, 2.0)]
-    scores = [entry("a", r, condition=c.label) for c, r in zip(conditions, (0.8, 0.6, 0.9), strict=True)]
-    entries = card_entries(scores, conditions, leaving_out=True)
-    model = replace(random_model, card={**random_model.card, "evaluation": entries})
-    assert figures(model, 25.0, 3.0, 1.5 / 25.0)["correlation"] == pytest.approx(0.7)
-    assert figures(model, 25.0, 9.0, 1.5 / 25.0)["correlation"] == pytest.approx(0.6)
-    assert figures(model, 5.0, 1.0, 1.5 / 5.0)["correlation"] == pytest.approx(0.9)
-    assert figures(random_model, 30.0, 2.0, 0.05) is None
-    coarse = card_entries([entry("a", 0.95, condition="30Hz_200ms_noise2")], [Condition(30.0, 0.2, 2.0)], True)
-    model = replace(random_model, card={**random_model.card, "evaluation": entries + coarse})
-    assert figures(model, 30.0, 2.0, 0.15)["correlation"] == pytest.approx(0.95)
-    assert figures(model, 30.0, 2.0, 0.06)["smoothing_s"] == 0.05
+def expected(model, frame_rate: float, noise_level: float, frames: float = 1.5, **others) -> dict | None:
+    settings = Settings(smoothing=frames / frame_rate, **{"kernel": "gaussian", **others})
+    return expected_figures(model, frame_rate, noise_level, settings)
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "noise_level", "frames", "correlation"),
+    [
+        (30.0, 2.0, 1.5, 0.8),
+        (30.0, 8**0.5, 1.5, 0.7),  # half way in the logarithm
+        (15.0, 2.0, 1.5, 0.85),
+        (15.0, 8**0.5, 1.5, 0.75),
+        (30.0, 2.0, 3.0, 0.89),
+        (30.0, 2.0, 1.8, 0.8),  # widths that differ by less than a factor of 1.5 are alike
+        (22.5**0.5, 2.0, 1.5, 0.925),
+    ],
+)
+def test_figures_are_interpolated_between_what_was_measured(measured, frame_rate, noise_level, frames, correlation):
+    found = expected(measured, frame_rate, noise_level, frames)
+    assert found["correlation"] == pytest.approx(correlation, abs=1e-6)
+    assert (found["frame_rate_hz"], found["noise_level"]) == pytest.approx((frame_rate, noise_level))
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "noise_level", "correlation", "held"),
+    [
+        (30.0, 12.0, 0.5, (30.0, 8.0)),
+        (30.0, 1.1, 0.8, (30.0, 2.0)),
+        (55.0, 4.0, 0.6, (30.0, 4.0)),
+        (2.2, 2.0, 0.95, (3.0, 2.0)),
+        (3.0, 3.0, 0.95, (3.0, 2.0)),
+        (5.0, 7.0, 0.7, (7.5, 4.0)),
+    ],
+)
+def test_beyond_the_nearest_measured_condition_is_named(measured, frame_rate, noise_level, correlation, held):
+    found = expected(measured, frame_rate, noise_level)
+    assert found["correlation"] == pytest.approx(correlation)
+    assert (found["frame_rate_hz"], found["noise_level"]) == pytest.approx(held)
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "noise_level", "others"),
+    [
+        (30.0, 16.1, {}),
+        (30.0, 0.9, {}),
+        (30.0, 0.0, {}),
+        (30.0, float("nan"), {}),
+        (61.0, 2.0, {}),
+        (1.4, 2.0, {}),
+        (2.2, 22.9, {}),
+        (3.0, 8.0, {}),
+        (30.0, 2.0, {"frames": 0.5}),
+        (30.0, 2.0, {"frames": 15.0}),
+        (7.5, 2.0, {"kernel": "causal"}),
+        (30.0, 2.0, {"population": "interneurons"}),
+    ],
+)
+def test_what_is_too_far_from_what_was_measured_has_no_figures(measured, frame_rate, noise_level, others):
+    assert expected(measured, frame_rate, noise_level, **others) is None
+
+
+def test_a_causal_kernel_has_its_own_figures(measured, random_model):
+    assert expected(measured, 30.0, 2.0, kernel="causal")["correlation"] == pytest.approx(0.7)
+    assert expected(random_model, 30.0, 2.0) is None
+
+
+def test_what_telling_the_indicator_brings(measured):
+    found = expected(measured, 30.0, 2.0)
+    assert (found["correlation"], found["indicator_gain"]) == pytest.approx((0.8, 0.04))
+    assert expected(measured, 30.0, 2.0, indicator="GCaMP6f")["correlation"] == pytest.approx(0.84)
+    assert expected(measured, 30.0, 2.0, indicator="unknown")["correlation"] == pytest.approx(0.8)
+    assert "indicator_gain" not in expected(measured, 7.5, 2.0)
 
 
 def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):
@@ -194,13 +296,11 @@ def test_a_published_name_is_measured_and_expected_as_it_is_run(tmp_path, capsys
     main_ok("benchmark", name, "mine", "--ground-truth", tmp_path, "--noise-level", "3", "--kernel", "gaussian")
     assert "universal at 30Hz_200ms_noise3" in capsys.readouterr().out
 
-    model = load_model(name)
-    expected = expected_figures(model, 30.0, 4.0, open_predictor(model, 30.0).settings)
-    assert expected["smoothing_s"] == 0.2
-    assert (
-        expected["correlation"]
-        > expected_figures(model, 30.0, 4.0, Settings(smoothing=0.05, kernel="causal"))["correlation"]
-    )
+    model = load_model(slow)
+    figures = expected_figures(model, 30.0, 4.0, open_predictor(model, 30.0).settings)
+    assert figures["smoothing_s"] == 0.2
+    narrow = Settings(smoothing=0.05, kernel="gaussian")
+    assert figures["correlation"] > expected_figures(model, 30.0, 4.0, narrow)["correlation"]
 
 
 def main_ok(*arguments: str | Path) -> None:

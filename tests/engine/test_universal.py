@@ -281,7 +281,9 @@ def test_a_published_name_is_answered_with_its_settings(model, monkeypatch):
     found = infer(dff, 30.0, stand_in)
     expected = infer(dff, 30.0, model, smoothing=0.1, kernel="causal").spike_prob
     np.testing.assert_array_equal(found.spike_prob, expected)
-    assert infer(dff, 30.0, load_model("GC8m_EXC_30Hz_smoothing50ms")).indicator == "GCaMP8m"
+    for variant in ("f", "m", "s", ""):
+        model = load_model(f"GC8{variant}_EXC_30Hz_smoothing50ms")
+        assert infer(dff, 30.0, model).indicator == f"jGCaMP8{variant}"
     assert infer(dff, 30.0, load_model("GC8m_EXC_30Hz_smoothing50ms"), indicator="GCaMP6f").indicator == "GCaMP6f"
     assert "Global_EXC_30Hz_smoothing100ms_causalkernel is not installed" in found.warnings[0]
     assert load_model("auto").folder == model.folder

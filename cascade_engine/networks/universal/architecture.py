@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cascade_engine.networks.indicators import indicators_named, plain_name
+
 #: Kernel lengths (frames of their resolution): both layers at full resolution, between resolutions, at coarser ones,
 #: the last of the way up, and of the context.
 FINE, STEP, COARSE, LAST, CONTEXT = 9, 4, 5, 7, 9
@@ -21,13 +23,13 @@ LOG_RATE_CENTRE, LOG_NOISE_CENTRE = 3.0, -2.0
 SHARPNESS, LARGEST_FEATURE = (1.0, 4.0), 12.0
 
 #: Families of indicators that the network can be given: those with several datasets of ground truth, so that what is
-#: learned on one can be tested on another.
+#: learned on one can be tested on another. jGCaMP8 stands for a file that does not say which one.
 INDICATOR_FAMILIES = (
     ("OGB-1",),
     ("Cal-520",),
     ("GCaMP6f",),
     ("GCaMP6s",),
-    ("jGCaMP7f", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s"),
+    ("jGCaMP7f", "jGCaMP8", "jGCaMP8f", "jGCaMP8m", "jGCaMP8s"),
     ("R-CaMP1.07", "jRCaMP1a", "jRGECO1a"),
 )
 
@@ -38,19 +40,28 @@ UNKNOWN = -1
 N_CONDITIONS = 3 + len(INDICATOR_FAMILIES)
 
 
-def indicator_family(indicator: str) -> int:
-    """Number of the family that an indicator belongs to, by its name (``"GCaMP6s"``); `UNKNOWN` if to none.
+def known_indicator(name: str) -> str | None:
+    """The indicator of `INDICATOR_FAMILIES` that a name stands for; None if there is none, or more than one.
 
-    Upper and lower case, hyphens and the leading j make no difference.
+    Parameters
+    ----------
+    name : str
+        As files hold it (`cascade_engine.networks.indicators`).
+
+    Examples
+    --------
+    >>> known_indicator("AAV9-syn-jGCaMP8m-WPRE"), known_indicator("gcamp 6f"), known_indicator("Fluo-4")
+    ('jGCaMP8m', 'GCaMP6f', None)
     """
+    named = {plain_name(each) for each in indicators_named(name)}
+    known = (each for names in INDICATOR_FAMILIES for each in names if {plain_name(each)} == named)
+    return next(known, None)
 
-    def plain(name: str) -> str:
-        return name.lower().replace("-", "").removeprefix("j")
 
-    found = (
-        number for number, names in enumerate(INDICATOR_FAMILIES) if plain(indicator) in {plain(name) for name in names}
-    )
-    return next(found, UNKNOWN)
+def indicator_family(name: str) -> int:
+    """Number of the family of the indicator that a name stands for; `UNKNOWN` if the networks do not know it."""
+    known = known_indicator(name)
+    return next((number for number, names in enumerate(INDICATOR_FAMILIES) if known in names), UNKNOWN)
 
 
 def conditions(

@@ -12,7 +12,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.networks.base import Family, Predictor
 from cascade_engine.networks.settings import NOT_GIVEN, POPULATIONS, Settings, default_smoothing
 from cascade_engine.networks.store import Model
-from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, UNKNOWN, indicator_family
+from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, known_indicator
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.predictor import UniversalPredictor
 from cascade_engine.signal.kernels import smoothing_kernel
@@ -81,13 +81,14 @@ class UniversalFamily(Family):
 def _indicator(chosen: str | None, container_indicator: str | None) -> str:
     """The indicator that the networks are given, or `NOT_GIVEN`."""
     if chosen is None:
-        if container_indicator is None or indicator_family(container_indicator) == UNKNOWN:
-            return NOT_GIVEN
-        return container_indicator
-    if chosen != NOT_GIVEN and indicator_family(chosen) == UNKNOWN:
-        known = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
-        raise InputError(f"the model does not know the indicator {chosen!r}: leave it out, or name one of {known}")
-    return chosen
+        return known_indicator(container_indicator or "") or NOT_GIVEN
+    if chosen == NOT_GIVEN:
+        return NOT_GIVEN
+    known = known_indicator(chosen)
+    if known is None:
+        names = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
+        raise InputError(f"the model does not know the indicator {chosen!r}: leave it out, or name one of {names}")
+    return known
 
 
 FAMILY = UniversalFamily()
