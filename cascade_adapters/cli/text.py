@@ -30,6 +30,7 @@ def describe_report(report: Report) -> str:
         f"{report.path}: {report.status}",
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
         f"  from {report.traces}; model {report.model}{given}",
+        *_excluded(report),
         *_noise(report),
         *_left_out(report),
         *(f"  warning: {text}" for text in report.warnings),
@@ -59,6 +60,7 @@ def describe_inspection(report: Report) -> str:
     if report.segments:
         frames = ", ".join(str(frames) for frames in report.segments)
         lines.append(f"  {len(report.segments)} segments of {frames} frames")
+    lines += _excluded(report)
     settings = report.settings or {}
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
     lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_left_out(report)]
@@ -95,6 +97,10 @@ def _size(report: Report) -> str:
 def _minutes(report: Report) -> str:
     minutes = (report.duration_s or 0.0) / 60
     return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+
+
+def _excluded(report: Report) -> list[str]:
+    return [f"  {report.exclusion}"] if report.exclusion else []
 
 
 def _noise(report: Report) -> list[str]:
