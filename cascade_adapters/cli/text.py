@@ -31,6 +31,7 @@ def describe_report(report: Report) -> str:
         f"{report.path}: {report.status}",
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
         f"  from {report.traces}; model {report.model}",
+        *_excluded(report),
         *_indicator(report),
         *_noise(report),
         *_left_out(report),
@@ -59,6 +60,7 @@ def describe_inspection(report: Report) -> str:
     if report.segments:
         frames = ", ".join(str(frames) for frames in report.segments)
         lines.append(f"  {len(report.segments)} segments of {frames} frames")
+    lines += _excluded(report)
     settings = report.settings or {}
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
     lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_indicator(report), *_left_out(report)]
@@ -120,6 +122,10 @@ def _indicator(report: Report) -> list[str]:
     else:
         brings = "--indicator brings nothing at this frame rate and noise, on average"
     return [f"  indicator{why} not told to the network: {brings}"]
+
+
+def _excluded(report: Report) -> list[str]:
+    return [f"  {report.exclusion}"] if report.exclusion else []
 
 
 def _noise(report: Report) -> list[str]:

@@ -126,6 +126,8 @@ class Traces:
         Which of the container's traces these are, for messages and the record.
     segments : list of int or None
         Frames of each uninterrupted segment.
+    excluded : dict of str to array of bool, shape (n_frames,)
+        Frames that are left out, by what says so: the container gives those that the pipeline has marked as bad.
     is_cell : array of bool, shape (n_rois,), or None
         ROIs that the pipeline or the user takes for cells.
     cell_probability : array of float, shape (n_rois,), or None
@@ -148,6 +150,7 @@ class Traces:
     frame_rate_source: str
     source: str
     segments: list[int] | None = None
+    excluded: dict[str, np.ndarray] = field(default_factory=dict)
     is_cell: np.ndarray | None = None
     cell_probability: np.ndarray | None = None
     indicator: str | None = None
@@ -164,6 +167,11 @@ class Traces:
         assert values is not None
         n_rois, n_frames = values.shape
         return int(n_rois), int(n_frames)
+
+    @property
+    def excluded_frames(self) -> np.ndarray:
+        """Whether each frame is left out; bool, shape (n_frames,)."""
+        return np.any([np.zeros(self.shape[1], dtype=bool), *self.excluded.values()], axis=0)
 
 
 @dataclass

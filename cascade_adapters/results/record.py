@@ -16,6 +16,7 @@ from typing import Any
 from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.networks.settings import Settings
+from cascade_engine.signal.frames import frame_mask
 
 #: Sections and keys of what is kept by the numbers of ROIs, which JSON turns into text.
 _BY_ROI = (
@@ -87,6 +88,8 @@ class RecordingUsed:
         Where the frame rate comes from.
     segments : list of int or None
         Frames of each uninterrupted segment; None: one.
+    excluded_frames : dict of str to str
+        Frames that were left out, by what said so, as text: ``0-99,500``.
     indicator : str or None
         Calcium indicator, as the container names it.
     """
@@ -96,6 +99,7 @@ class RecordingUsed:
     frame_rate_hz: float
     frame_rate_source: str = ""
     segments: list[int] | None = None
+    excluded_frames: dict[str, str] = field(default_factory=dict)
     indicator: str | None = None
 
 
@@ -274,6 +278,8 @@ class Record:
             raise ValueError(f"a recording of {size.n_rois} x {size.n_frames} at {size.frame_rate_hz} Hz")
         if size.segments is not None and (min(size.segments, default=0) < 0 or sum(size.segments) != size.n_frames):
             raise ValueError(f"segments of {sum(size.segments)} frames in a recording of {size.n_frames}")
+        for frames in size.excluded_frames.values():
+            frame_mask(frames, size.n_frames)
         if self.settings.smoothing is None or self.settings.kernel is None:
             raise ValueError("it does not say how the spikes were smoothed")
 

@@ -89,7 +89,8 @@ def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: 
     refuse_unheeded(options.selection, containers)
     reports = process_all(containers, options)
     for report in reports:
-        for text in report.warnings if report.status != "failed" else ():
+        texts = [*filter(None, [report.exclusion]), *report.warnings] if report.status != "failed" else []
+        for text in texts:
             warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=stacklevel)
     failed = [report.message for report in reports if report.status == "failed"]
     if failed:

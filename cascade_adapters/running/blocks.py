@@ -48,7 +48,7 @@ def dff_blocks(
     Parameters
     ----------
     traces : Traces
-        Traces as read.
+        Traces as read; frames that are left out count as missing.
     baseline : Baseline, optional
         How to find F0.
     chosen : array of bool, shape (n_rois,), optional
@@ -72,6 +72,7 @@ def dff_blocks(
         if traces.dff is not None:
             with np.errstate(over="ignore", invalid="ignore"):  # what is too large is infinite, and reported as such
                 block.dff[wanted] = np.asarray(traces.dff[rows])[wanted]
+            block.dff[:, traces.excluded_frames] = np.nan
         else:
             _compute(block, traces, baseline, wanted)
         yield block
@@ -80,7 +81,7 @@ def dff_blocks(
 def _compute(block: DffBlock, traces: Traces, baseline: Baseline | None, wanted: np.ndarray) -> None:
     assert traces.fluorescence is not None
     fluorescence, neuropil, background = (
-        None if values is None else np.asarray(values[block.rows])[wanted]
+        None if values is None else _without(np.asarray(values[block.rows])[wanted], traces.excluded_frames)
         for values in (traces.fluorescence, traces.neuropil, traces.background)
     )
     assert fluorescence is not None
@@ -96,6 +97,11 @@ def _compute(block: DffBlock, traces: Traces, baseline: Baseline | None, wanted:
     block.dff[wanted], block.guarded_frames[wanted] = part.dff, part.guarded_frames
     for roi, note in zip(np.flatnonzero(wanted), part.notes, strict=True):
         block.notes[roi] = note
+
+
+def _without(values: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+    """Values in which frames that are left out are missing."""
+    return np.where(excluded, np.float32(np.nan), values) if excluded.any() else values
 
 
 def check_units(traces: Traces, chosen: np.ndarray | None = None) -> None:

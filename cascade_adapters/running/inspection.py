@@ -6,7 +6,7 @@ import numpy as np
 
 from cascade_adapters.containers.base import Container
 from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import report_on, survey
+from cascade_adapters.running.pipeline import report_on, survey, with_exclusions
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
 from cascade_engine.networks.families import open_predictor
@@ -35,7 +35,7 @@ def inspect_container(container: Container, options: Options, model: Model) -> R
     CascadeError
         If it cannot be read.
     """
-    traces = container.read(options.reading)
+    traces = with_exclusions(container, container.read(options.reading), options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
     report = report_on(container, traces, predictor)
     report.status = "found"

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from cascade_adapters.containers.base import Reading, Selection
+from cascade_adapters.running.excluded import BAD_FRAMES, as_frames
 from cascade_engine.declared import Declared, declared, declared_fields
 from cascade_engine.errors import InputError
 from cascade_engine.networks.settings import Settings
@@ -47,6 +48,12 @@ class Options:
         What to do where results are.
     n_threads : int or None
         Threads; default: all processors.
+    bad_frames : {"all", "marked", "none"}
+        Frames to leave out: those that the pipeline has marked and those that cannot be fluorescence, only the former,
+        or none of both.
+    exclude_frames : str or None
+        Further frames to leave out: ``0-99,500,700-710``, counted from 0, both ends included; or a file, ``.npy`` with
+        a mask or a list of frames, or ``.txt``. An array or a list of frames becomes such a text.
     progress : bool
         Show a progress bar.
     """
@@ -62,6 +69,16 @@ class Options:
         help="Also write rates (Hz) to suite2p's spks.npy or CaImAn's S; the original is kept.",
         options=("--replace-spks", "--replace-s"),
     )
+    bad_frames: str = declared(
+        "all",
+        help="Bad frames to leave out: all, only those that the pipeline has marked, or none.",
+        choices=BAD_FRAMES,
+    )
+    exclude_frames: str | tuple[int, ...] | None = declared(
+        None,
+        help="Further frames to leave out: 0-99,500,700-710, from 0; or a .npy file (mask or list) or .txt file.",
+        metavar="FRAMES",
+    )
     existing: str = declared("error", help="What to do with a recording that has results.", choices=EXISTING)
     n_threads: int | None = declared(
         None, help="Number of threads [default: all processors].", metavar="N", options=("--threads",)
@@ -71,6 +88,10 @@ class Options:
     def __post_init__(self) -> None:
         if self.existing not in EXISTING:
             raise InputError(f"existing must be one of {', '.join(EXISTING)}, but it is {self.existing!r}")
+        if self.bad_frames not in BAD_FRAMES:
+            raise InputError(f"bad_frames must be one of {', '.join(BAD_FRAMES)}, but it is {self.bad_frames!r}")
+        if self.exclude_frames is not None:
+            object.__setattr__(self, "exclude_frames", as_frames(self.exclude_frames))
         if self.n_threads is not None and self.n_threads < 1:
             raise InputError(f"n_threads must be 1 or more, but it is {self.n_threads}")
 

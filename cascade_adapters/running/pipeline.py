@@ -14,6 +14,7 @@ from cascade_adapters.containers.base import Container, Traces
 from cascade_adapters.results import Record, Results, schema
 from cascade_adapters.results.record import ModelUsed, RecordingUsed, RoiFacts, TracesUsed, now
 from cascade_adapters.running.blocks import check_units, dff_blocks
+from cascade_adapters.running.excluded import without_bad_frames
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.report import Report
@@ -25,6 +26,7 @@ from cascade_engine.inference import infer_block, warnings_about
 from cascade_engine.networks.base import Predictor
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
+from cascade_engine.signal.frames import frame_text
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -124,6 +126,7 @@ def _infer(
     container: Container, traces: Traces, options: Options, model: Model, dry_run: bool, stack: ExitStack
 ) -> _Outcome:
     chosen = _chosen_rois(container, traces, options)
+    traces = with_exclusions(container, traces, options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
     report = report_on(container, traces, predictor)
     if dry_run:
@@ -157,6 +160,14 @@ def _infer(
     _conclude(report, found, predictor, traces, chosen)
     record = _record(report, found, predictor, traces, options, container)
     return report, Results({name: array.finish() for name, array in arrays.items()}, record)
+
+
+def with_exclusions(container: Container, traces: Traces, options: Options) -> Traces:
+    """The traces without the frames that are left out; see `without_bad_frames`."""
+    try:
+        return without_bad_frames(traces, options.bad_frames, options.exclude_frames)
+    except InputError as error:
+        raise InputError(f"{container.path}: {error}") from None
 
 
 def survey(
@@ -215,6 +226,7 @@ def report_on(container: Container, traces: Traces, predictor: Predictor) -> Rep
         duration_s=n_frames / traces.frame_rate,
         neuropil_coefficient=None if traces.neuropil is None else traces.neuropil_coefficient,
         segments=traces.segments,
+        excluded_frames={source: frame_text(mask) for source, mask in traces.excluded.items()},
         container_indicator=traces.indicator,
         model=predictor.model.name,
         settings=predictor.settings.to_dict(),
@@ -233,8 +245,10 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
                 predictor.model, traces.frame_rate, report.noise_level, predictor.settings
             )
     usable = np.array([not note for note in found.notes], dtype=bool)
+    n_frames = traces.shape[1]
+    n_missing = np.rint(np.array(found.missing_part) * n_frames) - np.count_nonzero(traces.excluded_frames)
     report.warnings += warnings_about(
-        predictor, traces.shape[1], traces.segments, levels, usable, np.array(found.missing_part)
+        predictor, n_frames, traces.segments, levels, usable, n_missing / max(n_frames, 1)
     )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
     report.n_guarded = int(np.count_nonzero(found.guarded_frames))
@@ -263,6 +277,7 @@ def _record(
             frame_rate_hz=traces.frame_rate,
             frame_rate_source=traces.frame_rate_source,
             segments=traces.segments,
+            excluded_frames=report.excluded_frames,
             indicator=traces.indicator,
         ),
         input=container.fingerprint() if traces.hashes is None else traces.hashes(),

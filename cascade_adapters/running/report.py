@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from cascade_adapters.results import Record
+from cascade_engine.signal.frames import frame_mask
 
 
 @dataclass(kw_only=True)
@@ -36,6 +39,8 @@ class Report:
         Part of the neuropil that is subtracted; None without neuropil.
     segments : list of int or None
         Frames of each segment.
+    excluded_frames : dict of str to str
+        Frames that are left out, by what says so, as text: ``0-99,500``.
     container_indicator : str or None
         Calcium indicator, as the container names it.
     model : str or None
@@ -81,6 +86,7 @@ class Report:
     duration_s: float | None = None
     neuropil_coefficient: float | None = None
     segments: list[int] | None = None
+    excluded_frames: dict[str, str] = field(default_factory=dict)
     container_indicator: str | None = None
     model: str | None = None
     settings: dict[str, Any] | None = None
@@ -97,6 +103,16 @@ class Report:
     written: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
     record: Record | None = None
+
+    @property
+    def exclusion(self) -> str:
+        """How many frames are left out, and why, in one line; empty if none is."""
+        if not self.excluded_frames or not self.n_frames:
+            return ""
+        masks = {source: frame_mask(text, self.n_frames) for source, text in self.excluded_frames.items()}
+        sources = ", ".join(f"{np.count_nonzero(mask)} {source}" for source, mask in masks.items())
+        n_excluded = np.count_nonzero(np.any(list(masks.values()), axis=0))
+        return f"{n_excluded} of {self.n_frames} frames are left out: {sources}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

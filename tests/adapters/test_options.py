@@ -26,6 +26,8 @@ OTHER_VALUES = {
     "replace_spikes": True,
     "existing": "skip",
     "n_threads": 3,
+    "bad_frames": "marked",
+    "exclude_frames": "0-99,500",
     "smoothing": 0.1,
     "kernel": "causal",
     "population": "interneurons",

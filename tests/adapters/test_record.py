@@ -21,8 +21,10 @@ WRONG = (None, "x", ["a"], {"a": []}, -1, 1e999, True)
 
 def full_record() -> Record:
     """A record in which nothing is left out."""
+    record = made_up_record(3, 100, variable="dff")
     return replace(
-        made_up_record(3, 100, variable="dff"),
+        record,
+        recording=replace(record.recording, excluded_frames={"marked in ops.npy (badframes)": "0-9,50"}),
         asked={"only_cells": True, "frame_rate": 30.0},
         input={"F.npy": "0" * 64},
         rois=RoiFacts({1: "not a cell"}, {2: 17}, [2.0, None, 3.5]),

@@ -71,12 +71,17 @@ def save_cnmfe(path: Path, values: np.ndarray | None = None, **others: Any) -> P
     return path
 
 
-def save_isxd(path: Path, values: np.ndarray | None = None, units: str | None = None, method: str = "pca-ica") -> Path:
-    """Write a cell set with Inscopix' own library; the last cell is rejected, the first accepted."""
+def save_isxd(
+    path: Path, values: np.ndarray | None = None, units: str | None = None, method: str = "pca-ica", **bad_frames: Any
+) -> Path:
+    """Write a cell set with Inscopix' own library; the last cell is rejected, the first accepted.
+
+    Bad frames are ``dropped`` and ``blank`` ones, by their numbers, and ``cropped`` ones, by the ends of their ranges.
+    """
     import isx
 
     values, images = make_dff() if values is None else values, footprints().astype(np.float32)
-    timing = isx.Timing(num_samples=values.shape[1], period=isx.Duration.from_usecs(round(1e6 / RATE)))
+    timing = isx.Timing(num_samples=values.shape[1], period=isx.Duration.from_usecs(round(1e6 / RATE)), **bad_frames)
     cells = isx.CellSet.write(str(path), timing, isx.Spacing(num_pixels=IMAGE_SHAPE))
     for i, trace in enumerate(values):
         cells.set_cell_data(i, np.ascontiguousarray(images[:, :, i]), trace.astype(np.float32), f"C{i}")

@@ -9,7 +9,7 @@ import numpy as np
 from cascade_adapters.containers.arrays.choosing import find_frame_rate
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.base import Reading, Traces
-from cascade_adapters.containers.suite2p.settings import DEFAULT_NEUROPIL_COEFFICIENT
+from cascade_adapters.containers.suite2p.settings import BAD_FRAMES, DEFAULT_NEUROPIL_COEFFICIENT, marked_frames
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
 
@@ -52,6 +52,7 @@ def read_fall(contents: Contents, path: Path, reading: Reading) -> Traces:
         frame_rate_source=rate_source,
         source="F and Fneu, rois-first (as suite2p writes them)",
         segments=_segments(contents, path, n_frames, remarks),
+        excluded=_bad_frames(contents, path, n_frames, remarks),
         is_cell=_is_cell(contents, path, n_rois, remarks),
         remarks=remarks,
     )
@@ -82,6 +83,17 @@ def _segments(contents: Contents, path: Path, n_frames: int, remarks: list[str])
         return counts
     remarks.append(f"{variable.name} adds up to {sum(counts)}, not {n_frames}: the recording is taken as one segment")
     return None
+
+
+def _bad_frames(contents: Contents, path: Path, n_frames: int, remarks: list[str]) -> dict[str, np.ndarray]:
+    variable = contents.named(f"ops.{BAD_FRAMES}")
+    if variable is None:
+        return {}
+    try:
+        values = variable.load()
+    except Exception as error:  # a damaged file can fail in any way
+        raise InputError(f"{path}: {variable} cannot be read: {' '.join(str(error).split())}") from None
+    return marked_frames({f"marked in {variable.name}": values}, n_frames, remarks)
 
 
 def _is_cell(contents: Contents, path: Path, n_rois: int, remarks: list[str]) -> np.ndarray | None:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from cascade_adapters.containers.base import Reading, Traces
+from cascade_adapters.containers.nwb.invalid_times import invalid_frames
 from cascade_adapters.containers.nwb.loading import Times, hash_of, load_series
 from cascade_adapters.containers.nwb.notes import Notes, read_notes
 from cascade_adapters.containers.nwb.opening import OpenNwb
@@ -57,12 +58,14 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         remarks.append(f"{path} holds (roi, time) instead of (time, roi): it was turned round")
     remarks += timing.remarks
     notes = read_notes(series.comments, n_frames)
+    invalid = invalid_frames(opened, series, timing, n_frames, remarks)
     is_cell, cell_probability = cell_columns(series.rois.table, roi_rows(series), remarks)
     indicator = getattr(series.rois.table.imaging_plane, "indicator", None)
     common = _Common(
         frame_rate=timing.frame_rate,
         frame_rate_source=timing.source,
         segments=timing.segments or notes.segments,
+        excluded={"marked in invalid_times": invalid},
         is_cell=is_cell,
         cell_probability=cell_probability,
         indicator=indicator if isinstance(indicator, str) else None,
@@ -84,6 +87,7 @@ class _Common(TypedDict):
     frame_rate: float
     frame_rate_source: str
     segments: list[int] | None
+    excluded: dict[str, np.ndarray]
     is_cell: np.ndarray | None
     cell_probability: np.ndarray | None
     indicator: str | None

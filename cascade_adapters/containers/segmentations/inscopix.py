@@ -42,10 +42,11 @@ class InscopixFile(SegmentationSource):
             n_rois, n_frames = extractor.get_num_rois(), extractor.get_num_samples()
             rate = float(extractor.get_sampling_frequency())
             info = extractor.cell_set.get_acquisition_info() or {}
+            missing = ~np.asarray(extractor.cell_set.timing.get_valid_samples_mask(), dtype=bool)
             status = [extractor.cell_set.get_cell_status(roi) for roi in range(n_rois)]
         except Exception as error:  # a damaged file can fail in any way
             raise self._unreadable(error) from None
-        if values.shape != (n_rois, n_frames):
+        if values.shape != (n_rois, n_frames) or missing.shape != (n_frames,):
             raise InputError(
                 f"{self.path}: traces of the shape {values.shape} for {n_rois} cells and {n_frames} frames"
             )
@@ -53,10 +54,13 @@ class InscopixFile(SegmentationSource):
         if reading.frame_rate is not None:
             rate, rate_source = as_frame_rate(reading.frame_rate), "given"
         is_cell = np.array([each != "rejected" for each in status])
+        excluded = {"marked as dropped, cropped or blank": missing}
         source = (
             f"traces ({info.get('Trace Units', 'no units')}, {info.get('Cell Identification Method', 'no method')})"
         )
-        return self.traces_of(values, _unit(info), reading, (rate, rate_source), source, is_cell=is_cell)
+        return self.traces_of(
+            values, _unit(info), reading, (rate, rate_source), source, is_cell=is_cell, excluded=excluded
+        )
 
     def rois(self) -> Rois | None:
         """Where the cells lie; see `Container.rois`."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.suite2p.files import is_part_of_plane, read_array, read_iscell
-from cascade_adapters.containers.suite2p.settings import read_image_shape, read_settings
+from cascade_adapters.containers.suite2p.settings import marked_frames, read_image_shape, read_settings
 from cascade_adapters.containers.transposed import by_rois
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.rows import Rows, write_npy
@@ -125,6 +125,7 @@ class Suite2pPlane(Container):
             frame_rate_source=settings.frame_rate_source,
             source=self._f if neuropil is None else f"{self._f} and {self._fneu}",
             segments=segments,
+            excluded=marked_frames(settings.bad_frames, n_frames, remarks),
             is_cell=is_cell,
             cell_probability=cell_probability,
             remarks=remarks,

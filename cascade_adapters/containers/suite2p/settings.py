@@ -7,6 +7,7 @@ one level up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ DEFAULT_NEUROPIL_COEFFICIENT = 0.7
 
 _UNTOUCHED_RATE = 10.0
 
+#: Where suite2p keeps the frames that it was told, or has found, to be bad: one boolean per frame.
+BAD_FRAMES = "badframes"
 
 #: The settings files that are there, in order of precedence, with their content.
 _Files = list[tuple[Path, dict[str, Any]]]
@@ -41,6 +44,8 @@ class Suite2pSettings:
         Part of Fneu to subtract.
     frames_per_session : list of int or None
         Frames of each concatenated folder.
+    bad_frames : dict of str to array
+        What the run has marked as bad frames, by where that is said; not checked.
     remarks : list of str
         What is doubtful.
     """
@@ -49,6 +54,7 @@ class Suite2pSettings:
     frame_rate_source: str
     neuropil_coefficient: float
     frames_per_session: list[int] | None
+    bad_frames: dict[str, Any]
     remarks: list[str]
 
 
@@ -84,7 +90,10 @@ def read_settings(
         rate, rate_source = as_frame_rate(frame_rate), "given"
     if neuropil_coefficient is None:
         neuropil_coefficient = _neuropil_coefficient(files, remarks)
-    return Suite2pSettings(rate, rate_source, neuropil_coefficient, _frames_per_session(files, remarks), remarks)
+    sessions = _frames_per_session(files, remarks)
+    found, source = _first(files, (BAD_FRAMES,))
+    bad_frames = {} if found is None else {f"marked in {source} ({BAD_FRAMES})": found}
+    return Suite2pSettings(rate, rate_source, neuropil_coefficient, sessions, bad_frames, remarks)
 
 
 def read_image_shape(plane: Path) -> tuple[int, int] | None:
@@ -142,6 +151,33 @@ def _frames_per_session(files: _Files, remarks: list[str]) -> list[int] | None:
         remarks.append(f"frames_per_folder is {found!r}: the recording is taken as one segment")
         return None
     return counts if len(counts) > 1 else None
+
+
+def marked_frames(found: Mapping[str, Any], n_frames: int, remarks: list[str]) -> dict[str, np.ndarray]:
+    """Bad frames as masks, by where they are marked; what does not fit to the frames is a remark.
+
+    Parameters
+    ----------
+    found : mapping of str to array
+        What is said to be one boolean per frame.
+    n_frames : int
+        Frames of the traces.
+    remarks : list of str
+        Takes what is doubtful.
+
+    Returns
+    -------
+    dict of str to array of bool, shape (n_frames,)
+        As of `Traces.excluded`.
+    """
+    masks = {}
+    for source, values in found.items():
+        values = np.asarray(values)
+        if values.dtype.kind not in "biuf" or values.size != n_frames or not np.isin(values, (0, 1)).all():
+            remarks.append(f"bad frames {source} are no mask of {n_frames} frames: they were ignored")
+        else:
+            masks[source] = values.ravel().astype(bool)
+    return masks
 
 
 def _first(files: _Files, keys: tuple[str, ...]) -> tuple[Any, str]:
