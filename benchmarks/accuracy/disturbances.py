@@ -27,7 +27,7 @@ from benchmarks import tables
 from benchmarks.accuracy.disturbance_kinds import KINDS
 from benchmarks.accuracy.leave_one_out import TAU_S, oasis
 from cascade_engine import Model, import_published, load_model
-from cascade_engine.evaluation import Condition, TestTrace, bring
+from cascade_engine.evaluation import Condition, TestTrace, make_trace
 from cascade_engine.evaluation.leave_out import predict_with
 from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_dataset, simulate_dataset
 
@@ -111,7 +111,7 @@ def measure(method: str, predictor: Predictor, dataset: Dataset, condition: Cond
     predict = None if (method, condition.label, dataset.name) in done else predictor(dataset.name, condition)
     if predict is None:
         return
-    traces = [trace for trace in (bring(neuron, condition) for neuron in dataset.neurons) if trace is not None]
+    traces = [trace for trace in (make_trace(neuron, condition) for neuron in dataset.neurons) if trace is not None]
     traces = [trace for trace in traces if trace.spikes.sum() >= FEWEST_SPIKES][:N_NEURONS]
     found = [
         change

@@ -8,7 +8,7 @@ writes each output one frame early, so the comparison shifts by one frame.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -26,7 +26,9 @@ CASES = [
 
 def main() -> None:
     """Print the largest difference for each model."""
-    root = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    root = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as temporary:
         for name, recording, frame_rate, suffix in CASES:
             model = import_published(root / "peer_models" / name, Path(temporary) / name)

@@ -10,6 +10,7 @@ the published tool (extra ``train``). Only ``model.predict`` is timed, not the c
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -101,9 +102,11 @@ def imports() -> None:
 def main() -> None:
     """Run the benchmarks named on the command line."""
     benchmarks = {"prediction": prediction, "dff": dff, "imports": imports}
-    chosen = sys.argv[1:] or list(benchmarks)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(benchmarks)} [default: all]")
+    chosen = parser.parse_args().benchmarks or list(benchmarks)
     if unknown := [name for name in chosen if name not in benchmarks]:
-        sys.exit(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(benchmarks)}")
+        parser.error(f"there is no benchmark {', '.join(unknown)}")
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )

@@ -198,9 +198,13 @@ def _replaced(dff: np.ndarray, level: float, sd: float, frame_rate: float, rng: 
 def _starts(
     n_frames: int, length: float, frame_rate: float, rng: np.random.Generator, periodic: bool = False
 ) -> np.ndarray:
-    """First frames of events of some `length` (frames): from one in all to one in 5 s, over a tenth of the frames."""
+    """First frames of events of some `length` (frames): from one in all to one in 5 s, over a tenth of the frames.
+
+    Their number is drawn log-uniformly in half of the cases, which often gives few, and uniformly in the others.
+    """
     most = min(_MOST_EVENTS_HZ * n_frames / frame_rate, _LARGEST_PART * n_frames / max(length, 1.0))
-    n_events = max(1, round(_between(rng, 1.0, max(most, 1.0))))
+    draw = _between if rng.random() < 0.5 else np.random.Generator.uniform
+    n_events = max(1, round(draw(rng, 1.0, max(most, 1.0))))
     if periodic:
         every = n_frames / n_events
         return (rng.uniform(0, every) + every * np.arange(n_events)).astype(int).clip(0, n_frames - 1)

@@ -21,6 +21,9 @@ _HILL, _FRAME_RATE_HZ = (1.0, 2.2), (20.0, 100.0)
 #: And for each neuron.
 _NOISE_LEVEL, _DURATION_S = (0.3, 3.0), 240.0
 
+#: Part of the neurons that never fire: from them a network learns what noise and the surroundings alone look like.
+_SILENT_PART = 0.08
+
 #: What else real traces hold, of the surroundings and of movement: ranges of the time (s) over which it lasts, and of
 #: its standard deviation in spikes.
 _FLUCTUATIONS = (((0.3, 5.0), (0.02, 0.5)), ((0.03, 0.3), (0.01, 0.3)))
@@ -87,6 +90,8 @@ def _dataset(name: str, n_neurons: int, population: _Population, rng: np.random.
         spikes = simulate_spikes(
             _DURATION_S, _between(rng, *population.rate_hz), rng.uniform(0, population.most_bursty), rng
         )
+        if rng.random() < _SILENT_PART:
+            spikes = spikes[:0]
         dff = simulate_dff(spikes, n_frames, frame_rate, _between(rng, *_NOISE_LEVEL), own, rng)
         dff += _slow_drift(n_frames, frame_rate, rng)
         for times_s, parts in _FLUCTUATIONS:
