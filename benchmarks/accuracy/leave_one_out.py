@@ -90,14 +90,21 @@ def oasis(trace: TestTrace, condition: Condition, taus_s: Sequence[float]) -> li
     return [np.concatenate([smoothed(part, tau_s) for part in parts]) for tau_s in taus_s]
 
 
+def prepare_torchvision() -> None:
+    """Declare to a torch made for the CPU what torchvision expects when suite2p is imported."""
+    import torch
+
+    for name in ("nms", "qnms"):
+        with suppress(RuntimeError):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
 @cache
 def suite2p_deconvolution():
     """suite2p's module of deconvolution, and the device to run it on."""
     import torch
 
-    for name in ("nms", "qnms"):  # a CPU-only torch lacks what torchvision expects
-        with suppress(RuntimeError):
-            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    prepare_torchvision()
     from suite2p.extraction import dcnv
 
     return dcnv, torch.device("cpu")

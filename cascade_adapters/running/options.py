@@ -229,7 +229,7 @@ _TYPES: dict[type, tuple[Any, str]] = {
 
 
 def _flat_name(group: str, name: str) -> str:
-    """Choices of the baseline carry its name in front; all others stand by themselves."""
-    if group != "baseline":
+    """Choices of the baseline carry its name in front; all others, and the neuropil's, stand by themselves."""
+    if group != "baseline" or name == "neuropil":
         return name
     return "baseline" if name == "method" else f"baseline_{name}"

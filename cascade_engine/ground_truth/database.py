@@ -138,7 +138,7 @@ def _read_mat(path: Path) -> tuple[list[Recording], list[str]]:
             notes.append(f"{name}: {', '.join(wrong)} must be real numbers; left out")
             continue
         time_s, dff, events = fields
-        found, remarks = clean_recordings(name, time_s, dff, events.astype(np.float64) / _EVENTS_PER_SECOND)
+        found, remarks = clean_recordings(number, time_s, dff, events.astype(np.float64) / _EVENTS_PER_SECOND)
         recordings += found
         notes += remarks
     return recordings, notes
@@ -165,7 +165,7 @@ def _read_npz(path: Path) -> tuple[list[Recording], list[str]]:
             raise InputError(f"{path} must hold dff, spike_times_s, and time_s or frame_rate, but holds {found}")
         dff = content["dff"]
         time_s = content["time_s"] if "time_s" in content else np.arange(dff.size) / float(content["frame_rate"])
-        return clean_recordings("recording 1", time_s, dff, content["spike_times_s"])
+        return clean_recordings(1, time_s, dff, content["spike_times_s"])
 
 
 def _read_csv(path: Path) -> tuple[list[Recording], list[str]]:
@@ -173,7 +173,7 @@ def _read_csv(path: Path) -> tuple[list[Recording], list[str]]:
     if not spikes_path.is_file():
         raise InputError(f"{path} has no spike times beside it: expected {spikes_path.name}")
     trace, spikes = _read_columns(path, ("time_s", "dff")), _read_columns(spikes_path, ("spike_times_s",))
-    return clean_recordings("recording 1", trace["time_s"], trace["dff"], spikes["spike_times_s"])
+    return clean_recordings(1, trace["time_s"], trace["dff"], spikes["spike_times_s"])
 
 
 def _read_columns(path: Path, expected: tuple[str, ...]) -> np.ndarray:

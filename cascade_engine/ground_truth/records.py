@@ -33,12 +33,18 @@ class Recording:
         dF/F as a fraction.
     spike_times_s : array, shape (n_spikes,), float64
         Sorted spike times in s, each within half a frame of the recording.
+    number : int
+        Which recording of the neuron's file it is from, counted from 1.
+    first_frame : int
+        Frame of that recording with which it begins, counted from 0.
     """
 
     name: str
     time_s: np.ndarray
     dff: np.ndarray
     spike_times_s: np.ndarray
+    number: int = 1
+    first_frame: int = 0
 
     @property
     def frame_rate(self) -> float:
@@ -85,7 +91,7 @@ class Dataset:
 
 
 def clean_recordings(
-    name: str, time_s: np.ndarray, dff: np.ndarray, spike_times_s: np.ndarray
+    number: int, time_s: np.ndarray, dff: np.ndarray, spike_times_s: np.ndarray
 ) -> tuple[list[Recording], list[str]]:
     """Cut a raw recording into segments, saying what had to be left out.
 
@@ -93,8 +99,8 @@ def clean_recordings(
 
     Parameters
     ----------
-    name : str
-        What to call the recording in the notes.
+    number : int
+        Which recording of the neuron's file it is, counted from 1.
     time_s, dff : array, shape (n_frames,)
         Frame times in s and dF/F. A longer `dff` is cut to the time base.
     spike_times_s : array, shape (n_spikes,)
@@ -107,6 +113,7 @@ def clean_recordings(
     notes : list of str
         One line per defect.
     """
+    name = f"recording {number}"
     notes: list[str] = []
     with np.errstate(invalid="ignore"):  # damaged numbers
         time_s, dff, spike_times_s = (np.asarray(x, dtype=np.float64).ravel() for x in (time_s, dff, spike_times_s))
@@ -128,8 +135,8 @@ def clean_recordings(
     spikes = np.sort(spike_times_s[np.isfinite(spike_times_s)])
 
     recordings, n_used = [], 0
-    for number, segment in enumerate(slices, start=1):
-        segment_name = f"{name}, segment {number}" if len(slices) > 1 else name
+    for which, segment in enumerate(slices, start=1):
+        segment_name = f"{name}, segment {which}" if len(slices) > 1 else name
         n_frames = segment.stop - segment.start
         if n_frames < MIN_FRAMES:
             notes.append(f"{segment_name}: {n_frames} frames, fewer than {MIN_FRAMES}; left out")
@@ -145,7 +152,8 @@ def clean_recordings(
             continue
         inside = spikes[(spikes >= frames[0] - half_step) & (spikes < frames[-1] + half_step)]
         n_used += len(inside)
-        recordings.append(Recording(segment_name, frames, dff[segment].astype(np.float32), inside))
+        trace = dff[segment].astype(np.float32)
+        recordings.append(Recording(segment_name, frames, trace, inside, number, segment.start))
     if recordings and n_used < len(spikes):
         notes.append(f"{name}: {len(spikes) - n_used} of {len(spikes)} spikes outside the imaged time; left out")
     return recordings, notes

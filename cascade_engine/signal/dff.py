@@ -1,8 +1,9 @@
 """dF/F from raw fluorescence: neuropil, baseline, guarded division.
 
-``corrected = F - r * (Fneu - median(Fneu))`` keeps the mean of F; ``dF/F = (corrected - F0) / max(F0, noise)``, where
-the noise is the standard deviation of the frame-to-frame noise, so that dF/F neither explodes nor changes its sign
-where F0 is near or below zero. Frames in which the noise replaces F0 are counted. Where a pipeline has taken the
+``corrected = F - r * (Fneu - kept * median(Fneu))``, where ``kept`` is the part of the neuropil's level that stays in
+F, and so in F0: all of it, half, or none (the usual ``F - r * Fneu``). ``dF/F = (corrected - F0) / max(F0, noise)``,
+where the noise is the standard deviation of the frame-to-frame noise, so that dF/F neither explodes nor changes its
+sign where F0 is near or below zero. Frames in which the noise replaces F0 are counted. Where a pipeline has taken the
 background out of F, as CaImAn does, F0 of F is subtracted and F0 of F plus background is the divisor.
 """
 
@@ -20,6 +21,9 @@ from cascade_engine.signal.segments import segment_slices
 
 METHODS = ("percentile", "maximin", "constant")
 
+#: Part of the neuropil's median that stays in F0, by what is subtracted of the neuropil.
+NEUROPIL_KEPT = {"changes": 1.0, "half": 0.5, "full": 0.0}
+
 #: F is averaged in bins of this length (s) before its percentile is taken, so that noise lowers F0 less.
 _BIN_S = 0.25
 
@@ -35,7 +39,7 @@ _MAXIMIN_SMOOTHING_S = 0.33
 
 @dataclass(frozen=True)
 class Baseline:
-    """How F0 is found.
+    """How F0 is found, and what of the neuropil stays in it.
 
     Attributes
     ----------
@@ -46,6 +50,9 @@ class Baseline:
         Length of the rolling window in s.
     percentile : float
         Percentile for "percentile" and "constant"; corrected for how far noise alone pulls it below the mean.
+    neuropil : {"changes", "half", "full"}
+        What is subtracted of the neuropil: its changes alone, so that its level stays in F0; these and half of its
+        level; or all, as in the usual ``F - r * Fneu``. The more stays in F0, the smaller dF/F, above all of dim cells.
     """
 
     method: str = declared("percentile", help="How F0 is found.", choices=METHODS, options=("--baseline",))
@@ -54,6 +61,11 @@ class Baseline:
     )
     percentile: float = declared(
         15.0, help="Percentile of the baseline.", unit="%", metavar="P", options=("--baseline-percentile",)
+    )
+    neuropil: str = declared(
+        "changes",
+        help="What to subtract of the neuropil: its changes, these and half of its level, or all (F - r Fneu).",
+        choices=tuple(NEUROPIL_KEPT),
     )
 
     def __post_init__(self) -> None:
@@ -67,6 +79,8 @@ class Baseline:
             raise InputError(
                 f"the baseline percentile must lie between 0 and {_HIGHEST_PERCENTILE:g}, but it is {self.percentile}"
             )
+        if self.neuropil not in NEUROPIL_KEPT:
+            raise InputError(f"neuropil must be one of {', '.join(NEUROPIL_KEPT)}, but it is {self.neuropil!r}")
 
 
 @dataclass
@@ -111,14 +125,13 @@ def delta_f_over_f(
     neuropil : array, shape (n_neurons, n_frames), optional
         Fluorescence Fneu of the surroundings, in the same unit.
     neuropil_coefficient : float
-        Fraction r of Fneu's changes that is subtracted.
+        Fraction r of Fneu that is subtracted.
     baseline : Baseline, optional
-        How to find F0. Default: the 15th percentile in a rolling window of 60 s.
+        How to find F0. Default: the 15th percentile in a rolling window of 60 s, the neuropil's level kept in it.
     segments : sequence of int, optional
         Frames of each segment; no baseline reaches from one segment into the next.
     background : array, shape (n_neurons, n_frames), optional
         Fluorescence at each neuron's place that F does not hold, in the same unit; it counts only in the divisor.
-
     Returns
     -------
     DeltaF
@@ -149,7 +162,8 @@ def delta_f_over_f(
             surround = np.asarray(neuropil[i], dtype=np.float32)
             notes[i] = _reason_to_mistrust(surround, "Fneu")
             if not notes[i]:
-                trace = trace - np.float32(neuropil_coefficient) * (surround - np.nanmedian(surround))
+                kept = np.float32(NEUROPIL_KEPT[baseline.neuropil]) * np.nanmedian(surround)
+                trace = trace - np.float32(neuropil_coefficient) * (surround - kept)
                 notes[i] = _reason_without_baseline(trace, "F less neuropil")
         if background is not None and not notes[i]:
             notes[i] = _reason_to_mistrust(background[i], "the background")
