@@ -1,6 +1,6 @@
-"""The tables of ``docs/accuracy.md`` that come from `leave_one_out.py`.
+"""The tables of ``docs/accuracy.md`` and ``README.md`` that come from `leave_one_out.py`.
 
-In the document a table stands between the lines ``<!-- NAME -->`` and ``<!-- end -->``; what is between them is written
+In a document a table stands between the lines ``<!-- NAME -->`` and ``<!-- end -->``; what is between them is written
 by `leave_one_out_summary.py --write`.
 """
 
@@ -19,8 +19,10 @@ from cascade_engine.file_formats.atomic import replacing
 from cascade_engine.ground_truth import load_catalogue
 from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, UNKNOWN, indicator_family
 
+ROOT = Path(__file__).resolve().parents[2]
+
+#: What ends a part of a document.
 END = "<!-- end -->"
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "accuracy.md"
 
 #: Scores by condition and method.
 Scores = Mapping[str, Mapping[str, Sequence[NeuronScore]]]
@@ -85,7 +87,10 @@ def table(heading: str, rows: Iterable[tuple[str, Sequence[Summary]]], figures: 
     shown = [name for name in figures if any(np.isfinite(getattr(s, name)) for _, all_of in found for s in all_of)]
     lines = [f"| {heading} | {' | '.join(FIGURES[name][0] for name in shown)} |", "|---" * (1 + len(shown)) + "|"]
     for label, summaries in found:
-        cells = [" / ".join(cell(getattr(s, name), FIGURES[name][1]) for s in summaries) for name in shown]
+        cells = []
+        for name in shown:
+            values = [getattr(summary, name) for summary in summaries]
+            cells.append(" / ".join(cell(v, FIGURES[name][1]) for v in values) if np.isfinite(values).any() else "")
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -241,9 +246,15 @@ def rivals_ahead(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def blocks(scores: Scores, interneurons: Scores) -> dict[str, str]:
-    """What stands in the document, by name."""
-    return {
+def short(scores: Scores) -> str:
+    """What the README says."""
+    rows = _rows(scores, at_levels(FAST), (OURS, TOLD, "published", "oasis-tuned"))
+    return table(f"{COMPARED[FAST]}; noise level 2 / 4 / 8", rows, (*TIMES[:3], "bias"))
+
+
+def blocks(scores: Scores, interneurons: Scores) -> dict[Path, dict[str, str]]:
+    """What stands in each document, by name."""
+    found = {
         "rivals": rivals(scores),
         "ensemble": ensemble(scores),
         "untouched": untouched(scores),
@@ -253,14 +264,16 @@ def blocks(scores: Scores, interneurons: Scores) -> dict[str, str]:
         "indicator": indicator(scores),
         "ahead": rivals_ahead(scores),
     }
+    return {ROOT / "docs" / "accuracy.md": found, ROOT / "README.md": {"short": short(scores)}}
 
 
-def write_document(found: Mapping[str, str]) -> None:
-    """Put blocks into the document."""
-    text = with_blocks(DOCUMENT.read_text("utf-8"), found)
-    with replacing(DOCUMENT) as file:
-        file.write(text.encode())
-    print(f"{len(found)} parts of {DOCUMENT}")
+def write_documents(found: Mapping[Path, Mapping[str, str]]) -> None:
+    """Put blocks into the documents."""
+    for path, parts in found.items():
+        text = with_blocks(path.read_text("utf-8"), parts)
+        with replacing(path) as file:
+            file.write(text.encode())
+        print(f"{len(parts)} parts of {path}")
 
 
 def with_blocks(text: str, found: Mapping[str, str]) -> str:

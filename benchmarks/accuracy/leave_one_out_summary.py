@@ -4,7 +4,7 @@
 
 reads ``results/leave_one_out.csv.gz``. Every method is compared with the universal model on the datasets that both have
 predicted under a condition. Principal cells and interneurons are apart. With --write the figures go into the card of
-the shipped model, and tables and picture into ``docs/``.
+the shipped model, and tables and picture into ``docs/`` and ``README.md``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.accuracy.document import (
     blocks,
     cell,
     medians,
-    write_document,
+    write_documents,
 )
 from benchmarks.accuracy.leave_one_out import STUDY
 from cascade_engine import load_model
@@ -159,7 +159,7 @@ def plot(scores: Scores, path: Path) -> None:
 def main() -> None:
     """Print the tables, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="into the model's card and docs/accuracy.md")
+    parser.add_argument("--write", action="store_true", help="put figures into the model's card, README.md and docs/")
     arguments = parser.parse_args()
     principal, interneurons = load()
     print("Principal cells\n")
@@ -171,7 +171,7 @@ def main() -> None:
     by_firing_rate(principal["30Hz_50ms_noise2"], "published")
     if arguments.write:
         write_card(principal)
-        write_document(blocks(principal, interneurons))
+        write_documents(blocks(principal, interneurons))
         plot(principal, PICTURE)
 
 

@@ -188,14 +188,14 @@ def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
     rng = np.random.default_rng(seed)
     draws = [table[rng.integers(len(table), size=(_N_BOOTSTRAP, len(table))), 0] for table in tables]
     low, high = np.percentile(np.mean([np.median(drawn, axis=1) for drawn in draws], axis=0), [2.5, 97.5])
-    middle = np.mean([np.median(table, axis=0) for table in tables], axis=0)
+    middle = np.mean([np.median(table, axis=0) for table in tables], axis=0).tolist()
+    medians: dict[str, Any] = dict(zip(MEDIANS, middle, strict=True))
     gains = [np.array([entry.log_gain for entry in found]) for found in by_dataset.values()]
     variances = [gain.var(ddof=1) for gain in gains if len(gain) > 1]
-    medians: dict[str, Any] = dict(zip(MEDIANS, map(float, middle), strict=True))
     return Summary(
-        **medians,
         n_datasets=len(tables),
         n_neurons=len(scores),
+        **medians,
         total=float(np.exp(np.mean([np.log(max(total(found), LEAST_GAIN)) for found in by_dataset.values()]))),
         gain_sd_between=float(np.std([gain.mean() for gain in gains], ddof=1)) if len(gains) > 1 else np.nan,
         gain_sd_within=float(np.sqrt(np.mean(variances))) if variances else np.nan,

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from cascade_engine.ground_truth.catalogue import load_catalogue
 from cascade_engine.ground_truth.records import Dataset, Recording
@@ -108,6 +107,8 @@ def kernel_onset(recordings: Sequence[Recording]) -> float:
 
 def spike_kernel(recordings: Sequence[Recording]) -> np.ndarray:
     """What one spike adds to dF/F (fraction) of a neuron, shape (n_bins,), at `KERNEL_TIMES_S`."""
+    from scipy.ndimage import uniform_filter1d
+
     curvature = np.diff(np.eye(_N_BINS), 2, axis=0)
     products, sums = np.zeros((_N_BINS, _N_BINS)), np.zeros(_N_BINS)
     for recording in recordings:

@@ -256,6 +256,8 @@ def test_arbitrary_units_end_to_end(path, run):
     report = run(path, arbitrary_units=True)
     assert report.warnings[0].startswith("ARBITRARY UNITS")
     assert CaimanFile(path).record().traces.source == "C + YrA, detrended, in arbitrary units"
+    found = inspect_one(CaimanFile(path), arbitrary_units=True)
+    assert found.noise_level is not None and found.expected is None
 
 
 def test_a_silent_component_in_arbitrary_units_has_no_prediction(path, cnmf):
