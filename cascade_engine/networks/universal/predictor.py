@@ -47,38 +47,61 @@ class UniversalPredictor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict; frames without a value have no prediction, all others have one, up to the ends of each segment."""
         levels = np.maximum(noise_levels, self.model.config.least_noise_level)
-        context, spikes = self.model.session("context"), self.model.session("spikes")
-        if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in spikes.get_inputs()):
+        inputs = self.model.session("spikes").get_inputs()
+        if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in inputs):
             raise ModelError(
                 f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
             )
-        frame_rate, population = self.frame_rate, self.settings.population
         smoothing, kernel = self.settings.resolved_kernel
-        stride = self.model.config.stride
         spike_prob = np.full(dff.shape, np.nan, dtype=np.float32)
         long_enough = [segment for segment in segments if segment.stop - segment.start >= _SHORTEST]
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
 
-        def expected(job: _Job, noise_sd: np.ndarray, family: int) -> list[np.ndarray]:
-            given = conditions(frame_rate, noise_sd, population != POPULATIONS[0], family)
-            pieces = [_padded(dff[job.row, segment].astype(np.float32), stride) for segment in job.segments]
-            whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
-            inputs = {"conditions": given, "dff": whole, "mask": mask}
-            described = {"conditions": given, "context": context.run(["context"], inputs)[0]}
-            return [_expected_spikes(spikes, *piece, described) for piece in pieces]
-
         def run(job: _Job) -> int:
-            noise_sd = np.array([noise_level_to_sd(float(levels[job.row]), frame_rate)])
-            without = expected(job, noise_sd, UNKNOWN)
-            informed = without if self._family == UNKNOWN else expected(job, noise_sd, self._family)
+            given = dff[job.row], float(levels[job.row]), job.segments
+            without = self.expected_spikes(*given, UNKNOWN)
+            informed = without if self._family == UNKNOWN else self.expected_spikes(*given, self._family)
             for segment, found in zip(job.segments, self._combine(informed, without), strict=True):
-                smoothed = smooth_spikes(found[: segment.stop - segment.start], frame_rate, smoothing, kernel)
+                smoothed = smooth_spikes(found, self.frame_rate, smoothing, kernel)
                 smoothed[np.isnan(dff[job.row, segment])] = np.nan
                 spike_prob[job.row, segment] = smoothed
             return sum(segment.stop - segment.start for segment in job.segments)
 
         work_through(jobs, run, n_threads, progress)
         return spike_prob, levels
+
+    def expected_spikes(
+        self, trace: np.ndarray, noise_level: float, segments: Sequence[slice], family: int
+    ) -> list[np.ndarray]:
+        """Expected spikes per frame of one neuron by each network, not smoothed.
+
+        Parameters
+        ----------
+        trace : array, shape (n_frames,)
+            dF/F as a fraction; NaN where there is no value.
+        noise_level : float
+            In percent per sqrt(Hz).
+        segments : sequence of slice
+            Uninterrupted segments.
+        family : int
+            Number of the family of the indicator that the networks are told, or `UNKNOWN`.
+
+        Returns
+        -------
+        list of array, shape (n_networks, n_frames)
+            One per segment.
+        """
+        noise_sd = np.array([noise_level_to_sd(noise_level, self.frame_rate)])
+        given = conditions(self.frame_rate, noise_sd, self.settings.population != POPULATIONS[0], family)
+        pieces = [_padded(trace[part].astype(np.float32), self.model.config.stride) for part in segments]
+        whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
+        inputs = {"conditions": given, "dff": whole, "mask": mask}
+        described = {"conditions": given, "context": self.model.session("context").run(["context"], inputs)[0]}
+        spikes = self.model.session("spikes")
+        return [
+            _expected_spikes(spikes, *piece, described)[:, : part.stop - part.start]
+            for piece, part in zip(pieces, segments, strict=True)
+        ]
 
     def _combine(self, informed: list[np.ndarray], without: list[np.ndarray]) -> list[np.ndarray]:
         """One trace per segment from those of all networks, each (networks, frames), with and without the indicator.
