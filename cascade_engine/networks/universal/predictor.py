@@ -13,6 +13,7 @@ from cascade_engine.networks.settings import POPULATIONS, Settings
 from cascade_engine.networks.store import Model
 from cascade_engine.networks.universal.architecture import N_CONDITIONS, UNKNOWN, conditions, indicator_family
 from cascade_engine.parallel import work_through
+from cascade_engine.signal.dips import find_dips
 from cascade_engine.signal.kernels import smooth_spikes
 from cascade_engine.signal.noise import noise_level_to_sd
 
@@ -91,17 +92,19 @@ class UniversalPredictor:
         list of array, shape (n_networks, n_frames)
             One per segment.
         """
-        noise_sd = np.array([noise_level_to_sd(noise_level, self.frame_rate)])
-        given = conditions(self.frame_rate, noise_sd, self.settings.population != POPULATIONS[0], family)
-        pieces = [_padded(trace[part].astype(np.float32), self.model.config.stride) for part in segments]
-        whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*pieces, strict=True))
+        noise_sd = noise_level_to_sd(noise_level, self.frame_rate)
+        population = self.settings.population != POPULATIONS[0]
+        given = conditions(self.frame_rate, np.array([noise_sd]), population, family)
+        pieces = [trace[segment].astype(np.float32) for segment in segments]
+        stride = self.model.config.stride
+        # what lies below the rest would mislead the description of the neuron
+        telling = [np.where(find_dips(piece, self.frame_rate, noise_sd), np.nan, piece) for piece in pieces]
+        padded = [_padded(piece, stride) for piece in telling]
+        whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*padded, strict=True))
         inputs = {"conditions": given, "dff": whole, "mask": mask}
         described = {"conditions": given, "context": self.model.session("context").run(["context"], inputs)[0]}
         spikes = self.model.session("spikes")
-        return [
-            _expected_spikes(spikes, *piece, described)[:, : part.stop - part.start]
-            for piece, part in zip(pieces, segments, strict=True)
-        ]
+        return [_expected_spikes(spikes, *_padded(piece, stride), described)[:, : len(piece)] for piece in pieces]
 
     def _combine(self, informed: list[np.ndarray], without: list[np.ndarray]) -> list[np.ndarray]:
         """One trace per segment from those of all networks, each (networks, frames), with and without the indicator.
