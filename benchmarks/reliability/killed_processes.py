@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.builders.killing import OPERATIONS
+from tests.builders.killing import changes_files
 
 #: Code whose every line is a step at which a process is killed.
 PUTS_IN_PLACE = re.compile(
@@ -124,5 +124,5 @@ def _at_steps(heed: Callable[[tuple], None]) -> None:
             heed((Path(frame.f_code.co_filename).name, frame.f_lineno))
         return trace
 
-    sys.addaudithook(lambda event, arguments: heed((event,)) if event in OPERATIONS else None)
+    sys.addaudithook(lambda event, arguments: heed((event,)) if changes_files(event, arguments) else None)
     sys.settrace(trace)

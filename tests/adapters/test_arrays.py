@@ -1,6 +1,5 @@
 """Files of arrays: what is read from them, what is written beside them, and that nothing else ever changes."""
 
-import itertools
 import json
 import os
 import pickle
@@ -28,7 +27,7 @@ from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.units import ARBITRARY_NOISE_LEVEL, ARBITRARY_UNITS, in_units_of_noise
 from tests.builders.array_files import FORMATS, RATE, make_dff, path_of, save, save_mat73
-from tests.builders.killing import forked, killed, needs_fork
+from tests.builders.killing import forked, fresh, kills, needs_fork
 from tests.builders.running import inspect_one, made_up_record, made_up_results, run_one
 from tests.builders.suite2p_folders import hashes, make_plane
 
@@ -777,9 +776,7 @@ def test_killed_at_any_operation(tmp_path, form, before, after):
     actions = {"first": lambda: write(path, 1.0), "second": lambda: write(path, 2.0)}
     action = actions.get(after, lambda: ArrayFile(path).restore())
     seen = []
-    for at in itertools.count():
-        shutil.copytree(states[before], folder)
-        finished = not killed(action, at)
+    for at in kills(lambda: fresh(states[before], folder), action, folder):
         ArrayFile(path, ROIS_FIRST).record()
         found = hashes(folder)
         if form == "mat5" and after != "untouched":
@@ -796,9 +793,6 @@ def test_killed_at_any_operation(tmp_path, form, before, after):
             assert found in (old, new), f"operation {at}"
             is_new = found == new
         seen.append(is_new)
-        shutil.rmtree(folder)
-        if finished:
-            break
     assert seen == sorted(seen) and seen[0] is False and seen[-1] is True and len(seen) > 10
 
 

@@ -25,7 +25,7 @@ from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.builders.caiman_files import content, make_file
-from tests.builders.killing import forked, killed, needs_fork
+from tests.builders.killing import forked, kills, needs_fork
 from tests.builders.locking import in_another_thread, locked_elsewhere
 from tests.builders.running import made_up_record, made_up_results
 
@@ -99,24 +99,20 @@ SCENARIOS = {
 
 
 @needs_fork
-@pytest.mark.parametrize(
-    ("scenario", "own_code"), [(name, OWN_CODE if name == "second run" else ()) for name in SCENARIOS]
-)
-def test_killed_at_every_step(states, tmp_path, scenario, own_code):
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_killed_at_every_step(states, tmp_path, scenario):
     """The file is as before the run or as after it; what is left beside it goes with the next run."""
     before, action, after = SCENARIOS[scenario]
     old, new = sha256(states / before), sha256(states / after)
     seen, left = [], 0
-    path = fresh(states / before, tmp_path / "f" / "r.hdf5")
-    while killed(lambda: action(path), len(seen), own_code):
+    path = tmp_path / "f" / "r.hdf5"
+    for at in kills(lambda: fresh(states / before, path), lambda: action(path), path.parent, OWN_CODE):
         found = sha256(path)
-        assert found in (old, new), f"step {len(seen)}"
+        assert found in (old, new), f"step {at}"
         seen.append(found == new)
         left += len(list(path.parent.iterdir())) > 1
         open_again(path)
         assert sha256(path) == found
-        fresh(states / before, path)
-    assert sha256(path) == new
     assert sorted(seen) == seen  # once it is new it stays new
     assert seen.count(False) >= 5 and seen.count(True) >= 2 and left >= 2
 

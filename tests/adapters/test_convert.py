@@ -20,7 +20,7 @@ from cascade_adapters.convert.conversion import kind_of
 from cascade_adapters.safe_writing.new_file import placing
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.safe_pickle import load_records
-from tests.builders.killing import killed, needs_fork
+from tests.builders.killing import kills, needs_fork
 from tests.builders.locking import locked_elsewhere
 from tests.builders.sessions import (
     IMAGE_SHAPE,
@@ -477,22 +477,22 @@ def test_a_target_of_any_name(tmp_path, source):
 def test_a_killed_conversion_leaves_no_half_target(tmp_path, source, kind):
     """What it leaves is hidden, is not found as a recording, and is gone after the next conversion."""
     target, plane = tmp_path / "out", source / "plane0"
-    n_kills, was_killed = 0, True
-    for at in range(0, 1000, 5):
-        was_killed = killed(partial(convert, plane, target, kind), at)
-        n_kills += was_killed
+    n_kills = 0
+
+    def without_target() -> None:
+        shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
+
+    for at in kills(without_target, partial(convert, plane, target, kind), tmp_path):
+        n_kills += at is not None
         if target.exists():
             fluorescence = np.load(target)["F"] if kind == "npz" else np.load(target / "plane0" / "F.npy")
             np.testing.assert_array_equal(fluorescence, np.load(plane / "F.npy"))
             assert kind == "npz" or not Suite2pPlane(target / "plane0").is_stale()
         else:
-            assert was_killed
+            assert at is not None
             with pytest.raises(InputError, match="nothing to run on"):
                 find_containers(tmp_path)
-        if not was_killed:
-            break
-        shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
-    assert n_kills > 3 and not was_killed
+    assert n_kills > 3
     assert list(tmp_path.iterdir()) == [target]
 
 

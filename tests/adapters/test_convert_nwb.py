@@ -22,7 +22,7 @@ from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.convert import convert, read_metadata, read_session
 from cascade_engine.errors import InputError, MissingExtraError
 from tests.builders.caiman_files import make_file
-from tests.builders.killing import killed, needs_fork
+from tests.builders.killing import changing_points, killed, needs_fork
 from tests.builders.running import run_one
 from tests.builders.segmentation_files import save_extract
 from tests.builders.sessions import (
@@ -412,10 +412,12 @@ def test_without_the_extra(bare, tmp_path, monkeypatch, module, suffix):
 def test_a_killed_conversion_leaves_no_half_file(source, tmp_path):
     target = tmp_path / "out.nwb"
     own_code = ("convert/nwb.py", "nwb/hdf5_file.py", "safe_writing/new_file.py")
-    n_kills = 0
-    for at in range(0, 5000, 110):
-        was_killed = killed(partial(to_nwb, source / "plane0", target), at, own_code)
-        n_kills += was_killed
+    action = partial(to_nwb, source / "plane0", target)
+    points = changing_points(action, tmp_path, own_code)
+    target.unlink()
+    for at in (*points[:: len(points) // 6], points[-1], None):
+        was_killed = killed(action, at, own_code)
+        assert was_killed == (at is not None)
         if target.exists():
             (container,) = find_containers(target)
             np.testing.assert_array_equal(container.results().spike_prob, stored(source / "plane0")["spike_prob"])
@@ -425,9 +427,6 @@ def test_a_killed_conversion_leaves_no_half_file(source, tmp_path):
             assert was_killed
             with pytest.raises(InputError, match="nothing to run on"):
                 find_containers(tmp_path)
-        if not was_killed:
-            break
-    assert n_kills > 3 and not was_killed
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import shutil
 import sys
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from cascade_engine.file_formats.safe_pickle import Placeholder, load_pickle
 from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.noise import noise_levels
 from tests.builders.array_files import make_dff, save_mat73
-from tests.builders.killing import killed, needs_fork
+from tests.builders.killing import fresh, kills, needs_fork
 from tests.builders.running import made_up_record, made_up_results, run_one
 from tests.builders.segmentation_files import (
     IMAGE_SHAPE,
@@ -389,18 +388,13 @@ def test_killed_at_any_operation(tmp_path):
         "restore": lambda: ExtractFile(folder / "a.mat").restore(),
     }
     for name, action in actions.items():
-        for at in range(1000):
-            shutil.copytree(old, folder)
-            finished = not killed(action, at)
+        for _ in kills(lambda: fresh(old, folder), action, folder):
             found = ExtractFile(folder / "a.mat").results()
             if found is None:
                 assert hashes(folder) == untouched and name == "restore"
             else:
                 assert (found.spike_prob == found.record.container["value"]).all() and len(hashes(folder)) == 3
             seen[name].append(found is None or found.record.container["value"] == 2.0)
-            shutil.rmtree(folder)
-            if finished:
-                break
         assert sorted(seen[name]) == seen[name] and seen[name].count(False) > 3 and seen[name].count(True) > 1
 
 

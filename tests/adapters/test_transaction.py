@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -16,17 +15,10 @@ from cascade_adapters.results import Results
 from cascade_adapters.safe_writing.folder import change_folder, finish_interrupted
 from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine.errors import InputError
+from tests.builders.killing import forked, fresh, kills, needs_fork
 from tests.builders.locking import in_another_thread
 from tests.builders.running import made_up_record, made_up_results
 from tests.builders.suite2p_folders import hashes, make_plane
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process, which this platform lacks")
-
-#: Audit events of operations that change, or prepare to change, the file system.
-OPERATIONS = {
-    "open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.utime", "os.truncate", "os.scandir",
-    "shutil.rmtree", "shutil.copystat", "shutil.copyfile",
-}  # fmt: skip
 
 #: Code within which every line counts as well: what is written by then may still be in a buffer, and lost.
 OWN_CODE = ("folder.py", "plane.py", "atomic.py", "lock.py", "fsync.py")
@@ -55,58 +47,9 @@ def open_again(folder: Path) -> None:
     Suite2pPlane(folder).record()
 
 
-def forked(action) -> int:
-    """Run an action in a forked process; returns its exit status, 0 if the action ended without an error."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            action()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def killed(action, at: int, at_lines: bool) -> bool:
-    """Run an action in a process that ends, as by a kill, right before operation number `at`; False if it ran out."""
-
-    def until_killed():
-        n_done = 0
-
-        def count():
-            nonlocal n_done
-            if n_done == at:
-                os._exit(99)
-            n_done += 1
-
-        def trace(frame, event, argument):
-            if not frame.f_code.co_filename.endswith(OWN_CODE):
-                return None
-            if event == "line":
-                count()
-            return trace
-
-        sys.addaudithook(lambda event, arguments: count() if event in OPERATIONS else None)
-        if at_lines:
-            sys.settrace(trace)
-        action()
-
-    status = forked(until_killed)
-    assert status in (0, 99)
-    return status == 99
-
-
-def kill_everywhere(template: Path, action, folder: Path, at_lines: bool = False):
-    """Yield a fresh copy of a folder after a kill of the action at each operation in turn."""
-    at = 0
-    while True:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(template, folder)
-        if not killed(lambda: action(folder), at, at_lines):
-            return
-        yield at
-        at += 1
+def kill_everywhere(template: Path, action, folder: Path):
+    """Kill an action on a fresh copy of a folder wherever it leaves something new; yields the point each time."""
+    return kills(lambda: fresh(template, folder), lambda: action(folder), folder, OWN_CODE)
 
 
 def is_committed(folder: Path) -> bool:
@@ -252,13 +195,13 @@ def test_a_failing_rename_is_made_good_by_the_next_run(states, tmp_path, monkeyp
 
 
 @needs_fork
-@pytest.mark.parametrize(("scenario", "at_lines"), [(name, name == "second run") for name in SCENARIOS])
-def test_killed_at_every_moment(states, tmp_path, scenario, at_lines):
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_killed_at_every_moment(states, tmp_path, scenario):
     """Opened again the folder is as before the run or as after it, and nothing is left over."""
     before, action, after = SCENARIOS[scenario]
     old, new = hashes(states / before), hashes(states / after)
     seen = []
-    for at in kill_everywhere(states / before, action, tmp_path / "plane0", at_lines):
+    for at in kill_everywhere(states / before, action, tmp_path / "plane0"):
         committed = is_committed(tmp_path / "plane0")
         open_again(tmp_path / "plane0")
         found = hashes(tmp_path / "plane0")

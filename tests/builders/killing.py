@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process, which this platform lacks")
 
-#: Audit events of operations that change, or prepare to change, the file system.
-OPERATIONS = {
-    "open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.utime", "os.truncate",
-    "os.scandir", "shutil.copystat", "shutil.copyfile",
+#: Audit events of operations that change the file system.
+_CHANGES = {
+    "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod", "os.chown", "os.utime",
+    "os.truncate",
 }  # fmt: skip
+
+#: Flags of files that are opened for writing.
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def changes_files(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether an audit event announces a change of the file system; between these, a kill changes nothing."""
+    return event in _CHANGES or (event == "open" and bool(arguments[2] & _WRITING))
+
+
+def fresh(template: Path, folder: Path) -> None:
+    """Make a folder a copy of another, whatever it was."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(template, folder)
 
 
 def forked(action: Callable[[], object]) -> int:
@@ -30,33 +50,87 @@ def forked(action: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def killed(action: Callable[[], object], at: int, own_code: tuple[str, ...] = ()) -> bool:
-    """Run an action in a process that ends, as by a kill, right before operation number `at`; False if it ran out.
+def killed(action: Callable[[], object], at: int | None, own_code: tuple[str, ...] = ()) -> bool:
+    """Run an action in a process that ends, as by a kill, right before change number `at`; False if it ran out.
 
-    Every line of the files named in `own_code` counts as an operation too: a library may have written by then.
+    Every line of the files named in `own_code` counts as a change too: a library may have written by then.
     """
 
     def until_killed() -> None:
-        n_done = 0
-
-        def count() -> None:
-            nonlocal n_done
-            if n_done == at:
-                os._exit(99)
-            n_done += 1
-
-        def trace(frame, event, argument):
-            if not frame.f_code.co_filename.endswith(own_code):
-                return None
-            if event == "line":
-                count()
-            return trace
-
-        sys.addaudithook(lambda event, arguments: count() if event in OPERATIONS else None)
-        if own_code:
-            sys.settrace(trace)
+        numbers = count()
+        _at_points(lambda: os._exit(99) if next(numbers) == at else None, own_code)
         action()
 
     status = forked(until_killed)
     assert status in (0, 99)
     return status == 99
+
+
+def kills(
+    prepare: Callable[[], object], action: Callable[[], object], folder: Path, own_code: tuple[str, ...] = ()
+) -> Iterator[int | None]:
+    """Prepare a folder, kill an action in it, and yield the point, for all of `changing_points`; at the end let it run.
+
+    The last value is None: the action was not killed.
+    """
+    prepare()
+    for at in (*changing_points(action, folder, own_code), None):
+        prepare()
+        assert killed(action, at, own_code) == (at is not None)
+        yield at
+
+
+def changing_points(action: Callable[[], object], folder: Path | None, own_code: tuple[str, ...] = ()) -> list[int]:
+    """Points at which `killed` can end an action, those at which it leaves something new in a folder.
+
+    They are found by running the action once, in a process of its own. At all other points a kill leaves what it leaves
+    at the point before. Without a folder, all points.
+    """
+    reading, writing = os.pipe()
+
+    def listing() -> None:
+        numbers, seen, found = count(), None, []
+
+        def look() -> None:
+            nonlocal seen
+            number, now = next(numbers), None if folder is None else _content(folder)
+            if now is None or now != seen:
+                found.append(number)
+                seen = now
+
+        _at_points(look, own_code)
+        action()
+        sys.settrace(None)
+        os.write(writing, json.dumps(found).encode())
+
+    status = forked(listing)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert status == 0
+        return json.load(pipe)
+
+
+def _content(folder: Path) -> dict[str, tuple]:
+    """Every file below a folder: its content, mode and time of modification."""
+    found = {}
+    for place, _, names in os.walk(folder):
+        for path in (os.path.join(place, name) for name in names):
+            status = os.lstat(path)
+            content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            found[path] = (content, status.st_mode, status.st_mtime_ns)
+    return found
+
+
+def _at_points(call: Callable[[], object], own_code: tuple[str, ...]) -> None:
+    """From now on call this before each change, and before each line of own code."""
+
+    def trace(frame, event, argument):
+        if not frame.f_code.co_filename.endswith(own_code):
+            return None
+        if event == "line":
+            call()
+        return trace
+
+    sys.addaudithook(lambda event, arguments: call() if changes_files(event, arguments) else None)
+    if own_code:
+        sys.settrace(trace)
