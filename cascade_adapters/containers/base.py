@@ -16,6 +16,7 @@ from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
 from cascade_engine.declared import declared
 from cascade_engine.errors import InputError
+from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import as_frame_rate
 
 
@@ -128,6 +129,8 @@ class Traces:
         Frames of each uninterrupted segment.
     excluded : dict of str to array of bool, shape (n_frames,)
         Frames that are left out, by what says so: the container gives those that the pipeline has marked as bad.
+    dropped : dict of int to int
+        Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
     is_cell : array of bool, shape (n_rois,), or None
         ROIs that the pipeline or the user takes for cells.
     cell_probability : array of float, shape (n_rois,), or None
@@ -151,6 +154,7 @@ class Traces:
     source: str
     segments: list[int] | None = None
     excluded: dict[str, np.ndarray] = field(default_factory=dict)
+    dropped: dict[int, int] = field(default_factory=dict)
     is_cell: np.ndarray | None = None
     cell_probability: np.ndarray | None = None
     indicator: str | None = None
@@ -172,6 +176,11 @@ class Traces:
     def excluded_frames(self) -> np.ndarray:
         """Whether each frame is left out; bool, shape (n_frames,)."""
         return np.any([np.zeros(self.shape[1], dtype=bool), *self.excluded.values()], axis=0)
+
+    @property
+    def grid(self) -> FrameGrid:
+        """The frames on an even grid of time."""
+        return FrameGrid(self.shape[1], self.segments, self.dropped)
 
 
 @dataclass

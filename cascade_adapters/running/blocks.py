@@ -11,6 +11,7 @@ from cascade_adapters.containers.base import Traces
 from cascade_adapters.results.rows import row_blocks
 from cascade_engine.errors import InputError
 from cascade_engine.signal.dff import Baseline, delta_f_over_f
+from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import noise_levels
 from cascade_engine.signal.units import unit_problem
 
@@ -60,8 +61,9 @@ def dff_blocks(
         The next ROIs.
     """
     n_rois, n_frames = traces.shape
+    grid = traces.grid
     chosen = np.ones(n_rois, dtype=bool) if chosen is None else chosen
-    for rows in row_blocks(n_rois, n_frames):
+    for rows in row_blocks(n_rois, grid.n_frames):
         wanted = chosen[rows]
         block = DffBlock(
             rows=rows,
@@ -74,14 +76,16 @@ def dff_blocks(
                 block.dff[wanted] = np.asarray(traces.dff[rows])[wanted]
             block.dff[:, traces.excluded_frames] = np.nan
         else:
-            _compute(block, traces, baseline, wanted)
+            _compute(block, traces, grid, baseline, wanted)
         yield block
 
 
-def _compute(block: DffBlock, traces: Traces, baseline: Baseline | None, wanted: np.ndarray) -> None:
+def _compute(block: DffBlock, traces: Traces, grid: FrameGrid, baseline: Baseline | None, wanted: np.ndarray) -> None:
     assert traces.fluorescence is not None
     fluorescence, neuropil, background = (
-        None if values is None else _without(np.asarray(values[block.rows])[wanted], traces.excluded_frames)
+        None
+        if values is None
+        else grid.expand(_without(np.asarray(values[block.rows])[wanted], traces.excluded_frames))
         for values in (traces.fluorescence, traces.neuropil, traces.background)
     )
     assert fluorescence is not None
@@ -91,10 +95,10 @@ def _compute(block: DffBlock, traces: Traces, baseline: Baseline | None, wanted:
         neuropil,
         traces.neuropil_coefficient,
         baseline,
-        traces.segments,
+        grid.segments,
         background,
     )
-    block.dff[wanted], block.guarded_frames[wanted] = part.dff, part.guarded_frames
+    block.dff[wanted], block.guarded_frames[wanted] = grid.collect(part.dff), part.guarded_frames
     for roi, note in zip(np.flatnonzero(wanted), part.notes, strict=True):
         block.notes[roi] = note
 
@@ -114,13 +118,13 @@ def check_units(traces: Traces, chosen: np.ndarray | None = None) -> None:
     """
     if traces.dff is None or traces.arbitrary_units:
         return
-    levels, medians = [], []
+    grid, levels, medians = traces.grid, [], []
     for block in dff_blocks(traces, chosen=chosen):
         known = np.isfinite(block.dff).any(axis=1)
         if not known.any():
             continue
         with np.errstate(invalid="ignore"):  # infinite values
-            levels.append(noise_levels(block.dff[known], traces.frame_rate, traces.segments))
+            levels.append(noise_levels(grid.expand(block.dff[known]), traces.frame_rate, grid.segments))
         medians.append(np.nanmedian(block.dff[known], axis=1))
     if not medians:
         return

@@ -6,14 +6,15 @@ import platform
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Traces
 from cascade_adapters.results import Record, Results, schema
 from cascade_adapters.results.record import ModelUsed, RecordingUsed, RoiFacts, TracesUsed, now
-from cascade_adapters.running.blocks import check_units, dff_blocks
+from cascade_adapters.running.blocks import DffBlock, check_units, dff_blocks
 from cascade_adapters.running.excluded import without_bad_frames
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.options import Options
@@ -22,11 +23,12 @@ from cascade_adapters.safe_writing.spool import Spool
 from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.evaluation.expectation import expected_figures
-from cascade_engine.inference import infer_block, warnings_about
+from cascade_engine.inference import InferredBlock, infer_block, warnings_about
 from cascade_engine.networks.base import Predictor
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 from cascade_engine.signal.frames import frame_text
+from cascade_engine.signal.grid import FrameGrid
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -140,19 +142,13 @@ def _infer(
 
     found = _Found()
     n_rois, n_frames = traces.shape
+    grid = traces.grid
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
-    with _ProgressBar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
+    with _ProgressBar(container, int(np.count_nonzero(chosen)) * grid.n_frames, options.progress) as advance:
         for block in dff_blocks(traces, options.baseline, chosen):
-            inferred = infer_block(
-                predictor,
-                block.dff,
-                first_neuron=block.rows.start,
-                segments=traces.segments,
-                n_threads=options.n_threads,
-                progress=advance,
-            )
+            inferred = _infer_block(predictor, block, grid, n_threads=options.n_threads, progress=advance)
             produced = {**vars(inferred), **vars(block)}
             for array in schema.ARRAYS:
                 arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
@@ -186,8 +182,16 @@ def survey(
         raise InputError(f"{container.path}: {error}") from None
     found = _Found()
     for block in dff_blocks(traces, options.baseline, chosen):
-        found.add(block, infer_block(predictor, block.dff, segments=traces.segments, predict=False))
+        found.add(block, _infer_block(predictor, block, traces.grid, predict=False))
     _conclude(report, found, predictor, traces, chosen)
+
+
+def _infer_block(predictor: Predictor, block: DffBlock, grid: FrameGrid, **options: Any) -> InferredBlock:
+    """What is inferred from a block, for the frames that are stored."""
+    on_grid = grid.expand(block.dff)
+    inferred = infer_block(predictor, on_grid, first_neuron=block.rows.start, segments=grid.segments, **options)
+    missing_part = np.isnan(block.dff).sum(axis=1) / max(1, block.dff.shape[1])
+    return replace(inferred, spike_prob=grid.collect(inferred.spike_prob), missing_part=missing_part)
 
 
 @dataclass
@@ -223,10 +227,11 @@ def report_on(container: Container, traces: Traces, predictor: Predictor) -> Rep
         n_frames=n_frames,
         frame_rate_hz=traces.frame_rate,
         frame_rate_source=traces.frame_rate_source,
-        duration_s=n_frames / traces.frame_rate,
+        duration_s=traces.grid.n_frames / traces.frame_rate,
         neuropil_coefficient=None if traces.neuropil is None else traces.neuropil_coefficient,
         segments=traces.segments,
         excluded_frames={source: frame_text(mask) for source, mask in traces.excluded.items()},
+        n_dropped=sum(max(count, 0) for count in traces.dropped.values()),
         container_indicator=traces.indicator,
         model=predictor.model.name,
         settings=predictor.settings.to_dict(),
@@ -248,7 +253,7 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     n_frames = traces.shape[1]
     n_missing = np.rint(np.array(found.missing_part) * n_frames) - np.count_nonzero(traces.excluded_frames)
     report.warnings += warnings_about(
-        predictor, n_frames, traces.segments, levels, usable, n_missing / max(n_frames, 1)
+        predictor, traces.grid.n_frames, traces.grid.segments, levels, usable, n_missing / max(n_frames, 1)
     )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
     report.n_guarded = int(np.count_nonzero(found.guarded_frames))
@@ -278,6 +283,7 @@ def _record(
             frame_rate_source=traces.frame_rate_source,
             segments=traces.segments,
             excluded_frames=report.excluded_frames,
+            dropped_frames=traces.dropped,
             indicator=traces.indicator,
         ),
         input=container.fingerprint() if traces.hashes is None else traces.hashes(),

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 
 from cascade_engine.errors import InputError
 
+#: Longest gap (s) that a segment runs across, and the longest run of missing frames that is bridged for a network to
+#: see (``benchmarks/accuracy/missing_frames.py``). A single frame never ends a segment.
+LONGEST_GAP_S = 2.0
+
 
 def segment_slices(n_frames: int, segments: Sequence[int] | None = None) -> list[slice]:
     """Turn the frame counts of segments into slices of the time axis.
