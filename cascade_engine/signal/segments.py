@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from cascade_engine.errors import InputError
 
-#: Longest gap (s) that a segment runs across, and the longest run of missing frames that is bridged for a network to
-#: see (``benchmarks/accuracy/missing_frames.py``). A single frame never ends a segment.
+#: Longest gap (s) that a segment runs across; a single frame never ends one.
 LONGEST_GAP_S = 2.0
 
 
