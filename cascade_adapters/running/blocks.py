@@ -13,6 +13,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.signal.dff import Baseline, delta_f_over_f
 from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import noise_levels
+from cascade_engine.signal.steps import StepFinder
 from cascade_engine.signal.units import unit_problem
 
 
@@ -39,7 +40,10 @@ class DffBlock:
 
 
 def dff_blocks(
-    traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray | None = None
+    traces: Traces,
+    baseline: Baseline | None = None,
+    chosen: np.ndarray | None = None,
+    steps: StepFinder | None = None,
 ) -> Iterator[DffBlock]:
     """dF/F of all ROIs, block by block, in order.
 
@@ -54,6 +58,8 @@ def dff_blocks(
         How to find F0.
     chosen : array of bool, shape (n_rois,), optional
         ROIs to use; default: all.
+    steps : StepFinder, optional
+        Is given all raw fluorescence, on the grid of `Traces`.
 
     Yields
     ------
@@ -76,11 +82,18 @@ def dff_blocks(
                 block.dff[wanted] = np.asarray(traces.dff[rows])[wanted]
             block.dff[:, traces.excluded_frames] = np.nan
         else:
-            _compute(block, traces, grid, baseline, wanted)
+            _compute(block, traces, grid, baseline, wanted, steps)
         yield block
 
 
-def _compute(block: DffBlock, traces: Traces, grid: FrameGrid, baseline: Baseline | None, wanted: np.ndarray) -> None:
+def _compute(
+    block: DffBlock,
+    traces: Traces,
+    grid: FrameGrid,
+    baseline: Baseline | None,
+    wanted: np.ndarray,
+    steps: StepFinder | None,
+) -> None:
     assert traces.fluorescence is not None
     fluorescence, neuropil, background = (
         None
@@ -89,6 +102,8 @@ def _compute(block: DffBlock, traces: Traces, grid: FrameGrid, baseline: Baselin
         for values in (traces.fluorescence, traces.neuropil, traces.background)
     )
     assert fluorescence is not None
+    if steps is not None:
+        steps.add(fluorescence if background is None else fluorescence + background)
     part = delta_f_over_f(
         fluorescence,
         traces.frame_rate,

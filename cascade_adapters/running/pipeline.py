@@ -29,6 +29,7 @@ from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 from cascade_engine.signal.frames import frame_text
 from cascade_engine.signal.grid import FrameGrid
+from cascade_engine.signal.steps import StepFinder
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -95,7 +96,7 @@ def _read(container: Container, options: Options) -> Traces | Report:
             return Report(path=str(container.path), kind=container.kind, status="skipped", message=message)
         if options.replace_spikes:
             container.check_replaceable()
-        return container.read(options.reading)
+        return container.traces(options.reading)
     except Exception as error:
         return _failed(container, error)
 
@@ -140,14 +141,14 @@ def _infer(
     except InputError as error:
         raise InputError(f"{container.path}: {error}") from None
 
-    found = _Found()
     n_rois, n_frames = traces.shape
     grid = traces.grid
+    found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
     with _ProgressBar(container, int(np.count_nonzero(chosen)) * grid.n_frames, options.progress) as advance:
-        for block in dff_blocks(traces, options.baseline, chosen):
+        for block in dff_blocks(traces, options.baseline, chosen, found.steps):
             inferred = _infer_block(predictor, block, grid, n_threads=options.n_threads, progress=advance)
             produced = {**vars(inferred), **vars(block)}
             for array in schema.ARRAYS:
@@ -180,9 +181,10 @@ def survey(
         check_units(traces, chosen)
     except InputError as error:
         raise InputError(f"{container.path}: {error}") from None
-    found = _Found()
-    for block in dff_blocks(traces, options.baseline, chosen):
-        found.add(block, _infer_block(predictor, block, traces.grid, predict=False))
+    grid = traces.grid
+    found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
+    for block in dff_blocks(traces, options.baseline, chosen, found.steps):
+        found.add(block, _infer_block(predictor, block, grid, predict=False))
     _conclude(report, found, predictor, traces, chosen)
 
 
@@ -198,6 +200,7 @@ def _infer_block(predictor: Predictor, block: DffBlock, grid: FrameGrid, **optio
 class _Found:
     """What the blocks of a recording have brought to light, ROI by ROI."""
 
+    steps: StepFinder
     noise_levels: list[float] = field(default_factory=list)
     network_noise_levels: list[float] = field(default_factory=list)
     missing_part: list[float] = field(default_factory=list)
@@ -255,6 +258,14 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     report.warnings += warnings_about(
         predictor, traces.grid.n_frames, traces.grid.segments, levels, usable, n_missing / max(n_frames, 1)
     )
+    step = found.steps.found()
+    if step is not None:
+        frame, n_frames = int(traces.grid.stored(step[0])), traces.shape[1]
+        seams = sorted({0, frame, *np.cumsum(traces.segments or [n_frames]).tolist()})
+        report.warnings.append(
+            f"most ROIs become brighter or darker by {step[1]:.0%} at about frame {frame}, and stay so: if another "
+            f"session begins there, pass --sessions {','.join(map(str, np.diff(seams)))}"
+        )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
     report.n_guarded = int(np.count_nonzero(found.guarded_frames))
 
