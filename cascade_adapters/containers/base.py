@@ -298,6 +298,7 @@ class Container(ABC):
         traces = self.read(reading)
         if reading.sessions is None:
             return traces
+        assert not isinstance(reading.sessions, str)
         try:
             return traces.with_sessions(reading.sessions)
         except InputError as error:

@@ -110,7 +110,7 @@ class FrameGrid:
         values[..., self._is_copy] = np.nan
         return values
 
-    def stored(self, frames: np.ndarray) -> np.ndarray:
+    def stored(self, frames: np.ndarray | int) -> np.ndarray:
         """Stored frames at frames of the grid; for one that was dropped, the next one."""
         return np.searchsorted(self.positions, frames)
 
