@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cascade_engine.networks.store import Model, list_models, load_model
     from cascade_engine.networks.windowed.config import ModelConfig
     from cascade_engine.networks.windowed.published import import_published
+    from cascade_engine.signal.grid import FrameGrid, read_times
     from cascade_engine.signal.kernels import single_spike_amplitude, smooth_spikes, smoothing_kernel
     from cascade_engine.signal.noise import noise_levels
 
@@ -27,6 +28,7 @@ __all__ = [
     "CascadeError",
     "CascadeWarning",
     "DiscreteSpikes",
+    "FrameGrid",
     "Inference",
     "InputError",
     "Model",
@@ -44,6 +46,7 @@ __all__ = [
     "load_model",
     "noise_levels",
     "predict",
+    "read_times",
     "score",
     "single_spike_amplitude",
     "smooth_spikes",
@@ -61,6 +64,7 @@ _MODULES = {
     "networks.store": ("Model", "list_models", "load_model"),
     "networks.windowed.config": ("ModelConfig",),
     "networks.windowed.published": ("import_published",),
+    "signal.grid": ("FrameGrid", "read_times"),
     "signal.kernels": ("single_spike_amplitude", "smooth_spikes", "smoothing_kernel"),
     "signal.noise": ("noise_levels",),
 }

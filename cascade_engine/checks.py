@@ -132,7 +132,9 @@ def doubts(
     return found
 
 
-def losses(missing_part: np.ndarray, segments: Sequence[slice], windowsize: int, usable: np.ndarray) -> list[str]:
+def losses(
+    missing_part: np.ndarray, segments: Sequence[slice], windowsize: int, usable: np.ndarray, bridged: int
+) -> list[str]:
     """What has no prediction although its neuron has one, one line each.
 
     Parameters
@@ -145,6 +147,8 @@ def losses(missing_part: np.ndarray, segments: Sequence[slice], windowsize: int,
         Frames that one output needs.
     usable : array of bool, shape (n_neurons,)
         Neurons that are predicted.
+    bridged : int
+        Longest run of missing frames that is filled in for the network.
 
     Returns
     -------
@@ -161,7 +165,7 @@ def losses(missing_part: np.ndarray, segments: Sequence[slice], windowsize: int,
     gappy = missing_part[usable & (missing_part > 0)]
     if gappy.size:
         found.append(
-            f"{gappy.size} of {np.count_nonzero(usable)} neurons have missing frames (up to {gappy.max():.1%}): no "
-            f"prediction within half a window of {windowsize} frames around each"
+            f"{gappy.size} of {np.count_nonzero(usable)} neurons have missing frames (up to {gappy.max():.1%}): they "
+            f"have no prediction; up to {bridged} in a row were bridged for the network, longer gaps hidden from it"
         )
     return found

@@ -21,6 +21,7 @@ from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import DEFAULT_MODEL, Model, load_model
 from cascade_engine.parallel import available_processors
+from cascade_engine.signal.bridging import bridge, longest_bridge
 from cascade_engine.signal.kernels import single_spike_amplitude
 from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
 from cascade_engine.signal.segments import segment_slices
@@ -188,7 +189,8 @@ def infer(
     Parameters
     ----------
     dff : array, shape (n_neurons, n_frames)
-        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames: outputs whose window touches one are NaN.
+        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames. They have no prediction; up to 10 in a row are
+        bridged by a straight line for the network to see.
     frame_rate : float
         Frame rate of each neuron's trace in Hz.
     model : str, path or Model
@@ -316,7 +318,9 @@ def infer_block(
         nothing = np.full(n_neurons, np.nan)
         return InferredBlock(np.empty((0, n_frames), np.float32), levels, nothing, missing_part, notes)
 
-    spike_prob, network_levels = predictor.predict(dff, assumed, slices, n_threads or available_processors(), progress)
+    seen, n_threads = bridge(dff, frame_rate, slices), n_threads or available_processors()
+    spike_prob, network_levels = predictor.predict(seen, assumed, slices, n_threads, progress)
+    spike_prob[np.isnan(dff)] = np.nan
     for i in np.flatnonzero(usable):
         if np.isnan(spike_prob[i]).all():
             notes[i] = f"no {predictor.shortest} consecutive frames without missing values"
@@ -365,7 +369,8 @@ def warnings_about(
         how = f"{settings.kernel} kernel of {1000 * (settings.smoothing or 0):g} ms, {settings.population}"
         found.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
     found += doubts(model.config, predictor.frame_rate, noise_levels, usable, model.noise_levels)
-    found += losses(missing_part, segment_slices(n_frames, segments), predictor.shortest, usable)
+    slices = segment_slices(n_frames, segments)
+    found += losses(missing_part, slices, predictor.shortest, usable, longest_bridge(predictor.frame_rate))
     return found
 
 

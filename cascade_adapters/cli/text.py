@@ -61,6 +61,8 @@ def describe_inspection(report: Report) -> str:
         frames = ", ".join(str(frames) for frames in report.segments)
         lines.append(f"  {len(report.segments)} segments of {frames} frames")
     lines += _excluded(report)
+    if report.n_dropped:
+        lines.append(f"  {report.n_dropped} frames were dropped between those that are stored")
     settings = report.settings or {}
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
     lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_indicator(report), *_left_out(report)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
 from cascade_engine.declared import declared
 from cascade_engine.errors import InputError
+from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import as_frame_rate
 
 
@@ -71,6 +72,8 @@ class Reading:
         Take dF/F from the container or compute it from raw fluorescence; by default whatever is sure to be right.
     arbitrary_units : bool
         Accept traces in arbitrary units (no background to divide by) where no dF/F can be had.
+    sessions : tuple of int or None
+        Frames of each uninterrupted segment. Also as text: numbers with commas, or a text file with one on each line.
     """
 
     frame_rate: float | None = declared(
@@ -85,8 +88,15 @@ class Reading:
         choices=("auto", "container", "compute"),
     )
     arbitrary_units: bool = declared(False, help="Accept traces that cannot be turned into dF/F (one-photon).")
+    sessions: str | tuple[int, ...] | None = declared(
+        None,
+        help="Frames of each session in a recording that was put together (9000,9000), or a text file with one number "
+        "per line [default: as the container says].",
+        metavar="FRAMES",
+    )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sessions", _as_counts(self.sessions))
         if self.dff not in ("auto", "container", "compute"):
             raise InputError(f"dff must be one of auto, container, compute, but it is {self.dff!r}")
         if self.frame_rate is not None:
@@ -95,6 +105,29 @@ class Reading:
             raise InputError(
                 f"the neuropil coefficient must lie between 0 and 2, but it is {self.neuropil_coefficient}"
             )
+
+
+def _as_counts(sessions: Any) -> tuple[int, ...] | None:
+    """Frames of each session, from numbers, text, or the text file that it names."""
+    if sessions is None:
+        return None
+    given = sessions
+    if isinstance(sessions, str):
+        try:
+            given = Path(sessions).read_text("utf-8") if Path(sessions).is_file() else sessions
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{sessions} cannot be read: {error}") from None
+        given = given.replace(",", " ").split()
+    try:
+        counts = tuple(int(count) for count in given)
+    except (TypeError, ValueError):
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise InputError(
+            f"sessions must be the frames of each session, such as 9000,9000, or a text file with one number per line, "
+            f"but it is {sessions!r}"
+        )
+    return counts
 
 
 @dataclass(kw_only=True)
@@ -128,6 +161,8 @@ class Traces:
         Frames of each uninterrupted segment.
     excluded : dict of str to array of bool, shape (n_frames,)
         Frames that are left out, by what says so: the container gives those that the pipeline has marked as bad.
+    dropped : dict of int to int
+        Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
     is_cell : array of bool, shape (n_rois,), or None
         ROIs that the pipeline or the user takes for cells.
     cell_probability : array of float, shape (n_rois,), or None
@@ -151,6 +186,7 @@ class Traces:
     source: str
     segments: list[int] | None = None
     excluded: dict[str, np.ndarray] = field(default_factory=dict)
+    dropped: dict[int, int] = field(default_factory=dict)
     is_cell: np.ndarray | None = None
     cell_probability: np.ndarray | None = None
     indicator: str | None = None
@@ -168,10 +204,33 @@ class Traces:
         n_rois, n_frames = values.shape
         return int(n_rois), int(n_frames)
 
+    def with_sessions(self, sessions: tuple[int, ...]) -> Traces:
+        """The same with segments that the user tells.
+
+        Raises
+        ------
+        InputError
+            If they do not add up to the number of frames.
+        """
+        n_frames, told, own = self.shape[1], list(sessions), self.segments
+        if sum(told) != n_frames:
+            raise InputError(f"--sessions adds up to {sum(told)} frames, but the recording has {n_frames}")
+        remarks = list(self.remarks)
+        if own is not None and own != told:
+            remarks.append(
+                f"--sessions tells of {len(told)} segments, the container of {len(own)}: the former were used"
+            )
+        return replace(self, segments=told if len(told) > 1 else None, remarks=remarks)
+
     @property
     def excluded_frames(self) -> np.ndarray:
         """Whether each frame is left out; bool, shape (n_frames,)."""
         return np.any([np.zeros(self.shape[1], dtype=bool), *self.excluded.values()], axis=0)
+
+    @property
+    def grid(self) -> FrameGrid:
+        """The frames on an even grid of time."""
+        return FrameGrid(self.shape[1], self.segments, self.dropped)
 
 
 @dataclass
@@ -233,6 +292,17 @@ class Container(ABC):
         InputError
             If something needed is missing or damaged: what, in which file, and what to do.
         """
+
+    def traces(self, reading: Reading = Reading()) -> Traces:
+        """What `read` gives, with the segments that the user tells."""
+        traces = self.read(reading)
+        if reading.sessions is None:
+            return traces
+        assert not isinstance(reading.sessions, str)
+        try:
+            return traces.with_sessions(reading.sessions)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from None
 
     @abstractmethod
     def fingerprint(self) -> dict[str, str]:

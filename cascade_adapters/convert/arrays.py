@@ -30,6 +30,7 @@ CONTENT = {
     "frame_rate": "frames per second of each ROI, Hz",
     "neuropil_coefficient": "part of the neuropil's changes that is not the ROI's",
     "frames_per_session": "frames of each uninterrupted segment, where there are several",
+    "dropped_frames": "one row per gap: frame, from 0, and frames that were dropped before it (-1: it repeats another)",
     "arbitrary_units": "1 if dff is no dF/F, but fluorescence in arbitrary units",
     "image_shape": "height and width of the image in pixels (of a volume also its depth)",
     "pixels": "one row per pixel: ROI, row, column (of a volume also the plane), all counted from 0",
@@ -86,7 +87,8 @@ def write_csv(session: Session, path: Path) -> None:
     for plane in session.planes:
         folder = path if len(session.planes) == 1 else path / plane.name
         folder.mkdir(exist_ok=True)
-        _write_tables(arrays_of(session, plane), folder)
+        times_s = plane.traces.grid.positions / plane.traces.frame_rate
+        _write_tables(arrays_of(session, plane), times_s, folder)
 
 
 def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
@@ -97,6 +99,7 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         "cell_probability": traces.cell_probability,
         "frame_rate": traces.frame_rate,
         "frames_per_session": traces.segments,
+        "dropped_frames": list(traces.dropped.items()) or None,
         "source_dff": plane.source_dff,
         "arbitrary_units": True if plane.has_arbitrary_units else None,
     }
@@ -144,7 +147,7 @@ def _write_npy(file: IO[bytes], array: Rows) -> None:
         file.write(np.ascontiguousarray(block, dtype=array.dtype).tobytes())
 
 
-def _write_tables(arrays: dict[str, Rows], folder: Path) -> None:
+def _write_tables(arrays: dict[str, Rows], times_s: np.ndarray, folder: Path) -> None:
     n_rois = next(array.shape[0] for array in arrays.values() if len(array.shape) == 2)
     rois: dict[str, np.ndarray] = {"roi": np.arange(n_rois)}
     facts = {}
@@ -157,14 +160,13 @@ def _write_tables(arrays: dict[str, Rows], folder: Path) -> None:
             _write_table(folder / "spikes.csv", dict(zip(Spikes.COLUMNS, array.T, strict=True)))
         elif name in per_roi:
             rois[name] = array.astype(int) if array.dtype == bool else array
-        elif array.ndim < 2 and name != "pixel_weights":
+        elif name == "dropped_frames" or (array.ndim < 2 and name != "pixel_weights"):
             facts[name] = array.tolist()
         elif name == "pixels":
             columns = dict(zip(("roi", "row", "column", "plane"), array.T, strict=False))
             _write_table(folder / "pixels.csv", columns | {"weight": np.asarray(arrays["pixel_weights"])})
         elif name != "pixel_weights":
-            time = np.arange(array.shape[1]) / float(np.asarray(arrays["frame_rate"]))
-            _write_table(folder / f"{name}.csv", {"time_s": time} | {f"roi{i}": row for i, row in enumerate(array)})
+            _write_table(folder / f"{name}.csv", {"time_s": times_s} | {f"roi{i}": row for i, row in enumerate(array)})
     _write_table(folder / "rois.csv", rois)
     (folder / "about.json").write_text(json.dumps({**facts, "content": content()}, indent=1), "utf-8")
 

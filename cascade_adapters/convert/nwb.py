@@ -137,6 +137,9 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
         imaging_rate=float(traces.frame_rate),
     )
     table = add_roi_table(nwbfile, plane, imaging_plane, f"ROIs of {session.kind}")
+    times: dict[str, Any] = {"rate": float(traces.frame_rate), "starting_time": 0.0}
+    if traces.dropped:
+        times = {"timestamps": traces.grid.positions / traces.frame_rate}
 
     def add(container: type, name: str, traces: Any, unit: str, described: str) -> None:
         module = nwbfile.processing["ophys"]
@@ -146,11 +149,10 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
             name=plane.name,
             data=_in_chunks(traces, zarr),
             rois=table.create_roi_table_region("All ROIs of this plane", region=list(range(len(table.id)))),
-            rate=float(plane.traces.frame_rate),
-            starting_time=0.0,
             unit=unit,
             description=described,
             comments="no comments" if name == "Neuropil" else _notes(plane).text,
+            **times,
         )
 
     if plane.raw is not None:

@@ -150,7 +150,7 @@ def _is_plane_folder(path: Path) -> bool:
 
 
 def _read_plane(container: Container, name: str, reading: Reading, remarks: list[str]) -> Plane:
-    traces = container.read(reading)
+    traces = container.traces(reading)
     other = _read_other(container, traces, reading)
     raw, dff = (traces, other) if traces.dff is None else (other, traces)
     found = traces.remarks + ([] if raw is traces or raw is None else raw.remarks)
@@ -214,7 +214,7 @@ def _read_other(container: Container, traces: Traces, reading: Reading) -> Trace
     if reading.dff != "auto" or reading.arbitrary_units:
         return None
     try:
-        other = container.read(replace(reading, dff="container" if traces.dff is None else "compute"))
+        other = container.traces(replace(reading, dff="container" if traces.dff is None else "compute"))
     except InputError:
         return None
     # an array is the same whatever it is taken for

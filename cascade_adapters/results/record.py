@@ -17,9 +17,11 @@ from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.networks.settings import Settings
 from cascade_engine.signal.frames import frame_mask
+from cascade_engine.signal.grid import FrameGrid
 
-#: Sections and keys of what is kept by the numbers of ROIs, which JSON turns into text.
-_BY_ROI = (
+#: Sections and keys of what is kept by the numbers of ROIs or frames, which JSON turns into text.
+_BY_NUMBER = (
+    ("recording", "dropped_frames"),
     ("rois", "without_prediction"),
     ("rois", "guarded_frames"),
     ("discrete_spikes", "without_spikes"),
@@ -90,6 +92,8 @@ class RecordingUsed:
         Frames of each uninterrupted segment; None: one.
     excluded_frames : dict of str to str
         Frames that were left out, by what said so, as text: ``0-99,500``.
+    dropped_frames : dict of int to int
+        Frames that were dropped before a stored frame, by its number, as of `cascade_engine.FrameGrid`.
     indicator : str or None
         Calcium indicator, as the container names it.
     """
@@ -100,7 +104,13 @@ class RecordingUsed:
     frame_rate_source: str = ""
     segments: list[int] | None = None
     excluded_frames: dict[str, str] = field(default_factory=dict)
+    dropped_frames: dict[int, int] = field(default_factory=dict)
     indicator: str | None = None
+
+    @property
+    def grid(self) -> FrameGrid:
+        """The frames on an even grid of time."""
+        return FrameGrid(self.n_frames, self.segments, self.dropped_frames)
 
 
 @dataclass(frozen=True)
@@ -261,9 +271,9 @@ class Record:
             )
         try:
             content = _from_format_1(content) if form == 1 else dict(content)
-            for section, key in _BY_ROI:
+            for section, key in _BY_NUMBER:
                 if content.get(section):
-                    numbered = {int(roi): value for roi, value in content[section].get(key, {}).items()}
+                    numbered = {int(number): value for number, value in content[section].get(key, {}).items()}
                     content[section] = {**content[section], key: numbered}
             config = dacite.Config(type_hooks={float: _number, Settings: Settings.from_dict})
             record = dacite.from_dict(cls, content, config)
@@ -280,6 +290,7 @@ class Record:
             raise ValueError(f"segments of {sum(size.segments)} frames in a recording of {size.n_frames}")
         for frames in size.excluded_frames.values():
             frame_mask(frames, size.n_frames)
+        _ = size.grid  # refuses what cannot be
         if self.settings.smoothing is None or self.settings.kernel is None:
             raise ValueError("it does not say how the spikes were smoothed")
 

@@ -19,7 +19,8 @@ class Spikes:
     frame : array, shape (n_spikes,), int64
         Frame of the spike, from 0.
     time_s : array, shape (n_spikes,), float64
-        Time in s: the frame divided by the frame rate, unless the container has times of its own.
+        Time in s: the frame, counted with those that were dropped before it, divided by the frame rate; unless the
+        container has times of its own.
     confidence : array, shape (n_spikes,), float64
         As in `cascade_engine.DiscreteSpikes`.
     """

@@ -11,7 +11,9 @@ from cascade_adapters.containers.base import Traces
 from cascade_adapters.results.rows import row_blocks
 from cascade_engine.errors import InputError
 from cascade_engine.signal.dff import Baseline, delta_f_over_f
+from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import noise_levels
+from cascade_engine.signal.steps import StepFinder
 from cascade_engine.signal.units import unit_problem
 
 
@@ -38,7 +40,10 @@ class DffBlock:
 
 
 def dff_blocks(
-    traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray | None = None
+    traces: Traces,
+    baseline: Baseline | None = None,
+    chosen: np.ndarray | None = None,
+    steps: StepFinder | None = None,
 ) -> Iterator[DffBlock]:
     """dF/F of all ROIs, block by block, in order.
 
@@ -53,6 +58,8 @@ def dff_blocks(
         How to find F0.
     chosen : array of bool, shape (n_rois,), optional
         ROIs to use; default: all.
+    steps : StepFinder, optional
+        Is given all raw fluorescence, on the grid of `Traces`.
 
     Yields
     ------
@@ -60,8 +67,9 @@ def dff_blocks(
         The next ROIs.
     """
     n_rois, n_frames = traces.shape
+    grid = traces.grid
     chosen = np.ones(n_rois, dtype=bool) if chosen is None else chosen
-    for rows in row_blocks(n_rois, n_frames):
+    for rows in row_blocks(n_rois, grid.n_frames):
         wanted = chosen[rows]
         block = DffBlock(
             rows=rows,
@@ -74,27 +82,38 @@ def dff_blocks(
                 block.dff[wanted] = np.asarray(traces.dff[rows])[wanted]
             block.dff[:, traces.excluded_frames] = np.nan
         else:
-            _compute(block, traces, baseline, wanted)
+            _compute(block, traces, grid, baseline, wanted, steps)
         yield block
 
 
-def _compute(block: DffBlock, traces: Traces, baseline: Baseline | None, wanted: np.ndarray) -> None:
+def _compute(
+    block: DffBlock,
+    traces: Traces,
+    grid: FrameGrid,
+    baseline: Baseline | None,
+    wanted: np.ndarray,
+    steps: StepFinder | None,
+) -> None:
     assert traces.fluorescence is not None
     fluorescence, neuropil, background = (
-        None if values is None else _without(np.asarray(values[block.rows])[wanted], traces.excluded_frames)
+        None
+        if values is None
+        else grid.expand(_without(np.asarray(values[block.rows])[wanted], traces.excluded_frames))
         for values in (traces.fluorescence, traces.neuropil, traces.background)
     )
     assert fluorescence is not None
+    if steps is not None:
+        steps.add(fluorescence if background is None else fluorescence + background)
     part = delta_f_over_f(
         fluorescence,
         traces.frame_rate,
         neuropil,
         traces.neuropil_coefficient,
         baseline,
-        traces.segments,
+        grid.segments,
         background,
     )
-    block.dff[wanted], block.guarded_frames[wanted] = part.dff, part.guarded_frames
+    block.dff[wanted], block.guarded_frames[wanted] = grid.collect(part.dff), part.guarded_frames
     for roi, note in zip(np.flatnonzero(wanted), part.notes, strict=True):
         block.notes[roi] = note
 
@@ -114,13 +133,13 @@ def check_units(traces: Traces, chosen: np.ndarray | None = None) -> None:
     """
     if traces.dff is None or traces.arbitrary_units:
         return
-    levels, medians = [], []
+    grid, levels, medians = traces.grid, [], []
     for block in dff_blocks(traces, chosen=chosen):
         known = np.isfinite(block.dff).any(axis=1)
         if not known.any():
             continue
         with np.errstate(invalid="ignore"):  # infinite values
-            levels.append(noise_levels(block.dff[known], traces.frame_rate, traces.segments))
+            levels.append(noise_levels(grid.expand(block.dff[known]), traces.frame_rate, grid.segments))
         medians.append(np.nanmedian(block.dff[known], axis=1))
     if not medians:
         return

@@ -12,6 +12,7 @@ from cascade_adapters.running.report import Report
 from cascade_engine._version import __version__
 from cascade_engine.discrete import TRUSTED_NOISE_LEVEL, DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import InputError
+from cascade_engine.signal.grid import FrameGrid
 
 
 def add_spikes(container: Container, n_threads: int | None = None) -> Report:
@@ -44,24 +45,28 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
         )
     recording, settings = results.record.recording, results.record.settings
     n_rois, n_frames = results.shape
+    grid = recording.grid
     found, predicted = [], []
-    for rows in row_blocks(n_rois, n_frames):
+    for rows in row_blocks(n_rois, grid.n_frames):
         spike_prob = np.asarray(results.spike_prob[rows])
         predicted.append(~np.isnan(spike_prob).all(axis=1))
         found.append(
             infer_discrete_spikes(
-                spike_prob,
+                grid.expand(spike_prob),
                 recording.frame_rate_hz,
                 settings.smoothing,
                 settings.kernel or "gaussian",
-                segments=recording.segments,
+                segments=grid.segments,
                 n_threads=n_threads,
             )
         )
     has_prediction = np.concatenate(predicted) if predicted else np.empty(0, dtype=bool)
-    spikes, n_spikes = _as_spikes(found), np.concatenate([np.empty(0, dtype=int), *(each.n_spikes for each in found)])
+    spikes, n_spikes = (
+        _as_spikes(found, grid),
+        np.concatenate([np.empty(0, dtype=int), *(each.n_spikes for each in found)]),
+    )
     warning = trust_warning(np.asarray(results.noise_levels[:]), has_prediction)
-    rates = n_spikes / n_frames * recording.frame_rate_hz
+    rates = n_spikes / n_frames * recording.frame_rate_hz  # no spikes are looked for in frames that were dropped
     notes = [note for each in found for note in each.notes]
     facts = SpikesFound(
         created=now(),
@@ -114,11 +119,13 @@ def trust_warning(noise_levels: np.ndarray, has_prediction: np.ndarray) -> str:
     )
 
 
-def _as_spikes(found: list[DiscreteSpikes]) -> Spikes:
+def _as_spikes(found: list[DiscreteSpikes], grid: FrameGrid) -> Spikes:
     n_spikes = np.concatenate([np.empty(0, dtype=np.int64), *(block.n_spikes for block in found)])
     return Spikes(
         roi=np.repeat(np.arange(len(n_spikes)), n_spikes),
-        frame=np.concatenate([np.empty(0, dtype=np.int64), *(frames for block in found for frames in block.frames)]),
+        frame=grid.stored(
+            np.concatenate([np.empty(0, np.int64), *(frames for block in found for frames in block.frames)])
+        ),
         time_s=np.concatenate([np.empty(0), *(times for block in found for times in block.times_s)]),
         confidence=np.concatenate([np.empty(0), *(values for block in found for values in block.confidence)]),
     )

@@ -35,7 +35,7 @@ def inspect_container(container: Container, options: Options, model: Model) -> R
     CascadeError
         If it cannot be read.
     """
-    traces = with_exclusions(container, container.read(options.reading), options)
+    traces = with_exclusions(container, container.traces(options.reading), options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
     report = report_on(container, traces, predictor)
     report.status = "found"

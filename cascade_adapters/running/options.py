@@ -102,7 +102,8 @@ class Options:
             holder = self if group == "" else getattr(self, group)
             plain = holder.to_dict() if hasattr(holder, "to_dict") and group else None
             for flat, choice in choices.items():
-                found[flat] = plain[choice.name] if plain is not None else getattr(holder, choice.name)
+                value = plain[choice.name] if plain is not None else getattr(holder, choice.name)
+                found[flat] = list(value) if isinstance(value, tuple) else value
         return found
 
 

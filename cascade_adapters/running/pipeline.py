@@ -6,14 +6,15 @@ import platform
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Traces
 from cascade_adapters.results import Record, Results, schema
 from cascade_adapters.results.record import ModelUsed, RecordingUsed, RoiFacts, TracesUsed, now
-from cascade_adapters.running.blocks import check_units, dff_blocks
+from cascade_adapters.running.blocks import DffBlock, check_units, dff_blocks
 from cascade_adapters.running.excluded import without_bad_frames
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.options import Options
@@ -22,11 +23,13 @@ from cascade_adapters.safe_writing.spool import Spool
 from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.evaluation.expectation import expected_figures
-from cascade_engine.inference import infer_block, warnings_about
+from cascade_engine.inference import InferredBlock, infer_block, warnings_about
 from cascade_engine.networks.base import Predictor
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 from cascade_engine.signal.frames import frame_text
+from cascade_engine.signal.grid import FrameGrid
+from cascade_engine.signal.steps import StepFinder
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -93,7 +96,7 @@ def _read(container: Container, options: Options) -> Traces | Report:
             return Report(path=str(container.path), kind=container.kind, status="skipped", message=message)
         if options.replace_spikes:
             container.check_replaceable()
-        return container.read(options.reading)
+        return container.traces(options.reading)
     except Exception as error:
         return _failed(container, error)
 
@@ -138,21 +141,15 @@ def _infer(
     except InputError as error:
         raise InputError(f"{container.path}: {error}") from None
 
-    found = _Found()
     n_rois, n_frames = traces.shape
+    grid = traces.grid
+    found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
-    with _ProgressBar(container, int(np.count_nonzero(chosen)) * n_frames, options.progress) as advance:
-        for block in dff_blocks(traces, options.baseline, chosen):
-            inferred = infer_block(
-                predictor,
-                block.dff,
-                first_neuron=block.rows.start,
-                segments=traces.segments,
-                n_threads=options.n_threads,
-                progress=advance,
-            )
+    with _ProgressBar(container, int(np.count_nonzero(chosen)) * grid.n_frames, options.progress) as advance:
+        for block in dff_blocks(traces, options.baseline, chosen, found.steps):
+            inferred = _infer_block(predictor, block, grid, n_threads=options.n_threads, progress=advance)
             produced = {**vars(inferred), **vars(block)}
             for array in schema.ARRAYS:
                 arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
@@ -184,16 +181,26 @@ def survey(
         check_units(traces, chosen)
     except InputError as error:
         raise InputError(f"{container.path}: {error}") from None
-    found = _Found()
-    for block in dff_blocks(traces, options.baseline, chosen):
-        found.add(block, infer_block(predictor, block.dff, segments=traces.segments, predict=False))
+    grid = traces.grid
+    found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
+    for block in dff_blocks(traces, options.baseline, chosen, found.steps):
+        found.add(block, _infer_block(predictor, block, grid, predict=False))
     _conclude(report, found, predictor, traces, chosen)
+
+
+def _infer_block(predictor: Predictor, block: DffBlock, grid: FrameGrid, **options: Any) -> InferredBlock:
+    """What is inferred from a block, for the frames that are stored."""
+    on_grid = grid.expand(block.dff)
+    inferred = infer_block(predictor, on_grid, first_neuron=block.rows.start, segments=grid.segments, **options)
+    missing_part = np.isnan(block.dff).sum(axis=1) / max(1, block.dff.shape[1])
+    return replace(inferred, spike_prob=grid.collect(inferred.spike_prob), missing_part=missing_part)
 
 
 @dataclass
 class _Found:
     """What the blocks of a recording have brought to light, ROI by ROI."""
 
+    steps: StepFinder
     noise_levels: list[float] = field(default_factory=list)
     network_noise_levels: list[float] = field(default_factory=list)
     missing_part: list[float] = field(default_factory=list)
@@ -223,10 +230,11 @@ def report_on(container: Container, traces: Traces, predictor: Predictor) -> Rep
         n_frames=n_frames,
         frame_rate_hz=traces.frame_rate,
         frame_rate_source=traces.frame_rate_source,
-        duration_s=n_frames / traces.frame_rate,
+        duration_s=traces.grid.n_frames / traces.frame_rate,
         neuropil_coefficient=None if traces.neuropil is None else traces.neuropil_coefficient,
         segments=traces.segments,
         excluded_frames={source: frame_text(mask) for source, mask in traces.excluded.items()},
+        n_dropped=sum(max(count, 0) for count in traces.dropped.values()),
         container_indicator=traces.indicator,
         model=predictor.model.name,
         settings=predictor.settings.to_dict(),
@@ -248,8 +256,16 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     n_frames = traces.shape[1]
     n_missing = np.rint(np.array(found.missing_part) * n_frames) - np.count_nonzero(traces.excluded_frames)
     report.warnings += warnings_about(
-        predictor, n_frames, traces.segments, levels, usable, n_missing / max(n_frames, 1)
+        predictor, traces.grid.n_frames, traces.grid.segments, levels, usable, n_missing / max(n_frames, 1)
     )
+    step = found.steps.found()
+    if step is not None:
+        frame, n_frames = int(traces.grid.stored(step[0])), traces.shape[1]
+        seams = sorted({0, frame, *np.cumsum(traces.segments or [n_frames]).tolist()})
+        report.warnings.append(
+            f"most ROIs become brighter or darker by {step[1]:.0%} at about frame {frame}, and stay so: if another "
+            f"session begins there, pass --sessions {','.join(map(str, np.diff(seams)))}"
+        )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
     report.n_guarded = int(np.count_nonzero(found.guarded_frames))
 
@@ -278,6 +294,7 @@ def _record(
             frame_rate_source=traces.frame_rate_source,
             segments=traces.segments,
             excluded_frames=report.excluded_frames,
+            dropped_frames=traces.dropped,
             indicator=traces.indicator,
         ),
         input=container.fingerprint() if traces.hashes is None else traces.hashes(),

@@ -41,6 +41,8 @@ class Report:
         Frames of each segment.
     excluded_frames : dict of str to str
         Frames that are left out, by what says so, as text: ``0-99,500``.
+    n_dropped : int
+        Frames that were dropped while it was recorded, and are missing between those that are stored.
     container_indicator : str or None
         Calcium indicator, as the container names it.
     model : str or None
@@ -87,6 +89,7 @@ class Report:
     neuropil_coefficient: float | None = None
     segments: list[int] | None = None
     excluded_frames: dict[str, str] = field(default_factory=dict)
+    n_dropped: int = 0
     container_indicator: str | None = None
     model: str | None = None
     settings: dict[str, Any] | None = None

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from cascade_engine.errors import InputError
 
+#: Longest gap (s) that a segment runs across; a single frame never ends one.
+LONGEST_GAP_S = 2.0
+
 
 def segment_slices(n_frames: int, segments: Sequence[int] | None = None) -> list[slice]:
     """Turn the frame counts of segments into slices of the time axis.

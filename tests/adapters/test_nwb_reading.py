@@ -473,13 +473,18 @@ def test_timestamps_that_were_rounded_to_ms_give_the_true_rate(tmp_path):
     assert traces.frame_rate == pytest.approx(RATE, rel=1e-3)
 
 
-def test_gaps_part_the_recording(tmp_path):
+def test_only_long_gaps_part_the_recording(tmp_path):
     times = np.arange(N_FRAMES) / RATE
     times[100:] += 10.0
     times[250:] += 1 / RATE  # a single frame was dropped
     traces = with_times(tmp_path, times).read()
-    assert traces.segments == [100, 150, 50] and traces.frame_rate == pytest.approx(RATE)
-    assert "have 2 gaps, the longest of 10 s" in traces.remarks[0]
+    assert traces.segments == [100, 200] and traces.dropped == {250: 1}
+    assert traces.frame_rate == pytest.approx(RATE)
+    assert traces.remarks == [
+        f"the timestamps of {SERIES} show 1 dropped frame, up to 0.033 s at a time: F0 and prediction run across",
+        f"the timestamps of {SERIES} show 1 gap of more than 2 s, the longest of 10 s: a segment ends there, and "
+        "nothing reaches across",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ OTHER_VALUES = {
     "neuropil_coefficient": 0.4,
     "dff": "container",
     "arbitrary_units": True,
+    "sessions": [400, 500],
     "channel": 2,
     "series": "plane1",
     "in_place": True,
@@ -84,7 +85,7 @@ def test_every_choice_on_the_command_line_reaches_the_options(flat, monkeypatch,
     monkeypatch.setattr("cascade_adapters.running.finding.find_all", find)
     monkeypatch.setattr("cascade_adapters.running.batch.process_all", process)
     value = OTHER_VALUES[flat]
-    text = [] if value is True else ["none" if value is False else str(value)]
+    text = [] if value is True else ["none" if value is False else str(value).strip("[]")]
     run.command.main([str(tmp_path), CHOICES[flat].options[0], *text], standalone_mode=False)
     assert found[0].to_dict() == parse_options({flat: value}).to_dict()
 

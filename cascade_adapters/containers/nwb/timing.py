@@ -7,18 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.signal.grid import read_times
 
 #: Relative difference from which two frame rates contradict each other.
 _CONTRADICTION = 0.02
-
-#: A frame that comes this many intervals after the last one follows a gap.
-_GAP = 1.5
-
-#: Intervals other than gaps differ from the usual one by no more than this part of it, or there is no frame rate.
-_JITTER = 0.5
-
-#: ... and on average by no more than this part.
-_MEAN_JITTER = 0.2
 
 #: Timestamps that lie this close (in s) to even spacing are evenly spaced.
 _EVEN_S = 1e-6
@@ -36,6 +28,8 @@ class Timing:
         Where the frame rate comes from.
     segments : list of int or None
         Frames of each segment; None if there is but one.
+    dropped : dict of int to int
+        Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
     starting_time : float
         Time of the first frame, in s.
     timestamps : array, shape (n_frames,), or None
@@ -47,6 +41,7 @@ class Timing:
     frame_rate: float
     source: str
     segments: list[int] | None = None
+    dropped: dict[int, int] = field(default_factory=dict)
     starting_time: float = 0.0
     timestamps: np.ndarray | None = None
     remarks: list[str] = field(default_factory=list)
@@ -82,7 +77,7 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
     own_rate = _positive(series.rate)
     if series.timestamps is not None:
         try:
-            timing = _from_timestamps(np.asarray(series.timestamps[:], dtype=float), path, n_frames)
+            timing = _from_timestamps(np.asarray(series.timestamps[:], dtype=float), path, n_frames, given)
         except InputError as error:
             if given is None:
                 raise InputError(
@@ -112,40 +107,23 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
     return timing
 
 
-def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int) -> Timing:
+def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int, given: float | None) -> Timing:
     if timestamps.shape != (n_frames,):
         raise InputError(f"{path} has {n_frames} frames, but {timestamps.size} timestamps")
-    if n_frames < 2:
-        raise InputError(f"{path} has only {n_frames} frames")
-    intervals = np.diff(timestamps)
-    if not (intervals > 0).all():  # neither are NaN
-        frame = int(np.argmax(~(intervals > 0))) + 1
-        raise InputError(f"the timestamps of {path} do not increase at frame {frame}")
-    usual = float(np.median(intervals))
-    is_gap = intervals > _GAP * usual
-    off = np.abs(intervals[~is_gap] / usual - 1.0)
-    if off.max() > _JITTER or off.mean() > _MEAN_JITTER:
-        raise InputError(
-            f"the timestamps of {path} are too irregular to have a frame rate (intervals from {intervals.min():.3g} to "
-            f"{intervals.max():.3g} s, usually {usual:.3g} s)"
-        )
-    timing = Timing(
-        frame_rate=1.0 / float(intervals[~is_gap].mean()),
-        source=f"timestamps of {path}",
-        starting_time=float(timestamps[0]),
-        timestamps=timestamps,
-    )
-    if is_gap.any():
-        timing.segments = np.diff(np.flatnonzero(np.concatenate([[True], is_gap, [True]]))).tolist()
-        timing.remarks.append(
-            f"the timestamps of {path} have {np.count_nonzero(is_gap)} gaps, the longest of {intervals.max():.3g} s: "
-            f"nothing was predicted across them"
-        )
-        return timing
+    try:
+        found = read_times(timestamps, given)
+    except InputError as error:
+        raise InputError(f"the timestamps of {path} {error}") from None
     even = np.linspace(timestamps[0], timestamps[-1], n_frames)
-    if np.abs(timestamps - even).max() <= _EVEN_S:
-        timing.timestamps = None
-    return timing
+    return Timing(
+        frame_rate=found.frame_rate,
+        source=f"timestamps of {path}",
+        segments=found.segments,
+        dropped=found.dropped,
+        starting_time=float(timestamps[0]),
+        timestamps=None if np.abs(timestamps - even).max() <= _EVEN_S else timestamps,
+        remarks=[f"the timestamps of {path} show {words}" for words in found.words],
+    )
 
 
 def _positive(rate) -> float | None:

@@ -66,6 +66,7 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         frame_rate_source=timing.source,
         segments=timing.segments or notes.segments,
         excluded={"marked in invalid_times": invalid},
+        dropped=timing.dropped,
         is_cell=is_cell,
         cell_probability=cell_probability,
         indicator=indicator if isinstance(indicator, str) else None,
@@ -88,6 +89,7 @@ class _Common(TypedDict):
     frame_rate_source: str
     segments: list[int] | None
     excluded: dict[str, np.ndarray]
+    dropped: dict[int, int]
     is_cell: np.ndarray | None
     cell_probability: np.ndarray | None
     indicator: str | None

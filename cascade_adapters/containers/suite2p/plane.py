@@ -126,6 +126,7 @@ class Suite2pPlane(Container):
             source=self._f if neuropil is None else f"{self._f} and {self._fneu}",
             segments=segments,
             excluded=marked_frames(settings.bad_frames, n_frames, remarks),
+            dropped=settings.dropped_frames,
             is_cell=is_cell,
             cell_probability=cell_probability,
             remarks=remarks,

@@ -21,6 +21,9 @@ from cascade_engine.signal.noise import as_frame_rate
 #: suite2p's own default, assumed where the settings have none.
 DEFAULT_NEUROPIL_COEFFICIENT = 0.7
 
+#: Where the conversion notes frames that were dropped, since suite2p has no place for it: frame and number before it.
+DROPPED_FRAMES = "cascade_dropped_frames"
+
 _UNTOUCHED_RATE = 10.0
 
 #: Where suite2p keeps the frames that it was told, or has found, to be bad: one boolean per frame.
@@ -46,6 +49,8 @@ class Suite2pSettings:
         Frames of each concatenated folder.
     bad_frames : dict of str to array
         What the run has marked as bad frames, by where that is said; not checked.
+    dropped_frames : dict of int to int
+        Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
     remarks : list of str
         What is doubtful.
     """
@@ -55,6 +60,7 @@ class Suite2pSettings:
     neuropil_coefficient: float
     frames_per_session: list[int] | None
     bad_frames: dict[str, Any]
+    dropped_frames: dict[int, int]
     remarks: list[str]
 
 
@@ -93,7 +99,8 @@ def read_settings(
     sessions = _frames_per_session(files, remarks)
     found, source = _first(files, (BAD_FRAMES,))
     bad_frames = {} if found is None else {f"marked in {source} ({BAD_FRAMES})": found}
-    return Suite2pSettings(rate, rate_source, neuropil_coefficient, sessions, bad_frames, remarks)
+    dropped_frames = _dropped_frames(files, remarks)
+    return Suite2pSettings(rate, rate_source, neuropil_coefficient, sessions, bad_frames, dropped_frames, remarks)
 
 
 def read_image_shape(plane: Path) -> tuple[int, int] | None:
@@ -178,6 +185,15 @@ def marked_frames(found: Mapping[str, Any], n_frames: int, remarks: list[str]) -
         else:
             masks[source] = values.ravel().astype(bool)
     return masks
+
+
+def _dropped_frames(files: _Files, remarks: list[str]) -> dict[int, int]:
+    found, _ = _first(files, (DROPPED_FRAMES,))
+    try:
+        return {} if found is None else {int(frame): int(count) for frame, count in found}
+    except (TypeError, ValueError, OverflowError):
+        remarks.append(f"{DROPPED_FRAMES} is damaged: no frames were taken for dropped")
+        return {}
 
 
 def _first(files: _Files, keys: tuple[str, ...]) -> tuple[Any, str]:
