@@ -50,11 +50,11 @@ KINDS = (PUBLISHED, *COMPUTED)
 TOLD = "-told"
 
 #: Simulated cells: neuropil in units of their F0, part of it in F, and its changes (s.d. as a part of it, and in s).
-NEUROPIL, CONTAMINATION = (0.5, 1.0, 2.0, 3.0, 5.0), (0.3, 0.5, 0.7)
+NEUROPIL, CONTAMINATION = (1.0, 2.0, 3.0, 5.0), (0.5, 0.7)
 NEUROPIL_CHANGES, NEUROPIL_CHANGES_S = 0.05, 0.7
 
 #: Simulated cells: how many, for how long (s), F0 (light per frame sets the shot noise), and their noise level.
-N_CELLS, DURATION_S, F0, NOISE_LEVEL = 24, 240.0, 300.0, 1.0
+N_CELLS, DURATION_S, F0, NOISE_LEVEL = 12, 180.0, 300.0, 1.0
 
 
 def measure(model: Model, raw: Path, work: Path) -> None:
