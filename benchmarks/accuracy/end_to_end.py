@@ -1,7 +1,7 @@
 """From a movie to spikes: movies with known spikes, the real suite2p, then `cascade run` on its folder.
 
     python -m benchmarks.accuracy.end_to_end [MOVIE ...]    # makes and analyses movies, a few minutes each
-    python -m benchmarks.accuracy.end_to_end --summary      # prints what was measured
+    python -m benchmarks.accuracy.end_to_end --summary      # prints what was measured; --write puts it into docs/
 
 needs suite2p 1.0 or newer. Each movie has cells of one kind of kinetics, in neuropil that fluctuates and leaks into
 them, with movement and shot noise. suite2p registers it, finds the ROIs, and deconvolves with the true decay time,
@@ -26,6 +26,7 @@ import numpy as np
 
 import cascade_adapters
 from benchmarks import tables
+from benchmarks.accuracy.document import ACCURACY, write_documents
 from benchmarks.accuracy.leave_one_out import prepare_torchvision
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_engine.ground_truth.resampling import count_spikes
@@ -261,25 +262,25 @@ def analyse(name: str, folder: Path) -> list[CellScore]:
     return scores
 
 
-def summary() -> None:
-    """Print medians over the cells of each movie, in Markdown."""
+def summary() -> str:
+    """A table of medians over the cells of each movie, in Markdown."""
     rows = tables.read_as(CellScore, STUDY)
-    methods = list(dict.fromkeys(row.method for row in rows))
-    labels = list(dict.fromkeys(row.condition for row in rows))
-    print(
-        "| movie | cells found | noise level |" + "".join(f" r at {label}: {' / '.join(methods)} |" for label in labels)
+    methods, labels, movies = (
+        list(dict.fromkeys(getattr(row, column) for row in rows)) for column in ("method", "condition", "dataset")
     )
     ours = [method for method in methods if method != "suite2p"]
-    print(f"|{'---|' * (4 + len(labels))}" + f" count: {' / '.join(ours)}")
-    for name in dict.fromkeys(row.dataset for row in rows):
+    headings = [f"correlation at {label}: {' / '.join(methods)}" for label in labels]
+    headings = ["movie", "cells found", "noise level", *headings, f"count: {' / '.join(ours)}"]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    for name in movies:
         chosen = [row for row in rows if row.dataset == name]
-        cells = {row.cell for row in chosen}
-        line = f"| {name} | {len(cells)} of {N_CELLS} | {np.median([row.noise_level for row in chosen]):.1f} |"
-        for label in labels:
-            medians = [_median(chosen, method, label, "correlation") for method in methods]
-            line += f" {' / '.join(f'{value:.3f}' for value in medians)} |"
-        counts = [_median(chosen, method, labels[0], "count") for method in ours]
-        print(f"{line} {' / '.join(f'{value:.2f}' for value in counts)} |")
+        n_found, noise = len({row.cell for row in chosen}), np.median([row.noise_level for row in chosen])
+        figures = [
+            " / ".join(f"{_median(chosen, method, label, 'correlation'):.3f}" for method in methods) for label in labels
+        ]
+        counts = " / ".join(f"{_median(chosen, method, labels[0], 'count'):.2f}" for method in ours)
+        lines.append(f"| {' | '.join([name, f'{n_found} of {N_CELLS}', f'{noise:.1f}', *figures, counts])} |")
+    return "\n".join(lines)
 
 
 def _median(rows: Sequence[CellScore], method: str, condition: str, column: str) -> float:
@@ -293,13 +294,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("movies", nargs="*", metavar="MOVIE", help=f"of {', '.join(MOVIES)} [default: all]")
     parser.add_argument("--summary", action="store_true", help="print what was measured, measure nothing")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/")
     arguments = parser.parse_args()
     if unknown := set(arguments.movies) - set(MOVIES):
         parser.error(f"there is no movie {', '.join(unknown)}")
     for name in [] if arguments.summary else arguments.movies or MOVIES:
         with TemporaryDirectory() as folder:
             tables.merge(STUDY, map(asdict, analyse(name, Path(folder))))
-    summary()
+    print(summary())
+    if arguments.write:
+        write_documents({ACCURACY: {"end-to-end": summary()}})
 
 
 if __name__ == "__main__":
