@@ -1,7 +1,7 @@
 """The tables of ``docs/accuracy.md`` and ``README.md`` that come from `leave_one_out.py`.
 
 In a document a table stands between the lines ``<!-- NAME -->`` and ``<!-- end -->``; what is between them is written
-by `leave_one_out_summary.py --write`.
+by `leave_one_out_summary.py --write`. Other studies write theirs in the same way.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from cascade_engine.ground_truth import load_catalogue
 from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, UNKNOWN, indicator_family
 
 ROOT = Path(__file__).resolve().parents[2]
+ACCURACY = ROOT / "docs" / "accuracy.md"
 
 #: What ends a part of a document.
 END = "<!-- end -->"
@@ -264,7 +265,7 @@ def blocks(scores: Scores, interneurons: Scores) -> dict[Path, dict[str, str]]:
         "indicator": indicator(scores),
         "ahead": rivals_ahead(scores),
     }
-    return {ROOT / "docs" / "accuracy.md": found, ROOT / "README.md": {"short": short(scores)}}
+    return {ACCURACY: found, ROOT / "README.md": {"short": short(scores)}}
 
 
 def write_documents(found: Mapping[Path, Mapping[str, str]]) -> None:

@@ -1,7 +1,7 @@
 """The universal model on the dF/F that users of suite2p get, and how much of the neuropil's mean should stay in F0.
 
     python -m benchmarks.accuracy.users_dff --work FOLDER    # measures, about 10 min on 2 cores; resumable
-    python -m benchmarks.accuracy.users_dff                  # prints what was measured
+    python -m benchmarks.accuracy.users_dff                  # prints what was measured; --write puts it into docs/
 
 Measuring needs CASCADE_GROUND_TRUTH, and CASCADE_RAW_FLUORESCENCE (or --raw-fluorescence) with raw fluorescence and
 neuropil of some of its datasets. At 30 Hz, with 50 ms and the noise as it is, the same neurons are predicted from
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import tables
+from benchmarks.accuracy.document import ACCURACY, write_documents
 from cascade_engine import infer, load_model
 from cascade_engine.errors import CascadeError
 from cascade_engine.evaluation import Condition, NeuronScore, summarize
@@ -50,11 +51,11 @@ KINDS = (PUBLISHED, *COMPUTED)
 TOLD = "-told"
 
 #: Simulated cells: neuropil in units of their F0, part of it in F, and its changes (s.d. as a part of it, and in s).
-NEUROPIL, CONTAMINATION = (0.5, 1.0, 2.0, 3.0, 5.0), (0.3, 0.5, 0.7)
+NEUROPIL, CONTAMINATION = (1.0, 2.0, 3.0, 5.0), (0.5, 0.7)
 NEUROPIL_CHANGES, NEUROPIL_CHANGES_S = 0.05, 0.7
 
 #: Simulated cells: how many, for how long (s), F0 (light per frame sets the shot noise), and their noise level.
-N_CELLS, DURATION_S, F0, NOISE_LEVEL = 24, 240.0, 300.0, 1.0
+N_CELLS, DURATION_S, F0, NOISE_LEVEL = 12, 180.0, 300.0, 1.0
 
 
 def measure(model: Model, raw: Path, work: Path) -> None:
@@ -83,57 +84,61 @@ def measure(model: Model, raw: Path, work: Path) -> None:
             tables.merge_scores(STUDY, work, method)
 
 
-def summary(scores: Sequence[NeuronScore], names: Iterable[str]) -> None:
-    """Print a table in Markdown, a line for each dF/F; means over the datasets of what is said of each dataset."""
-    print("| dF/F | indicator | correlation | error | absolute bias | count off by | within datasets | noise level |")
-    print("|---|---|---|---|---|---|---|---|")
-    names = list(names)
+def summary(scores: Sequence[NeuronScore], names: Iterable[str]) -> str:
+    """A table in Markdown, a line for each dF/F; every dataset counts alike."""
+    lines = [
+        "| dF/F | indicator | noise level | correlation | error | absolute bias | absolute log gain | total | "
+        "s.d. within |",
+        "|---" * 9 + "|",
+    ]
+    names = set(names)
     for suffix in ("", TOLD):
         for kind in KINDS:
-            by_dataset = [
-                [entry for entry in scores if (entry.method, entry.dataset) == (kind + suffix, name)] for name in names
-            ]
-            by_dataset = [entries for entries in by_dataset if entries]
-            if not by_dataset:
-                continue
-            found = summarize([entry for entries in by_dataset for entry in entries])
-            gains = [log_gains(entries) for entries in by_dataset]
-            off = np.mean([np.exp(np.median(np.abs(gain))) for gain in gains])
-            within = np.mean([np.std(gain) for gain in gains])
-            noise = np.mean([np.median([entry.noise_level for entry in entries]) for entries in by_dataset])
-            print(
-                f"| {kind} | {'told' if suffix else 'not told'} | {found.correlation:.3f} | {found.error:.3f} | "
-                f"{found.absolute_bias:.3f} | x {off:.2f} | {within:.2f} | {noise:.2f} |"
+            chosen = [entry for entry in scores if entry.method == kind + suffix and entry.dataset in names]
+            found = summarize(chosen)
+            noise = np.mean([np.median([e.noise_level for e in chosen if e.dataset == name]) for name in names])
+            lines.append(
+                f"| {kind} | {'told' if suffix else ''} | {noise:.2f} | {found.correlation:.3f} | {found.error:.2f} | "
+                f"{found.absolute_bias:.2f} | {found.absolute_log_gain:.2f} | {found.total:.2f} | "
+                f"{found.gain_sd_within:.2f} |"
             )
+    return "\n".join(lines)
 
 
-def log_gains(scores: Sequence[NeuronScore]) -> np.ndarray:
-    """Log of predicted over true spikes, of each neuron."""
-    return np.log(np.maximum([1.0 + entry.bias for entry in scores], 0.01))
-
-
-def per_dataset(scores: Sequence[NeuronScore], names: Iterable[str]) -> None:
-    """Print correlation and count (predicted over true spikes) for each dataset, networks not told."""
-    print("| dataset |" + "".join(f" {kind}: r | count |" for kind in KINDS))
-    print("|---|" + "---|---|" * len(KINDS))
-    for name in names:
-        line = f"| {name.split('-')[0]} |"
+def per_dataset(scores: Sequence[NeuronScore]) -> str:
+    """A table of correlation and count (predicted over true spikes) for each dataset, networks not told."""
+    lines = ["| correlation / count |" + "".join(f" {kind} |" for kind in KINDS), "|---" * (1 + len(KINDS)) + "|"]
+    for name in sorted({entry.dataset for entry in scores}):
+        line = f"| {name} |"
         for kind in KINDS:
             entries = [entry for entry in scores if (entry.method, entry.dataset) == (kind, name)]
-            r = np.median([entry.correlation for entry in entries])
-            line += f" {r:.3f} | {np.exp(np.median(log_gains(entries))):.2f} |"
-        print(line)
+            r, gain = (np.median([getattr(e, column) for e in entries]) for column in ("correlation", "log_gain"))
+            line += f" {r:.3f} / {np.exp(gain):.2f} |"
+        lines.append(line)
+    return "\n".join(lines)
 
 
-def simulated(model: Model) -> None:
-    """Print predicted over true spikes of simulated cells in neuropil of increasing brightness."""
+def measured(model: Model) -> dict[str, str]:
+    """What stands in the document about the ground truth, by name."""
+    scores = tables.read_as(NeuronScore, STUDY)
+    populations = by_population(sorted({entry.dataset for entry in scores}), model)
+    return {
+        **{f"users-{population}": summary(scores, names) for population, names in populations.items()},
+        "users-datasets": per_dataset(scores),
+    }
+
+
+def simulated(model: Model) -> str:
+    """A table of predicted over true spikes of simulated cells in neuropil of increasing brightness."""
     neurons = simulate_dataset(N_CELLS, DURATION_S, CONDITION.frame_rate, NOISE_LEVEL, seed=3).neurons
     recordings = [neuron.recordings[0] for neuron in neurons]
     dff = np.stack([recording.dff for recording in recordings])
     n_spikes = np.array([len(recording.spike_times_s) for recording in recordings])
     wander = _wandering(dff.shape, CONDITION.frame_rate)
-    print("| part of Fneu in F | neuropil / F0 |" + "".join(f" {kind} | guarded |" for kind in COMPUTED))
-    print("|---|---|" + "---|---|" * len(COMPUTED))
+    lines = [
+        "| part of Fneu that is in F | neuropil / F0 |" + "".join(f" {kind} |" for kind in COMPUTED),
+        "|---" * (2 + len(COMPUTED)) + "|",
+    ]
     for contamination in CONTAMINATION:
         for ratio in NEUROPIL:
             neuropil = ratio * F0 * (1.0 + NEUROPIL_CHANGES * wander)
@@ -146,10 +151,10 @@ def simulated(model: Model) -> None:
                 baseline = Baseline(neuropil=kind)
                 result = delta_f_over_f(fluorescence, CONDITION.frame_rate, neuropil, baseline=baseline)
                 found = infer(result.dff, CONDITION.frame_rate, model=model).spike_prob
-                count = np.median(np.nansum(found, axis=1) / n_spikes)
-                guarded = np.mean(result.guarded_frames / dff.shape[1])
-                line += f" {count:.2f} | {guarded:.0%} |"
-            print(line)
+                guarded = ", F0 below the noise" if result.guarded_frames.mean() > 0.5 * dff.shape[1] else ""
+                line += f" {np.median(np.nansum(found, axis=1) / n_spikes):.2f}{guarded} |"
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _wandering(shape: tuple[int, int], frame_rate: float) -> np.ndarray:
@@ -167,6 +172,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="measure; folder for the scores of the folds, one for each model")
     parser.add_argument("--raw-fluorescence", type=Path, help="folder of raw fluorescence and neuropil")
     parser.add_argument("--model", default="universal", help="name or folder of the model")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/")
     arguments = parser.parse_args()
     model = load_model(arguments.model)
     if arguments.work:
@@ -174,14 +180,11 @@ def main() -> None:
             measure(model, raw_fluorescence_root(arguments.raw_fluorescence), arguments.work)
         except CascadeError as error:
             sys.exit(str(error))
-    scores = tables.read_as(NeuronScore, STUDY)
-    for population, names in by_population(sorted({entry.dataset for entry in scores}), model).items():
-        print(f"\n{population}\n")
-        summary(scores, names)
-        print()
-        per_dataset(scores, names)
-    print("\nSimulated cells\n")
-    simulated(model)
+    found = measured(model) | {"users-simulated": simulated(model)}
+    for name, text in found.items():
+        print(f"\n{name}\n\n{text}")
+    if arguments.write:
+        write_documents({ACCURACY: found})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,13 @@ from cascade_engine.networks.universal.architecture import known_indicator
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
 
+#: What is subtracted of the neuropil, in words.
+NEUROPIL_WORDS = {
+    "changes": "only its changes subtracted",
+    "half": "its changes and half of its level subtracted",
+    "full": "all of it subtracted",
+}
+
 #: ROIs named per reason before the rest is only counted.
 _NAMED_ROIS = 8
 
@@ -53,10 +60,7 @@ def describe_inspection(report: Report) -> str:
         f"  {'raw fluorescence' if report.dff == 'computed' else 'dF/F'} from {report.traces}",
     ]
     if report.dff == "computed":
-        has_neuropil = report.neuropil_coefficient is not None
-        lines.append(
-            f"  neuropil coefficient {report.neuropil_coefficient:g}" if has_neuropil else "  no neuropil traces"
-        )
+        lines.append(f"  {_neuropil(report)}")
     if report.segments:
         frames = ", ".join(str(frames) for frames in report.segments)
         lines.append(f"  {len(report.segments)} segments of {frames} frames")
@@ -89,6 +93,12 @@ def describe_restored(report: Report) -> str:
     if report.status == "failed":
         return describe_failure(report)
     return "\n".join([f"{report.path}: restored", *(f"  {text}" for text in report.restored)])
+
+
+def _neuropil(report: Report) -> str:
+    if report.neuropil_coefficient is None or report.neuropil is None:
+        return "no neuropil traces"
+    return f"neuropil coefficient {report.neuropil_coefficient:g}, {NEUROPIL_WORDS[report.neuropil]} (--neuropil)"
 
 
 def _size(report: Report) -> str:
@@ -134,12 +144,15 @@ def _noise(report: Report) -> list[str]:
     if report.noise_level is None or report.noise_level_range is None:
         return []
     low, high = report.noise_level_range
+    comparable = report.comparable_noise_level or report.noise_level
+    # what is not subtracted of the neuropil makes F0 greater, and noise smaller, than in the ground truth
+    others = f"; {comparable:.1f} with F - r Fneu, to compare it" if comparable > 1.05 * report.noise_level else ""
     lines = [
-        f"  noise level {report.noise_level:.1f} % per sqrt(Hz) ({judge_noise(report.noise_level)}), {low:.1f} to "
-        f"{high:.1f} in 80 % of ROIs"
+        f"  noise level {report.noise_level:.1f} % per sqrt(Hz), {low:.1f} to {high:.1f} in 80 % of ROIs{others} "
+        f"({judge_noise(comparable)})"
     ]
     if report.expected is not None and report.frame_rate_hz is not None:
-        lines.append(f"  {describe_expected(report.expected, report.noise_level, report.frame_rate_hz)}")
+        lines.append(f"  {describe_expected(report.expected, comparable, report.frame_rate_hz)}")
     return lines
 
 

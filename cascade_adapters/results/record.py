@@ -125,11 +125,15 @@ class RoiFacts:
         Frames in which F0 lay below the noise, for ROIs with any.
     network_noise_levels : list of float or None
         Noise level (percent per sqrt(Hz)) that the networks were given for each ROI; None without a prediction.
+    comparable_noise_levels : list of float or None
+        Noise level that each ROI would have with F - r Fneu, to compare it with other recordings; None without dF/F,
+        and the list is empty in records of earlier versions.
     """
 
     without_prediction: dict[int, str] = field(default_factory=dict)
     guarded_frames: dict[int, int] = field(default_factory=dict)
     network_noise_levels: list[float | None] = field(default_factory=list)
+    comparable_noise_levels: list[float | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

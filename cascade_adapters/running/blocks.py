@@ -29,6 +29,8 @@ class DffBlock:
         dF/F as a fraction; NaN for ROIs that were not chosen.
     guarded_frames : array, shape (n_rois,), int
         Frames in which F0 lay below the noise.
+    noise_factor : array, shape (n_rois,), float64
+        What to multiply noise levels with to compare them (`cascade_engine.signal.dff.DeltaF`).
     notes : list of str
         Per ROI: why it has no dF/F, or an empty string.
     """
@@ -36,6 +38,7 @@ class DffBlock:
     rows: slice
     dff: np.ndarray
     guarded_frames: np.ndarray
+    noise_factor: np.ndarray
     notes: list[str]
 
 
@@ -75,6 +78,7 @@ def dff_blocks(
             rows=rows,
             dff=np.full((len(wanted), n_frames), np.nan, dtype=np.float32),
             guarded_frames=np.zeros(len(wanted), dtype=int),
+            noise_factor=np.ones(len(wanted)),
             notes=["" if is_wanted else "not a cell" for is_wanted in wanted],
         )
         if traces.dff is not None:
@@ -114,6 +118,7 @@ def _compute(
         background,
     )
     block.dff[wanted], block.guarded_frames[wanted] = grid.collect(part.dff), part.guarded_frames
+    block.noise_factor[wanted] = part.noise_factor
     for roi, note in zip(np.flatnonzero(wanted), part.notes, strict=True):
         block.notes[roi] = note
 

@@ -65,7 +65,9 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
         _as_spikes(found, grid),
         np.concatenate([np.empty(0, dtype=int), *(each.n_spikes for each in found)]),
     )
-    warning = trust_warning(np.asarray(results.noise_levels[:]), has_prediction)
+    comparable = results.record.rois.comparable_noise_levels
+    levels = np.array(comparable, dtype=float) if comparable else np.asarray(results.noise_levels[:])
+    warning = trust_warning(levels, has_prediction)
     rates = n_spikes / n_frames * recording.frame_rate_hz  # no spikes are looked for in frames that were dropped
     notes = [note for each in found for note in each.notes]
     facts = SpikesFound(

@@ -37,7 +37,7 @@ def inspect_container(container: Container, options: Options, model: Model) -> R
     """
     traces = with_exclusions(container, container.traces(options.reading), options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
-    report = report_on(container, traces, predictor)
+    report = report_on(container, traces, options, predictor)
     report.status = "found"
     try:
         survey(report, container, traces, options, predictor, np.ones(traces.shape[0], dtype=bool))

@@ -131,7 +131,7 @@ def _infer(
     chosen = _chosen_rois(container, traces, options)
     traces = with_exclusions(container, traces, options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
-    report = report_on(container, traces, predictor)
+    report = report_on(container, traces, options, predictor)
     if dry_run:
         report.status = "planned"
         survey(report, container, traces, options, predictor, chosen)
@@ -202,6 +202,7 @@ class _Found:
 
     steps: StepFinder
     noise_levels: list[float] = field(default_factory=list)
+    comparable_noise_levels: list[float] = field(default_factory=list)
     network_noise_levels: list[float] = field(default_factory=list)
     missing_part: list[float] = field(default_factory=list)
     guarded_frames: list[int] = field(default_factory=list)
@@ -209,6 +210,7 @@ class _Found:
 
     def add(self, block, inferred) -> None:
         self.noise_levels += inferred.noise_levels.tolist()
+        self.comparable_noise_levels += (inferred.noise_levels * block.noise_factor).tolist()
         self.network_noise_levels += inferred.network_noise_levels.tolist()
         self.missing_part += inferred.missing_part.tolist()
         self.guarded_frames += block.guarded_frames.tolist()
@@ -216,7 +218,7 @@ class _Found:
         self.notes += [first or second for first, second in zip(block.notes, inferred.notes, strict=True)]
 
 
-def report_on(container: Container, traces: Traces, predictor: Predictor) -> Report:
+def report_on(container: Container, traces: Traces, options: Options, predictor: Predictor) -> Report:
     """What a recording is, before its values are looked at."""
     n_rois, n_frames = traces.shape
     return Report(
@@ -232,6 +234,7 @@ def report_on(container: Container, traces: Traces, predictor: Predictor) -> Rep
         frame_rate_source=traces.frame_rate_source,
         duration_s=traces.grid.n_frames / traces.frame_rate,
         neuropil_coefficient=None if traces.neuropil is None else traces.neuropil_coefficient,
+        neuropil=None if traces.neuropil is None else options.baseline.neuropil,
         segments=traces.segments,
         excluded_frames={source: frame_text(mask) for source, mask in traces.excluded.items()},
         n_dropped=sum(max(count, 0) for count in traces.dropped.values()),
@@ -248,10 +251,9 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     if known.size:
         report.noise_level = float(np.median(known))
         report.noise_level_range = np.percentile(known, [10, 90]).tolist()
+        report.comparable_noise_level = comparable = float(np.nanmedian(found.comparable_noise_levels))
         if not traces.arbitrary_units:  # a noise level needs dF/F
-            report.expected = expected_figures(
-                predictor.model, traces.frame_rate, report.noise_level, predictor.settings
-            )
+            report.expected = expected_figures(predictor.model, traces.frame_rate, comparable, predictor.settings)
     usable = np.array([not note for note in found.notes], dtype=bool)
     n_frames = traces.shape[1]
     n_missing = np.rint(np.array(found.missing_part) * n_frames) - np.count_nonzero(traces.excluded_frames)
@@ -301,11 +303,17 @@ def _record(
         rois=RoiFacts(
             without_prediction={roi: note for roi, note in enumerate(found.notes) if note},
             guarded_frames={roi: frames for roi, frames in enumerate(found.guarded_frames) if frames},
-            network_noise_levels=[None if np.isnan(level) else level for level in found.network_noise_levels],
+            network_noise_levels=_or_none(found.network_noise_levels),
+            comparable_noise_levels=_or_none(found.comparable_noise_levels),
         ),
         expected=report.expected,
         warnings=list(report.warnings),
     )
+
+
+def _or_none(levels: Sequence[float]) -> list[float | None]:
+    """JSON knows no NaN."""
+    return [None if np.isnan(level) else level for level in levels]
 
 
 def software() -> dict[str, str]:

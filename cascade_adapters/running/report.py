@@ -37,6 +37,8 @@ class Report:
         Length of the recording in s.
     neuropil_coefficient : float or None
         Part of the neuropil that is subtracted; None without neuropil.
+    neuropil : str or None
+        What of it is subtracted (`cascade_engine.signal.dff.Baseline.neuropil`); None without neuropil.
     segments : list of int or None
         Frames of each segment.
     excluded_frames : dict of str to str
@@ -51,6 +53,9 @@ class Report:
         What the model is set to.
     noise_level, noise_level_range
         Median noise level over ROIs, and the 10th and 90th percentile, in percent per sqrt(Hz).
+    comparable_noise_level : float or None
+        The median noise level that this recording would have with F - r Fneu, as the ground truth has it: the one to
+        compare it by.
     expected : dict or None
         What the model reached under conditions like these (`cascade_engine.evaluation.expected_figures`).
     without_prediction : dict of int to str
@@ -87,6 +92,7 @@ class Report:
     frame_rate_source: str = ""
     duration_s: float | None = None
     neuropil_coefficient: float | None = None
+    neuropil: str | None = None
     segments: list[int] | None = None
     excluded_frames: dict[str, str] = field(default_factory=dict)
     n_dropped: int = 0
@@ -95,6 +101,7 @@ class Report:
     settings: dict[str, Any] | None = None
     noise_level: float | None = None
     noise_level_range: list[float] | None = None
+    comparable_noise_level: float | None = None
     expected: dict[str, Any] | None = None
     without_prediction: dict[int, str] = field(default_factory=dict)
     n_guarded: int = 0

@@ -95,6 +95,9 @@ class DeltaF:
         Baseline to divide by, in the unit of F.
     guarded_frames : array, shape (n_neurons,), int
         Frames in which F0 lay below the noise and was replaced by it as the denominator.
+    noise_factor : array, shape (n_neurons,), float64
+        What the noise level is to be multiplied with to compare it with that of other dF/F: had all of the neuropil
+        been subtracted (F - r Fneu), F0 would be smaller, and the noise level greater, by this factor.
     notes : list of str
         Per neuron: why it has no dF/F, or an empty string.
     """
@@ -102,6 +105,7 @@ class DeltaF:
     dff: np.ndarray
     f0: np.ndarray
     guarded_frames: np.ndarray
+    noise_factor: np.ndarray
     notes: list[str]
 
 
@@ -153,17 +157,18 @@ def delta_f_over_f(
     slices = segment_slices(n_frames, segments)
     dff = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
     f0 = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
-    guarded, notes = np.zeros(n_neurons, dtype=int), [""] * n_neurons
+    guarded, noise_factor, notes = np.zeros(n_neurons, dtype=int), np.ones(n_neurons), [""] * n_neurons
     for i in range(n_neurons):
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is reported
             trace = fluorescence[i].astype(np.float32)
+        kept = np.float32(0.0)
         notes[i] = _reason_without_baseline(trace, "F")
         if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
             surround = np.asarray(neuropil[i], dtype=np.float32)
             notes[i] = _reason_to_mistrust(surround, "Fneu")
             if not notes[i]:
-                kept = np.float32(NEUROPIL_KEPT[baseline.neuropil]) * np.nanmedian(surround)
-                trace = trace - np.float32(neuropil_coefficient) * (surround - kept)
+                kept = np.float32(neuropil_coefficient * NEUROPIL_KEPT[baseline.neuropil]) * np.nanmedian(surround)
+                trace = trace - np.float32(neuropil_coefficient) * surround + kept
                 notes[i] = _reason_without_baseline(trace, "F less neuropil")
         if background is not None and not notes[i]:
             notes[i] = _reason_to_mistrust(background[i], "the background")
@@ -180,7 +185,8 @@ def delta_f_over_f(
         guarded[i] = np.count_nonzero((f0[i] < noise) & np.isfinite(trace))
         denominator[denominator <= 0] = np.nan
         dff[i] = (trace - resting) / denominator
-    return DeltaF(dff, f0, guarded, notes)
+        noise_factor[i] = np.nanmedian(denominator) / np.nanmedian(np.maximum(f0[i] - kept, noise))
+    return DeltaF(dff, f0, guarded, noise_factor, notes)
 
 
 def _reason_to_mistrust(trace: np.ndarray, name: str) -> str:

@@ -49,6 +49,7 @@ OTHER_VALUES = {
     "baseline": "maximin",
     "baseline_window_s": 15.0,
     "baseline_percentile": 20.0,
+    "neuropil": "full",
 }
 
 

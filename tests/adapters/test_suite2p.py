@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cascade_adapters.cli.text import describe_report
 from cascade_adapters.containers.base import Container, Reading
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.containers.suite2p.settings import read_settings
 from cascade_adapters.hooks.suite2p import run_on_folder
+from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.options import parse_options
 from cascade_engine import infer
+from cascade_engine.discrete import TRUSTED_NOISE_LEVEL
 from cascade_engine.errors import CascadeError, CascadeWarning
 from cascade_engine.signal.dff import delta_f_over_f
 from tests.builders.running import inspect_one
@@ -458,6 +461,34 @@ def test_results_are_read_back_as_written(tmp_path, run):
     assert results.record == container.record()
 
 
+def test_how_much_of_the_neuropil_is_subtracted(plane, run):
+    """Asked for in words, done, recorded; noise levels are compared as if all of it had been subtracted."""
+    reports = {}
+    for what, kept in (("full", 0.0), ("half", 0.5), ("changes", 1.0)):
+        (report,) = run(plane.folder, neuropil=what, existing="overwrite", model="universal")
+        found = record(plane.folder)
+        assert found["asked"]["neuropil"] == found["traces"]["baseline"]["neuropil"] == report.neuropil == what
+        level = np.median(plane.neuropil, axis=1, keepdims=True)
+        corrected = plane.fluorescence - 0.7 * (plane.neuropil - kept * level)
+        expected = delta_f_over_f(corrected, 30.0).dff
+        np.testing.assert_allclose(np.load(plane.folder / "cascade_dff.npy"), expected, atol=1e-3)
+        reports[what] = report
+    full, comparable = reports["full"], reports["full"].comparable_noise_level
+    assert comparable == full.noise_level
+    for what in ("half", "changes"):
+        assert reports[what].noise_level < 0.9 * full.noise_level
+        assert reports[what].comparable_noise_level == pytest.approx(comparable, rel=0.05)
+        assert reports[what].expected["correlation"] == pytest.approx(full.expected["correlation"], abs=0.02)
+        assert f"; {reports[what].comparable_noise_level:.1f} with F - r Fneu" in describe_report(reports[what])
+    assert "with F - r Fneu" not in describe_report(full)
+    # whether single spikes can be trusted is judged by the same measure
+    levels = record(plane.folder)["rois"]["comparable_noise_levels"]
+    assert np.median(levels) == pytest.approx(reports["changes"].comparable_noise_level)
+    noisy = sum(level > TRUSTED_NOISE_LEVEL for level in levels)
+    assert noisy > np.count_nonzero(np.load(plane.folder / "cascade_noise_levels.npy") > TRUSTED_NOISE_LEVEL)
+    assert add_spikes(Suite2pPlane(plane.folder)).warnings[0].startswith(f"{noisy} of 6 ROIs")
+
+
 def test_the_record(plane, run, random_model):
     (report,) = run(plane.folder, neuropil_coefficient=0.5, baseline="maximin", baseline_window_s=20.0, threshold=1)
     text = (plane.folder / "cascade.json").read_text()
@@ -473,7 +504,7 @@ def test_the_record(plane, run, random_model):
         "dff": "computed",
         "arbitrary_units": False,
         "neuropil_coefficient": 0.5,
-        "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0},
+        "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0, "neuropil": "changes"},
     }
     assert found["settings"]["threshold"] == 1 and found["settings"]["smoothing"] == 0.05
     assert found["asked"]["baseline_window_s"] == 20.0 and found["asked"]["smoothing"] is None

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.accuracy import document
+from benchmarks.accuracy import document, end_to_end, users_dff
 from benchmarks.accuracy.leave_one_out_summary import load
+from cascade_engine import load_model
 from cascade_engine.evaluation import NeuronScore, summarize
 
 
@@ -15,6 +16,12 @@ def test_the_documents_hold_what_was_measured():
     for path, blocks in document.blocks(*load()).items():
         text = path.read_text("utf-8")
         assert document.with_blocks(text, blocks) == text, path
+
+
+def test_so_does_what_other_studies_have_written():
+    text = document.ACCURACY.read_text("utf-8")
+    found = users_dff.measured(load_model()) | {"end-to-end": end_to_end.summary()}
+    assert document.with_blocks(text, found) == text
 
 
 def test_each_block_has_one_place():

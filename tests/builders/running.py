@@ -42,6 +42,7 @@ def dff_of(traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray 
         rows=slice(0, traces.shape[0]),
         dff=np.concatenate([block.dff for block in blocks]),
         guarded_frames=np.concatenate([block.guarded_frames for block in blocks]),
+        noise_factor=np.concatenate([block.noise_factor for block in blocks]),
         notes=[note for block in blocks for note in block.notes],
     )
 

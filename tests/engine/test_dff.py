@@ -6,7 +6,7 @@ import pytest
 from cascade_adapters.containers.base import Traces
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth import simulate_dataset
-from cascade_engine.signal.dff import METHODS, Baseline, delta_f_over_f
+from cascade_engine.signal.dff import METHODS, NEUROPIL_KEPT, Baseline, delta_f_over_f
 from tests.builders.running import dff_of
 from tests.builders.suite2p_folders import neuropil_traces
 
@@ -76,6 +76,31 @@ def test_neuropil_is_removed_and_the_mean_of_f_kept(truth):
     contaminated = delta_f_over_f(mixed, RATE, neuropil, 0.0)
     np.testing.assert_array_equal(contaminated.dff, delta_f_over_f(mixed, RATE).dff)
     assert np.std(contaminated.dff[0] - result.dff[0]) > 0.02
+
+
+def test_what_of_the_neuropil_stays_in_f0(truth):
+    """The usual formula finds the true dF/F of a cell in bright neuropil; what is kept makes it smaller, as it must."""
+    neuropil = neuropil_traces(np.random.default_rng(1), 4, N_FRAMES, RATE)
+    level, f0 = np.median(neuropil, axis=1), 300.0
+    mixed = f0 * (1 + truth) + 0.7 * neuropil
+    clean = delta_f_over_f(f0 * (1 + truth), RATE)
+    for what, kept in NEUROPIL_KEPT.items():
+        result = delta_f_over_f(mixed, RATE, neuropil, 0.7, Baseline(neuropil=what))
+        factor = 1 + 0.7 * kept * level / f0
+        np.testing.assert_allclose(result.dff * factor[:, np.newaxis], clean.dff, atol=0.02)
+        # the noise of all three is compared by the same measure
+        np.testing.assert_allclose(result.noise_factor, factor, rtol=0.03)
+
+
+def test_a_neuropil_brighter_than_the_cell_is_guarded():
+    """Where r Fneu exceeds F, F - r Fneu has no baseline to divide by: the noise takes its place, and is counted."""
+    neuropil = np.full((1, 1200), 200.0)
+    f = 100.0 * (1 + quiet())
+    full, changes = (delta_f_over_f(f, RATE, neuropil, 0.7, Baseline(neuropil=what)) for what in ("full", "changes"))
+    assert full.guarded_frames[0] == 1200 and changes.guarded_frames[0] == 0
+    assert np.abs(full.dff).max() < 10
+    with pytest.raises(InputError, match="neuropil must be one of changes, half, full, but it is 'none'"):
+        Baseline(neuropil="none")
 
 
 def test_neuropil_coefficient_scales_what_is_subtracted():
