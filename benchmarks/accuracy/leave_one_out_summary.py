@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,6 +45,9 @@ SHIPPED, PICTURE = ROOT / "pretrained" / "universal", ROOT / "docs" / "leave_one
 
 #: Bounds of the groups of neurons that are compared by their firing rate.
 FIRING_RATES_HZ = (0.0, 0.3, 1.0, 3.0, np.inf)
+
+#: Gains that are tried.
+FACTORS = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 
 #: Name and marker of each method in the picture.
 MARKERS = {
@@ -119,6 +123,24 @@ def by_firing_rate(methods: dict[str, list[NeuronScore]], rival: str) -> None:
         print(f"| {low:g}-{high:g} Hz | {len(cells)} | {' | '.join(texts)} |")
 
 
+def by_gain(scores: Scores) -> None:
+    """Print what other gains of the universal model would make of its numbers of spikes: `UniversalConfig.gain`."""
+    print(f"\n| gain times | {' | '.join(f'{label}: absolute log gain, total, absolute bias' for label in COMPARED)} |")
+    print("|---" * (1 + len(COMPARED)) + "|")
+    for factor in FACTORS:
+        found = []
+        for condition in COMPARED:
+            levels = [
+                summarize([replace(entry, bias=factor * (1 + entry.bias) - 1) for entry in scores[label][OURS]])
+                for label in at_levels(condition)
+            ]
+            figures = (
+                np.mean([getattr(s, name) for s in levels]) for name in ("absolute_log_gain", "total", "absolute_bias")
+            )
+            found.append(", ".join(f"{figure:.3f}" for figure in figures))
+        print(f"| {factor:g} | {' | '.join(found)} |")
+
+
 def write_card(scores: Scores) -> None:
     """Put the figures of the universal model into its card."""
     ours, told = ([e for methods in scores.values() for e in methods.get(name, ())] for name in (OURS, TOLD))
@@ -169,6 +191,7 @@ def main() -> None:
     for condition in (label for each in COMPARED for label in at_levels(each)):
         per_dataset(principal[condition], condition)
     by_firing_rate(principal["30Hz_50ms_noise2"], "published")
+    by_gain(principal)
     if arguments.write:
         write_card(principal)
         write_documents(blocks(principal, interneurons))

@@ -73,6 +73,8 @@ class UniversalConfig(Configuration):
         Further networks, trained on simulated neurons alone: the number of spikes is a mean of what both kinds find.
     simulated_datasets : int
         Simulated datasets, of a dozen neurons each, for these.
+    gain : float
+        Factor of the number of spikes, chosen on datasets that the networks have not seen.
     seed : int
         Seed of weights, batches, simulation and noise.
     """
@@ -106,6 +108,7 @@ class UniversalConfig(Configuration):
     folds: int = 0
     simulated_networks: int = 0
     simulated_datasets: int = 40
+    gain: float = 1.0
     seed: int = 0
 
     @property
@@ -132,7 +135,7 @@ class UniversalConfig(Configuration):
         return f"the frame rate is {frame_rate:g} Hz, but model {self.model_name} knows {low:g} to {high:g} Hz"
 
     def _check(self, source: str) -> None:
-        for key in ("context_size", "steps", "frames_per_step", "crop_s", "learning_rate", "ensemble_size"):
+        for key in ("context_size", "steps", "frames_per_step", "crop_s", "learning_rate", "ensemble_size", "gain"):
             if not getattr(self, key) > 0:
                 raise InputError(f"{source}: {key} must be above zero, but it is {getattr(self, key)}")
         for key in ("frame_rates", "noise_range", "channels", "context_channels", "smoothings_frames"):

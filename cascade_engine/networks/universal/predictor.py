@@ -111,7 +111,7 @@ class UniversalPredictor:
 
         The shape is the mean over the networks that were trained on ground truth, with the indicator. The number of
         spikes comes from predictions without it, which are better at that: the geometric mean of what the networks
-        trained on ground truth find and of what those trained on simulated neurons find.
+        trained on ground truth find and of what those trained on simulated neurons find, times a gain.
         """
         config = self.model.config
         recorded = list(range(config.ensemble_size) if self.model.members is None else self.model.members)
@@ -120,7 +120,8 @@ class UniversalPredictor:
         counts = [n_spikes[recorded].mean()]
         if config.simulated_networks:
             counts.append(n_spikes[config.ensemble_size :].mean())
-        gain = np.exp(np.mean(np.log(np.maximum(counts, _FEWEST)))) / max(sum(map(np.sum, shapes)), _FEWEST)
+        count = config.gain * np.exp(np.mean(np.log(np.maximum(counts, _FEWEST))))
+        gain = count / max(sum(map(np.sum, shapes)), _FEWEST)
         return [np.float32(gain) * shape for shape in shapes]
 
     def edge_frames(self, segments: Sequence[slice]) -> np.ndarray:
