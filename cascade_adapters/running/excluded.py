@@ -20,7 +20,7 @@ BAD_FRAMES = ("all", "marked", "none")
 _NAMED = "named by --exclude-frames"
 
 #: ROIs in which artefacts are looked for, fewer in very long recordings, so that so many values are in memory.
-_MOST_ROIS, _LEAST_ROIS, _SAMPLED_VALUES = 64, 16, 16_000_000
+_MOST_ROIS, _LEAST_ROIS, _SAMPLED_VALUES = 64, 8, 8_000_000
 
 #: Part of the frames from which on it is pointed out how many are left out.
 _MANY = 0.05

@@ -21,24 +21,34 @@ FEWEST_ROIS = 4
 #: Longest run of frames (and s) that is taken for a jump and back.
 _LONGEST_RUN, _LONGEST_S = 5, 0.35
 
-#: How far a ROI must jump: a multiple of what four in five steps from frame to frame stay below, five standard
-#: deviations where there is noise alone. And which part of the ROIs must jump together.
-_USUAL_STEP_QUANTILE, _LEAST_JUMP, _LEAST_PART = 0.8, 2.75, 0.8
+#: Four in five steps from frame to frame stay below so many standard deviations, where there is noise alone.
+_USUAL_STEP_QUANTILE, _USUAL_STEP_SD = 0.8, 1.81
 
-#: A jump downwards must end below all but this part of a ROI's frames, not only below activity on either side of it.
+#: A jump is as large as this: in standard deviations of the middle ROI, and of the noise that the middle of all has.
+_LEAST_JUMP, _LEAST_COMMON_JUMP = 2.5, 5.0
+
+#: Part of the ROIs that must jump, and by which part at least of what the middle one does.
+_LEAST_PART, _LEAST_HEIGHT = 0.8, 0.3
+
+#: A jump downwards must end below all but this part of the frames, not only below activity on either side of it.
 _LOWEST_PART = 0.1
 
-#: Which part of a jump upwards may be there one frame before and one frame later, on average over the ROIs. Within
-#: `_FAST_FRAME_S` even the fastest indicator keeps more; slower frames cannot tell a flash from spikes of all neurons.
-_LARGEST_REST, _FAST_FRAME_S = 0.15, 0.11
+#: After spikes of all neurons, as much as the fastest indicator leaves after a frame is left; after a flash, nothing.
+#: Half of it is the limit, and it must be so many standard deviations of noise away from both. Where less than the
+#: last number remains, in slow recordings, a flash cannot be told from spikes.
+_FASTEST_DECAY_S, _CERTAINTY, _LEAST_REST = 0.1, 3.0, 0.1
 
 #: A ROI that stays the same in more than this part of the steps between frames is of no use: padded or sparse.
 _MOST_EQUAL = 0.2
+
+#: Frames whose median is taken at a time.
+_FRAMES_AT_ONCE = 8192
 
 #: As many frames may hold one value in all ROIs by chance, where few different values are stored.
 _BY_CHANCE = 0.01
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # damaged numbers
 def find_artefacts(
     traces: np.ndarray, frame_rate: float, segments: Sequence[int] | None = None
 ) -> dict[str, np.ndarray]:
@@ -70,7 +80,7 @@ def find_artefacts(
     traces = np.asarray(traces, dtype=np.result_type(traces, np.float32))
     n_frames = traces.shape[1]
     slices = segment_slices(n_frames, segments)
-    rois = [trace for trace in traces if _varies(trace)]
+    rois = [np.where(np.isfinite(trace), trace, np.nan) for trace in traces if _varies(trace)]
     equal = _at_one_value(rois, n_frames)
     repeats = np.array([_repeated_part(trace, equal, slices) for trace in rois])
     if (repeats > _MOST_EQUAL).any():
@@ -118,6 +128,11 @@ def _steps(trace: np.ndarray, slices: Sequence[slice]) -> np.ndarray:
     return steps[np.isfinite(steps)]
 
 
+def _noise_sd(trace: np.ndarray, slices: Sequence[slice]) -> float:
+    """Standard deviation of the noise; activity hardly counts."""
+    return float(np.quantile(_steps(trace, slices), _USUAL_STEP_QUANTILE)) / _USUAL_STEP_SD
+
+
 def _repeated_part(trace: np.ndarray, equal: np.ndarray, slices: Sequence[slice]) -> float:
     """In which part of the steps between frames a ROI stays the same, apart from frames at one value in all ROIs."""
     steps = _steps(np.where(equal, np.nan, trace), slices)
@@ -125,38 +140,54 @@ def _repeated_part(trace: np.ndarray, equal: np.ndarray, slices: Sequence[slice]
 
 
 def _is_far_above_zero(trace: np.ndarray, slices: Sequence[slice]) -> bool:
-    return bool(np.nanmin(trace) > _LEAST_JUMP * np.quantile(_steps(trace, slices), _USUAL_STEP_QUANTILE))
+    return bool(np.nanmin(trace) > _LEAST_COMMON_JUMP * _noise_sd(trace, slices))
 
 
 def _jumps(rois: Sequence[np.ndarray], frame_rate: float, slices: Sequence[slice]) -> np.ndarray:
     """Frames in which most ROIs differ from the frame before and from the one behind."""
-    jumped = np.zeros(len(rois[0]), dtype=bool)
-    leasts = [_LEAST_JUMP * np.quantile(_steps(trace, slices), _USUAL_STEP_QUANTILE) for trace in rois]
-    levels = [np.nanquantile(trace, [_LOWEST_PART, 0.5]) for trace in rois]
+    scaled = [(trace - np.nanmedian(trace)) / _noise_sd(trace, slices) for trace in rois]
+    middle = _middle(scaled)
+    jumped = np.zeros(len(middle), dtype=bool)
+    if not _steps(middle, slices).size:
+        return jumped
+    noise, usual, low = _noise_sd(middle, slices), np.nanmedian(middle), np.nanquantile(middle, _LOWEST_PART)
+    least_down = max(_LEAST_JUMP, _LEAST_COMMON_JUMP * noise)
+    largest_rest = 0.5 * np.exp(-1.0 / (frame_rate * _FASTEST_DECAY_S))
+    least_up = max(least_down, _CERTAINTY * noise / largest_rest)
     for length in range(1, max(1, int(min(_LONGEST_RUN, round(_LONGEST_S * frame_rate)))) + 1):
         for segment in slices:
-            n_runs = segment.stop - segment.start - length - 1
+            part = middle[segment]
+            n_runs = len(part) - length - 1
             if n_runs < 1:
                 continue
-            n_down, n_up, n_present, rest_before, rest_behind = np.zeros((5, n_runs))
-            for trace, least, (low, middle) in zip(rois, leasts, levels, strict=True):
-                trace = trace[segment]
-                runs = [trace[1 + i : 1 + i + n_runs] for i in range(length)]
-                lowest, highest = np.minimum.reduce(runs), np.maximum.reduce(runs)
-                before, behind = trace[:n_runs], trace[length + 1 :]
-                rested = np.concatenate([trace[:1], trace[: n_runs - 1]])
-                rested = np.where(lowest - rested > least, rested, before)
-                is_up = (lowest - np.maximum(before, behind) > least) & (lowest > middle)
-                height = (lowest - rested)[is_up]
-                rest_before[is_up] += (before - rested)[is_up] / height
-                rest_behind[is_up] += (behind - rested)[is_up] / height
-                n_up += is_up
-                n_down += (np.minimum(before, behind) - highest > least) & (highest < low)
-                n_present += np.isfinite(before + lowest + behind)
-            enough = _LEAST_PART * np.maximum(n_present, FEWEST_ROIS)
-            is_jump = n_down >= enough
-            if 1.0 / frame_rate <= _FAST_FRAME_S:
-                is_jump |= (n_up >= enough) & (np.maximum(rest_before, rest_behind) <= _LARGEST_REST * n_up)
-            for start in segment.start + 1 + np.flatnonzero(is_jump):
-                jumped[start : start + length] = True
+            runs = [part[1 + i : 1 + i + n_runs] for i in range(length)]
+            lowest, highest = np.minimum.reduce(runs), np.maximum.reduce(runs)
+            before, behind = part[:n_runs], part[length + 1 :]
+            is_down = (np.minimum(before, behind) - highest > least_down) & (highest < low - least_down)
+            around, height = np.maximum(before, behind) - usual, lowest - usual
+            is_up = (height - around > least_up) & (height > least_up) & (around <= largest_rest * height)
+            is_up &= largest_rest > _LEAST_REST
+            for first in segment.start + 1 + np.flatnonzero(is_down | is_up):
+                if _most_jump([trace[first - 1 : first + length + 1] for trace in scaled]):
+                    jumped[first : first + length] = True
     return jumped
+
+
+def _middle(rois: Sequence[np.ndarray]) -> np.ndarray:
+    """Median over the ROIs of each frame; NaN where too few have a value."""
+    middle = np.full(len(rois[0]), np.nan)
+    for first in range(0, len(middle), _FRAMES_AT_ONCE):
+        part = np.array([trace[first : first + _FRAMES_AT_ONCE] for trace in rois])
+        enough = np.isfinite(part).sum(axis=0) >= FEWEST_ROIS
+        middle[first : first + _FRAMES_AT_ONCE][enough] = np.nanmedian(part[:, enough], axis=0)
+    return middle
+
+
+def _most_jump(pieces: Sequence[np.ndarray]) -> bool:
+    """Whether most ROIs jump like the middle one, between the first and the last frame of these pieces of them."""
+    heights = np.array([piece[1:-1].mean() - 0.5 * (piece[0] + piece[-1]) for piece in pieces])
+    heights = heights[np.isfinite(heights)]
+    if len(heights) < FEWEST_ROIS:
+        return False
+    middle = np.median(heights)
+    return bool(np.mean(heights * np.sign(middle) >= _LEAST_HEIGHT * abs(middle)) >= _LEAST_PART)

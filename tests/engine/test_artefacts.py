@@ -144,6 +144,26 @@ def test_what_is_left_of_a_flash_beside_frames_that_are_known(fluorescence, fill
     assert found(fluorescence)[JUMP] == [303]
 
 
+def test_damaged_and_scattered_values(fluorescence):
+    fluorescence[:, 100] = np.inf
+    fluorescence[3, 200] = 1e300
+    fluorescence[:, 500] = 0.0
+    assert found(fluorescence) == {ONE_VALUE: [500]}
+    fluorescence[:, 1::2] = np.nan  # no two neighbours that could be compared
+    assert found(fluorescence) == {}
+    assert found(fluorescence, segments=[1] * N_FRAMES) == {}
+
+
+@pytest.mark.parametrize(("noise_level", "factor"), [(2.0, 1.5), (8.0, 4.0)])
+def test_flashes_in_noisy_recordings(noise_level, factor):
+    rng = np.random.default_rng(0)
+    silent = [simulate_dff(np.empty(0), 3000, FRAME_RATE, noise_level, Indicator(), rng) for _ in range(24)]
+    fluorescence, changed = 500 * (1 + np.stack(silent)), np.r_[300:303, 1000:1005, 2000]
+    assert found(fluorescence) == {}
+    fluorescence[:, changed] *= factor
+    assert found(fluorescence) == {JUMP: changed.tolist()}
+
+
 @pytest.mark.parametrize(
     "dataset", ["DS07-GCaMP6f-zf-dD", "DS09-GCaMP6f-m-V1", "DS18-R-CaMP-m-CA3", "DS22-OGB1-m-SST-V1"]
 )
