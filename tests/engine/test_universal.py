@@ -234,6 +234,23 @@ def test_the_published_architecture_has_one_smoothing(random_model):
         infer(dff, 30.0, random_model, indicator="GCaMP6f")
 
 
+def test_grids_do_not_matter_to_what_networks_trained_on_simulations_make_of_a_neuron(networks, tmp_path):
+    from cascade_engine.networks.universal.keras_network import read_weights
+
+    config = replace(CONFIG, ensemble_size=1, simulated_networks=1)
+    model = made_of([read_weights(network) for network in networks], config, tmp_path / "small")
+    dff, known = noise(1, 480), conditions(30.0, np.array([0.1]), False)
+
+    def described(n_before):
+        padded, mask = (np.pad(x, ((0, 0), (n_before, 4 - n_before))) for x in (dff, np.ones_like(dff)))
+        return model.session("context").run(None, {"dff": padded, "conditions": known, "mask": mask})[0][0]
+
+    recorded, simulated = np.swapaxes([described(n_before) for n_before in range(5)], 0, 1)
+    np.testing.assert_allclose(simulated, simulated[[0]].repeat(5, axis=0), atol=1e-6)
+    np.testing.assert_allclose(recorded[4], recorded[0], atol=1e-6)
+    assert np.abs(recorded[1] - recorded[0]).max() > 1e-4
+
+
 def test_networks_trained_on_simulations_have_half_a_say_in_the_number_of_spikes(networks, tmp_path):
     from cascade_engine.networks.universal.keras_network import read_weights
 
