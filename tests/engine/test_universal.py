@@ -14,6 +14,7 @@ import pytest
 import cascade_engine.networks.universal.predictor
 from cascade_engine import infer, load_model, smooth_spikes
 from cascade_engine.errors import InputError, ModelError
+from cascade_engine.evaluation import Condition, make_trace
 from cascade_engine.ground_truth import simulate_dataset
 from cascade_engine.networks.card import write_model
 from cascade_engine.networks.names import published_settings
@@ -231,6 +232,23 @@ def test_the_published_architecture_has_one_smoothing(random_model):
         infer(dff, 30.0, random_model, population="principal")
     with pytest.raises(InputError, match="cannot be given an indicator"):
         infer(dff, 30.0, random_model, indicator="GCaMP6f")
+
+
+def test_grids_do_not_matter_to_what_networks_trained_on_simulations_make_of_a_neuron(networks, tmp_path):
+    from cascade_engine.networks.universal.keras_network import read_weights
+
+    config = replace(CONFIG, ensemble_size=1, simulated_networks=1)
+    model = made_of([read_weights(network) for network in networks], config, tmp_path / "small")
+    dff, known = noise(1, 480), conditions(30.0, np.array([0.1]), False)
+
+    def described(n_before):
+        padded, mask = (np.pad(x, ((0, 0), (n_before, 4 - n_before))) for x in (dff, np.ones_like(dff)))
+        return model.session("context").run(None, {"dff": padded, "conditions": known, "mask": mask})[0][0]
+
+    recorded, simulated = np.swapaxes([described(n_before) for n_before in range(5)], 0, 1)
+    np.testing.assert_allclose(simulated, simulated[[0]].repeat(5, axis=0), atol=1e-6)
+    np.testing.assert_allclose(recorded[4], recorded[0], atol=1e-6)
+    assert np.abs(recorded[1] - recorded[0]).max() > 1e-4
 
 
 def test_networks_trained_on_simulations_have_half_a_say_in_the_number_of_spikes(networks, tmp_path):
@@ -455,6 +473,22 @@ def test_each_network_is_trained_without_its_fold(tmp_path):
     both = [infer(dff, 30.0, model.without([name])).spike_prob for name in ("a", "b")]
     assert np.abs(both[0] - both[1]).max() > 1e-6
     np.testing.assert_allclose(np.mean(both, axis=0), infer(dff, 30.0, model).spike_prob, rtol=1e-4, atol=1e-7)
+
+
+def test_frames_in_front_of_a_trace_change_little():
+    """They move the coarser grids on which the networks see it; measured on the shipped model: 7 % of its error."""
+    condition = Condition(30.0, 0.05)
+    traces = [make_trace(n, condition) for n in simulate_dataset(n_neurons=4, duration_s=60, seed=3).neurons]
+
+    def predicted(shift):
+        shifted = [np.pad(each.dff, ((0, 0), (shift, 0)), constant_values=np.nan) for each in traces]
+        return np.stack([infer(dff, 30.0).spike_prob[0, shift:][traces[0].scored] for dff in shifted])
+
+    usual, true = predicted(0), np.stack([each.target[each.scored] for each in traces])
+    for shift in (1, 8, 100):
+        found = predicted(shift)
+        assert 0 < np.std(found - usual) < 0.12 * np.std(usual - true)
+        np.testing.assert_allclose(found.sum(axis=1), usual.sum(axis=1), rtol=0.08)
 
 
 def test_the_shipped_model_can_be_judged_on_all_that_it_was_trained_on():

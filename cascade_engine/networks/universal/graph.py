@@ -30,6 +30,9 @@ from cascade_engine.networks.universal.config import UniversalConfig
 def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, np.ndarray]]) -> bytes:
     """Write the context parts of an ensemble.
 
+    The context layers look at a trace on a grid of several frames. With the networks that are trained on simulated
+    neurons, the number of spikes can depend on where the grid lies: their context is the mean over all grids.
+
     Parameters
     ----------
     config : UniversalConfig
@@ -48,27 +51,13 @@ def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, 
     traces, seen = graph.traces()
     for number, weights in enumerate(members):
         part = _Member(graph, weights, f"member{number}")
-        told = part.told()
-        x, present = traces, seen
-        for i in range(len(config.context_channels)):
-            x = part.modulated(part.convolution(x, f"context{i}", CONTEXT, 2), told, f"context{i}")
-            present = graph.add("MaxPool", [present], kernel_shape=[2], strides=[2])
-            x = graph.add("Mul", [x, present])
-        total = graph.add("Add", [graph.add("ReduceSum", [present, graph.integers(2)], keepdims=1), graph.number(1e-3)])
-        mean = graph.add("Div", [graph.sum(x), total])
-        off = graph.add("Mul", [graph.add("Sub", [x, mean]), present])
-        variance = graph.add("Div", [graph.sum(graph.add("Mul", [off, off])), total])
-        pooled = [mean, graph.add("Sqrt", [graph.add("Add", [variance, graph.number(1e-4)])])]
-        limited = graph.add("Min", [x, graph.number(LARGEST_FEATURE)])
-        for sharpness in SHARPNESS:
-            powers = graph.add("Exp", [graph.add("Mul", [limited, graph.number(sharpness)])])
-            powers = graph.add("Div", [graph.sum(graph.add("Mul", [powers, present])), total])
-            logarithm = graph.add("Log", [graph.add("Add", [powers, graph.number(1e-6)])])
-            pooled.append(graph.add("Div", [logarithm, graph.number(sharpness)]))
-        described = graph.add("Squeeze", [graph.add("Concat", pooled, axis=1), graph.integers(2)])
-        x = graph.add("Relu", [part.dense(graph.add("Concat", [described, "conditions"], axis=1), "pooled")])
-        x = graph.add("Tanh", [part.dense(x, "context")])
-        outputs.append(graph.add("Unsqueeze", [x, graph.integers(1)]))
+        n_layers = len(config.context_channels)
+        n_grids = 2**n_layers if number >= config.ensemble_size else 1
+        on_grids = [
+            part.context(graph.moved(traces, offset, n_grids), graph.moved(seen, offset, n_grids), n_layers)
+            for offset in range(n_grids)
+        ]
+        outputs.append(graph.add("Unsqueeze", [graph.add("Mean", on_grids), graph.integers(1)]))
     graph.add("Concat", outputs, "context", axis=1)
     return graph.write(
         {"dff": ["batch", "frames"], "conditions": ["batch", N_CONDITIONS], "mask": ["batch", "frames"]},
@@ -144,6 +133,13 @@ class _Graph(Graph):
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return self.add("Resize", [x, "", scales], **how)
 
+    def moved(self, x: str, offset: int, n_grids: int) -> str:
+        """An array with zeros around it, so that a grid of `n_grids` frames begins `offset` frames before it."""
+        if n_grids == 1:
+            return x
+        around = np.array([0, 0, offset, 0, 0, n_grids - offset], dtype=np.int64)
+        return self.add("Pad", [x, self.constant(around, f"around_{offset}_{n_grids}")])
+
     def arcsinh(self, x: str, scale: str) -> str:
         return self.add("Asinh", [self.add("Mul", [x, scale])])
 
@@ -180,6 +176,29 @@ class _Member:
     def told(self) -> str:
         x = self._graph.add("Relu", [self.dense("conditions", "told")])
         return self._graph.add("Concat", [x, "conditions"], axis=1)
+
+    def context(self, traces: str, seen: str, n_layers: int) -> str:
+        """What describes a neuron, from its whole trace on one grid."""
+        graph, told = self._graph, self.told()
+        x, present = traces, seen
+        for i in range(n_layers):
+            x = self.modulated(self.convolution(x, f"context{i}", CONTEXT, 2), told, f"context{i}")
+            present = graph.add("MaxPool", [present], kernel_shape=[2], strides=[2])
+            x = graph.add("Mul", [x, present])
+        total = graph.add("Add", [graph.add("ReduceSum", [present, graph.integers(2)], keepdims=1), graph.number(1e-3)])
+        mean = graph.add("Div", [graph.sum(x), total])
+        off = graph.add("Mul", [graph.add("Sub", [x, mean]), present])
+        variance = graph.add("Div", [graph.sum(graph.add("Mul", [off, off])), total])
+        pooled = [mean, graph.add("Sqrt", [graph.add("Add", [variance, graph.number(1e-4)])])]
+        limited = graph.add("Min", [x, graph.number(LARGEST_FEATURE)])
+        for sharpness in SHARPNESS:
+            powers = graph.add("Exp", [graph.add("Mul", [limited, graph.number(sharpness)])])
+            powers = graph.add("Div", [graph.sum(graph.add("Mul", [powers, present])), total])
+            logarithm = graph.add("Log", [graph.add("Add", [powers, graph.number(1e-6)])])
+            pooled.append(graph.add("Div", [logarithm, graph.number(sharpness)]))
+        described = graph.add("Squeeze", [graph.add("Concat", pooled, axis=1), graph.integers(2)])
+        x = graph.add("Relu", [self.dense(graph.add("Concat", [described, "conditions"], axis=1), "pooled")])
+        return graph.add("Tanh", [self.dense(x, "context")])
 
     def convolution(self, x: str, layer: str, length: int, stride: int = 1) -> str:
         kernel, bias = self._parameters(layer)
