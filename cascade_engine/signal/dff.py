@@ -97,7 +97,8 @@ class DeltaF:
         Frames in which F0 lay below the noise and was replaced by it as the denominator.
     noise_factor : array, shape (n_neurons,), float64
         What the noise level is to be multiplied with to compare it with that of other dF/F: had all of the neuropil
-        been subtracted (F - r Fneu), F0 would be smaller, and the noise level greater, by this factor.
+        been subtracted (F - r Fneu), F0 would be smaller, and the noise level greater, by this factor. 1 where F0 would
+        lie below the noise, so that there is nothing to compare with.
     notes : list of str
         Per neuron: why it has no dF/F, or an empty string.
     """
@@ -185,7 +186,9 @@ def delta_f_over_f(
         guarded[i] = np.count_nonzero((f0[i] < noise) & np.isfinite(trace))
         denominator[denominator <= 0] = np.nan
         dff[i] = (trace - resting) / denominator
-        noise_factor[i] = np.nanmedian(denominator) / np.nanmedian(np.maximum(f0[i] - kept, noise))
+        usual = np.nanmedian(f0[i]) - kept
+        if usual > noise:
+            noise_factor[i] = np.nanmedian(denominator) / usual
     return DeltaF(dff, f0, guarded, noise_factor, notes)
 
 

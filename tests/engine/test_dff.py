@@ -98,6 +98,7 @@ def test_a_neuropil_brighter_than_the_cell_is_guarded():
     f = 100.0 * (1 + quiet())
     full, changes = (delta_f_over_f(f, RATE, neuropil, 0.7, Baseline(neuropil=what)) for what in ("full", "changes"))
     assert full.guarded_frames[0] == 1200 and changes.guarded_frames[0] == 0
+    assert full.noise_factor[0] == changes.noise_factor[0] == 1  # F - r Fneu is nothing to compare with
     assert np.abs(full.dff).max() < 10
     with pytest.raises(InputError, match="neuropil must be one of changes, half, full, but it is 'none'"):
         Baseline(neuropil="none")
