@@ -116,13 +116,13 @@ def killed_at_step(action: Callable[[], object], step: tuple, n_earlier: int) ->
     return "during" if status else "after"
 
 
-def _at_steps(heed: Callable[[tuple], None]) -> None:
+def _at_steps(call: Callable[[tuple], None]) -> None:
     def trace(frame, event, argument):
         if not PUTS_IN_PLACE.search(frame.f_code.co_filename):
             return None
         if event == "line":
-            heed((Path(frame.f_code.co_filename).name, frame.f_lineno))
+            call((Path(frame.f_code.co_filename).name, frame.f_lineno))
         return trace
 
-    sys.addaudithook(lambda event, arguments: heed((event,)) if changes_files(event, arguments) else None)
+    sys.addaudithook(lambda event, arguments: call((event,)) if changes_files(event, arguments) else None)
     sys.settrace(trace)

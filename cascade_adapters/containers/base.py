@@ -22,7 +22,7 @@ from cascade_engine.signal.noise import as_frame_rate
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which of the traces at a path the user means, and where results go; see `Container.heeds`.
+    """Which of the traces at a path the user means, and where results go; see `Container.uses`.
 
     Attributes
     ----------
@@ -267,8 +267,8 @@ class Container(ABC):
     #: Whether a folder is searched for it; if not, it must be given itself.
     searched_for: ClassVar[bool] = True
 
-    #: Names of the fields of `Selection` that it heeds; others are refused.
-    heeds: ClassVar[tuple[str, ...]] = ()
+    #: Names of the fields of `Selection` that it uses; others are refused.
+    uses: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: Path):
         self.path = path

@@ -76,7 +76,7 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
         from cascade_adapters.containers.nwb.remote import find_remote
 
         remote: list[Container] = list(find_remote(path, selection))
-        refuse_unheeded(selection, remote)
+        refuse_unused(selection, remote)
         return remote
     path, kinds = Path(path), all_containers()
     if not path.exists():
@@ -91,15 +91,15 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
     found = [container for container in found if not _is_hidden(container.path, path)]
     if not found:
         raise InputError(f"{path} holds nothing to run on; {_looked_for(kinds)}")
-    refuse_unheeded(selection, found)
+    refuse_unused(selection, found)
     return found
 
 
-def refuse_unheeded(selection: Selection, found: Sequence[Container]) -> None:
-    """Raise `InputError` if a choice concerns none of the recordings that were found; see `Container.heeds`."""
+def refuse_unused(selection: Selection, found: Sequence[Container]) -> None:
+    """Raise `InputError` if a choice concerns none of the recordings that were found; see `Container.uses`."""
     for choice in declared_fields(Selection):
         value = getattr(selection, choice.name)
-        if value in (None, choice.default) or any(choice.name in container.heeds for container in found):
+        if value in (None, choice.default) or any(choice.name in container.uses for container in found):
             continue
         kinds = ", ".join(dict.fromkeys(container.kind for container in found))
         raise InputError(f"{found[0].path}: {choice.options[0]} does not concern {kinds}: leave it out")

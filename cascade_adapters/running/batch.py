@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from cascade_adapters.containers.base import Container
-from cascade_adapters.containers.registry import refuse_unheeded
+from cascade_adapters.containers.registry import refuse_unused
 from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.inspection import inspect_container
@@ -86,7 +86,7 @@ def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: 
         If the model cannot be had, or a choice concerns none of the recordings; or, once all recordings have had their
         turn, if some could not be processed: they are as they were, the others are complete.
     """
-    refuse_unheeded(options.selection, containers)
+    refuse_unused(options.selection, containers)
     reports = process_all(containers, options)
     for report in reports:
         texts = [*filter(None, [report.exclusion]), *report.warnings] if report.status != "failed" else []

@@ -61,7 +61,7 @@ class OverlayFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer) -> int:
-        """Read as it will be."""
+        """Read bytes as they will be once everything is written."""
         view = memoryview(buffer).cast("B")
         first, last = self._position, min(self._position + len(view), self.size)
         if last <= first:

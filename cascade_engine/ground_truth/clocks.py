@@ -79,12 +79,12 @@ def clock_offset(onsets_s: np.ndarray) -> float | None:
 
 
 def kernel_onsets(dataset: Dataset) -> np.ndarray:
-    """Onset (s from the spike) of the kernel of each neuron, shape (n_neurons,); NaN where it cannot be told."""
+    """Onset (s from the spike) of the kernel of each neuron, shape (n_neurons,); NaN where the data do not say."""
     return np.array([kernel_onset(neuron.recordings) for neuron in dataset.neurons])
 
 
 def kernel_onset(recordings: Sequence[Recording]) -> float:
-    """Onset (s from the spike) of the kernel of one neuron; NaN where it cannot be told.
+    """Onset (s from the spike) of the kernel of one neuron; NaN where the data do not say.
 
     Parameters
     ----------

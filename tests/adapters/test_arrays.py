@@ -299,7 +299,7 @@ def test_dff_is_not_taken_for_raw_fluorescence(tmp_path):
     path = save(tmp_path, "npy", make_dff())
     refused(path, r"below zero, as of dF/F; leave out --raw", raw)
     refused(path, r"--raw and --dff container contradict", raw, Reading(frame_rate=RATE, dff="container"))
-    # fluorescence that somebody has scaled to its mean is none the less raw
+    # fluorescence that somebody has scaled to its mean is raw all the same
     scaled = read(save(tmp_path, "npy", 1.0 + 0.2 * make_dff()), raw)
     assert scaled.dff is None and scaled.fluorescence.shape == (3, 160)
 

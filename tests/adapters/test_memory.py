@@ -38,6 +38,25 @@ before = peak()
 print(peak() - before, done.results.shape)
 """
 
+#: The same of the discrete spikes in recordings that have been run.
+_SPIKES = """
+import resource, sys
+from cascade_adapters.containers.registry import find_containers
+from cascade_adapters.results import rows
+from cascade_adapters.running.batch import add_spikes_to_all
+
+rows.BLOCK_VALUES = 500_000
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+small, large = map(find_containers, sys.argv[1:3])
+add_spikes_to_all(small, n_threads=1)
+before = peak()
+(report,) = add_spikes_to_all(large, n_threads=1)
+print(peak() - before, (report.n_rois, report.n_frames))
+"""
+
 
 def sparse_npy(path: Path, shape: tuple[int, int], by_columns: bool = False) -> None:
     """Zeros without room on the disk, but for noise in the first and last values."""
@@ -56,7 +75,12 @@ def sparse_npy(path: Path, shape: tuple[int, int], by_columns: bool = False) -> 
 def growth(small: Path, large: Path, model: Path, **options: Any) -> int:
     """Memory (bytes) that a run of the large recording takes more than one of the small."""
     options["model"] = str(model)
-    command = [sys.executable, "-W", "ignore", "-c", _RUNS, str(small), str(large), json.dumps(options)]
+    return measured(_RUNS, small, large, json.dumps(options))
+
+
+def measured(code: str, small: Path, large: Path, *arguments: str) -> int:
+    """Memory (bytes) as a script prints it."""
+    command = [sys.executable, "-W", "ignore", "-c", code, str(small), str(large), *arguments]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     kilobytes, shape = found.stdout.split(maxsplit=1)
@@ -111,3 +135,5 @@ def test_a_suite2p_folder(tmp_path, random_model, by_columns):
         np.testing.assert_array_equal(container.read().fluorescence[-3:], expected)
     else:
         assert np.isfinite(results.spike_prob[0, 100:-100]).all()
+        assert measured(_SPIKES, small, large) < size / 2
+        assert container.record().discrete_spikes is not None and not container.is_stale()

@@ -28,9 +28,9 @@ CHOICES = {
 
 def test_every_choice_concerns_some_container():
     assert {name for name, _ in CHOICES.values()} == {field.name for field in fields(Selection)}
-    heeded = {name for kind in CONTAINERS for name in kind.heeds}
-    assert heeded == {field.name for field in fields(Selection)}
-    assert NwbRecording.heeds == ("channel", "series", "in_place")
+    used = {name for kind in CONTAINERS for name in kind.uses}
+    assert used == {field.name for field in fields(Selection)}
+    assert NwbRecording.uses == ("channel", "series", "in_place")
 
 
 def array_file(path):

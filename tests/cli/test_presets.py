@@ -1,4 +1,4 @@
-"""A name of a published model stands for a smoothing and a kernel: every command heeds both."""
+"""A name of a published model stands for a smoothing and a kernel: every command uses both."""
 
 import json
 

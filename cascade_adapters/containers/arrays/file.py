@@ -56,7 +56,7 @@ class ArrayFile(Container):
     """
 
     kind = "array"
-    heeds: ClassVar[tuple[str, ...]] = ("key", "orientation", "raw")
+    uses: ClassVar[tuple[str, ...]] = ("key", "orientation", "raw")
     looks_for = ".npy, .npz, .mat, .csv, .tsv and .txt files"
     searched_for = False
 

@@ -21,7 +21,7 @@ class FallFile(ArrayFile):
     """
 
     kind = "Fall.mat"
-    heeds = ("key",)
+    uses = ("key",)
     looks_for = ".mat files of suite2p"
 
     @classmethod

@@ -72,7 +72,7 @@ class NwbRecording(Container):
     """
 
     kind = "NWB"
-    heeds = ("channel", "series", "in_place")
+    uses = ("channel", "series", "in_place")
     looks_for = ".nwb files, and Zarr stores of NWB, with series of ROIs"
 
     def __init__(self, path: Path, recording: Recording | None = None, selection: Selection = Selection()):

@@ -12,7 +12,7 @@ from cascade_engine.errors import InputError
 def check_valid(path: Path, ours: Sequence[str] = ()) -> None:
     """Refuse a file that pynwb cannot open, or in which it finds faults with results of ours.
 
-    Faults that the file had before are no matter of ours.
+    Faults that the file had before do not count.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class SimaFolder(SegmentationSource):
     """
 
     kind = "SIMA"
-    heeds = ("channel", "key")
+    uses = ("channel", "key")
     looks_for = "folders *.sima with signals_0.pkl, or signals_1.pkl for channel 2"
 
     def __init__(self, path: Path, channel: int = 1, label: str | None = None):

@@ -43,7 +43,7 @@ class Suite2pPlane(Container):
     """
 
     kind = "suite2p"
-    heeds = ("channel",)
+    uses = ("channel",)
     looks_for = "folders with F.npy, or F_chan2.npy for channel 2, except combined"
 
     def __init__(self, path: Path, channel: int = 1):
