@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,9 @@ _CHANGES = {
 
 #: Flags of files that are opened for writing.
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+#: A file that was changed within this time may be changed again without its time telling.
+_CLOCK_NS = 20_000_000
 
 
 def changes_files(event: str, arguments: tuple[Any, ...]) -> bool:
@@ -90,10 +94,11 @@ def changing_points(action: Callable[[], object], folder: Path | None, own_code:
 
     def listing() -> None:
         numbers, seen, found = count(), None, []
+        known: dict[tuple, str] = {}
 
         def look() -> None:
             nonlocal seen
-            number, now = next(numbers), None if folder is None else _content(folder)
+            number, now = next(numbers), None if folder is None else _content(folder, known)
             if now is None or now != seen:
                 found.append(number)
                 seen = now
@@ -110,14 +115,17 @@ def changing_points(action: Callable[[], object], folder: Path | None, own_code:
         return json.load(pipe)
 
 
-def _content(folder: Path) -> dict[str, tuple]:
-    """Every file below a folder: its content, mode and time of modification."""
-    found = {}
+def _content(folder: Path, known: dict[tuple, str]) -> dict[str, tuple]:
+    """Folders, and files with content, mode and time of modification; `known` spares reading again what is old."""
+    found: dict[str, tuple] = {}
     for place, _, names in os.walk(folder):
+        found[place] = ()
         for path in (os.path.join(place, name) for name in names):
             status = os.lstat(path)
-            content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            found[path] = (content, status.st_mode, status.st_mtime_ns)
+            key = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+            if key not in known or time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _CLOCK_NS:
+                known[key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            found[path] = (known[key], status.st_mode, status.st_mtime_ns)
     return found
 
 
