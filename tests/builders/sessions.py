@@ -58,17 +58,17 @@ class Given(Container):
         rois: Rois | None = None,
     ):
         super().__init__(path)
-        self.traces, self.given_results, self.given_rois = traces or {}, results, rois
+        self.given_traces, self.given_results, self.given_rois = traces or {}, results, rois
 
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[Given]:
         return []
 
     def read(self, reading: Reading = Reading()) -> Traces:
-        wanted = next(iter(self.traces)) if reading.dff == "auto" else reading.dff
-        if wanted not in self.traces:
+        wanted = next(iter(self.given_traces)) if reading.dff == "auto" else reading.dff
+        if wanted not in self.given_traces:
             raise InputError(f"no {wanted}")
-        return self.traces[wanted]
+        return self.given_traces[wanted]
 
     def fingerprint(self) -> dict[str, str]:
         return {}
