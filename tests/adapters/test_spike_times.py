@@ -25,6 +25,13 @@ from tests.builders.sessions import run
 ROIS_FIRST = Selection(orientation="rois-first")
 
 
+def active() -> np.ndarray:
+    """Raw fluorescence in which every ROI has a large transient."""
+    values = nwb_files.raw_traces()
+    time = np.arange(values.shape[1]) - 100
+    return values * (1 + np.where(time >= 0, 1.5 * np.exp(-np.maximum(time, 0) / 15), 0)).astype(np.float32)
+
+
 def make(kind: str, folder: Path) -> tuple[Path, Selection]:
     """A recording of each kind, and what has to be said to read it."""
     folder.mkdir()
@@ -33,9 +40,9 @@ def make(kind: str, folder: Path) -> tuple[Path, Selection]:
     if kind == "CaImAn":
         return caiman_files.make_file(folder / "results.hdf5"), Selection()
     if kind in ("NWB", "NWB in place"):
-        return nwb_files.simple(folder / "session.nwb"), Selection(in_place=kind != "NWB")
+        return nwb_files.simple(folder / "session.nwb", values=active()), Selection(in_place=kind != "NWB")
     if kind == "NWB in Zarr":
-        return nwb_files.simple(folder / "session.nwb.zarr", zarr=True), Selection()
+        return nwb_files.simple(folder / "session.nwb.zarr", zarr=True, values=active()), Selection()
     if kind == "EXTRACT":
         return segmentation_files.save_extract(folder / "extract.mat"), Selection()
     return array_files.save(folder, kind, array_files.make_dff(n_frames=900)), ROIS_FIRST
