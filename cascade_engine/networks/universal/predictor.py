@@ -19,7 +19,7 @@ from cascade_engine.signal.noise import noise_level_to_sd
 
 #: Frames of a block, and frames on either side that it is computed with and that are then cut off: more than the
 #: network can see, so that blocks join smoothly. Both are multiples of every stride.
-_BLOCK_FRAMES, _MARGIN = 4096, 256
+_BLOCK_FRAMES, _MARGIN = 16384, 256
 
 #: Frames that a segment needs to be predicted.
 _SHORTEST = 16
