@@ -53,10 +53,7 @@ def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, 
         part = _Member(graph, weights, f"member{number}")
         n_layers = len(config.context_channels)
         n_grids = 2**n_layers if number >= config.ensemble_size else 1
-        on_grids = [
-            part.context(graph.moved(traces, offset, n_grids), graph.moved(seen, offset, n_grids), n_layers)
-            for offset in range(n_grids)
-        ]
+        on_grids = [part.context(*graph.moved(traces, seen, offset, n_grids), n_layers) for offset in range(n_grids)]
         outputs.append(graph.add("Unsqueeze", [graph.add("Mean", on_grids), graph.integers(1)]))
     graph.add("Concat", outputs, "context", axis=1)
     return graph.write(
@@ -133,12 +130,17 @@ class _Graph(Graph):
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return self.add("Resize", [x, "", scales], **how)
 
-    def moved(self, x: str, offset: int, n_grids: int) -> str:
-        """An array with zeros around it, so that a grid of `n_grids` frames begins `offset` frames before it."""
+    def moved(self, traces: str, seen: str, offset: int, n_grids: int) -> tuple[str, str]:
+        """Traces and mask with zeros around them, so that a grid of `n_grids` frames begins `offset` frames before."""
         if n_grids == 1:
-            return x
-        around = np.array([0, 0, offset, 0, 0, n_grids - offset], dtype=np.int64)
-        return self.add("Pad", [x, self.constant(around, f"around_{offset}_{n_grids}")])
+            return traces, seen
+
+        def padded(x: str, *other_axes: int) -> str:
+            around = np.array([*other_axes, offset, *other_axes, n_grids - offset], dtype=np.int64)
+            return self.add("Pad", [x, self.constant(around, f"around_{len(around)}_{offset}_{n_grids}")])
+
+        # the mask is padded before it gets a third axis: ONNX Runtime 1.23 would merge padding and pooling, and fail
+        return padded(traces, 0, 0), self.add("Unsqueeze", [padded("mask", 0), self.integers(1)])
 
     def arcsinh(self, x: str, scale: str) -> str:
         return self.add("Asinh", [self.add("Mul", [x, scale])])
