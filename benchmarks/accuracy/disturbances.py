@@ -1,21 +1,22 @@
 """What a disturbance changes elsewhere in a trace: spikes counted outside of it, against the undisturbed trace.
 
     python -m benchmarks.accuracy.disturbances [METHOD ...]    # universal, imported, oasis
-    python -m benchmarks.accuracy.disturbances --summary       # prints what was measured
+    python -m benchmarks.accuracy.disturbances --summary       # prints what was measured; --write puts it into docs/
 
 Measuring needs CASCADE_GROUND_TRUTH, and for OASIS suite2p. Each kind of disturbance (`disturbance_kinds`) is put at
 three strengths into a few neurons of each dataset, at three frame rates and the noise as it is, and into simulated
 neurons. Every dataset is predicted by networks that have not seen it. Frames of the disturbance, and three widths of
-the smoothing around it, are left out. The table has the count over that of the undisturbed trace, and how much the
-correlation with the true spikes changes; 'imported' is a published model (folder --peer-models) at its frame rate.
-Interrupt it at any time: the same command goes on.
+the smoothing around it, are left out. The table has the count over that of the undisturbed trace (median), how far it
+is off 1 in the worst neuron of ten, and how much the correlation with the true spikes changes (median); 'imported' is a
+published model (folder --peer-models) at its frame rate. Beside it stands what the universal model finds in noise
+alone. Interrupt it at any time: the same command goes on; for other weights, remove ``results/disturbances.csv.gz``.
 """
 
 from __future__ import annotations
 
 import argparse
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,14 +26,23 @@ import numpy as np
 
 from benchmarks import tables
 from benchmarks.accuracy.disturbance_kinds import KINDS
+from benchmarks.accuracy.document import ACCURACY, write_documents
 from benchmarks.accuracy.leave_one_out import TAU_S, oasis
-from cascade_engine import Model, import_published, load_model
+from cascade_engine import Model, import_published, infer, load_model
 from cascade_engine.evaluation import Condition, TestTrace, make_trace
 from cascade_engine.evaluation.leave_out import predict_with
 from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_dataset, simulate_dataset
+from cascade_engine.signal.noise import noise_level_to_sd
 
 STUDY = "disturbances"
+
+#: Methods, and what the document calls them.
+METHODS = {"universal": "universal", "imported": "published model", "oasis": "OASIS"}
+
 CONDITIONS = (Condition(7.5, 0.2), Condition(30.0, 0.05), Condition(60.0, 0.025))
+
+#: Noise levels (percent per sqrt(Hz)) of noise alone.
+NOISE_ALONE = (1.0, 2.0, 4.0, 8.0)
 
 #: Neurons of each dataset, and true spikes that they must have.
 N_NEURONS, FEWEST_SPIKES = 4, 10
@@ -136,53 +146,73 @@ def by_oasis(name: str, condition: Condition) -> Predict:
     return lambda trace: oasis(trace, condition, (TAU_S,))[0]
 
 
-def summary() -> None:
-    """Print count and correlation per method, kind and strength, over all neurons and frame rates."""
-    rows = tables.read_as(Change, STUDY)
-    print("| method | disturbance | strength | count elsewhere | worst in ten | correlation elsewhere | worst in ten |")
-    print("|---|---|---|---|---|---|---|")
-    for method in dict.fromkeys(row.method for row in rows):
-        for name, kind in KINDS.items():
-            for strength in kind.strengths:
-                chosen = [row for row in rows if (row.method, row.kind, row.strength) == (method, name, strength)]
-                if not chosen:
-                    continue
-                ratios = np.array([row.count_ratio for row in chosen])
-                lost = np.array([row.correlation_change for row in chosen])
-                off = np.quantile(np.abs(ratios - 1.0), 0.9)
-                print(
-                    f"| {method} | {name} | {kind.strength_is} {strength:g} | {np.median(ratios):.2f} | {off:.0%} off "
-                    f"| {np.median(lost):+.3f} | {np.quantile(lost, 0.1):+.3f} |"
-                )
+def table() -> str:
+    """What was measured, in Markdown: a line per kind and strength, a column per method, over all neurons."""
+    found: dict[tuple[str, str, float], list[Change]] = {}
+    for row in tables.read_as(Change, STUDY):
+        found.setdefault((row.method, row.kind, row.strength), []).append(row)
+    lines = [f"| disturbance | {' | '.join(METHODS.values())} |", "|---" * (1 + len(METHODS)) + "|"]
+    for name, kind in KINDS.items():
+        for strength in kind.strengths:
+            cells = " | ".join(_cell(found.get((method, name, strength), [])) for method in METHODS)
+            lines.append(f"| {name}: {kind.strength_is} {strength:g} | {cells} |")
+    return "\n".join(lines)
+
+
+def _cell(changes: list[Change]) -> str:
+    if not changes:
+        return ""
+    ratios = np.array([change.count_ratio for change in changes])
+    off = np.quantile(np.abs(ratios - 1.0), 0.9)
+    return f"{np.median(ratios):.2f}, {off:.0%}, {np.median([each.correlation_change for each in changes]):+.3f}"
+
+
+def noise_alone(model: Model) -> str:
+    """Spikes per second that a model finds in white noise, in Markdown."""
+    rng, rates = np.random.default_rng(0), []
+    for level in NOISE_ALONE:
+        dff = noise_level_to_sd(level, 30.0) * rng.standard_normal((20, 7200))
+        rates.append(f"{30.0 * infer(dff, 30.0, model).spike_prob.mean():.3f}")
+    levels = " | ".join(f"{level:g}" for level in NOISE_ALONE)
+    heading = f"| noise level | {levels} |\n{'|---' * (1 + len(NOISE_ALONE))}|"
+    return f"{heading}\n| spikes/s in noise alone, 30 Hz | {' | '.join(rates)} |"
 
 
 def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    methods = ("universal", "imported", "oasis")
-    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(methods)} [default: all]")
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(METHODS)} [default: all]")
     parser.add_argument("--model", default="universal", help="name or folder of the model for 'universal'")
     parser.add_argument("--peer-models", type=Path, help="folder with published models, for 'imported'")
     parser.add_argument("--summary", action="store_true", help="print what was measured, measure nothing")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/")
     arguments = parser.parse_args()
-    if unknown := set(arguments.methods) - set(methods):
+    if unknown := set(arguments.methods) - set(METHODS):
         parser.error(f"there is no method {', '.join(unknown)}")
-    chosen = arguments.methods or [name for name in methods if name != "imported" or arguments.peer_models]
-    if arguments.summary:
-        summary()
-        return
+    chosen = arguments.methods or [name for name in METHODS if name != "imported" or arguments.peer_models]
     if "imported" in chosen and not arguments.peer_models:
         parser.error("'imported' needs --peer-models")
 
-    model, available = load_model(arguments.model), find_datasets(ground_truth_root())
+    model = load_model(arguments.model)
+    if not arguments.summary:
+        measure_all(model, chosen, arguments.peer_models)
+    found = {"disturbances": table(), "noise-alone": noise_alone(model)}
+    print("\n\n".join(found.values()))
+    if arguments.write:
+        write_documents({ACCURACY: found})
+
+
+def measure_all(model: Model, methods: Sequence[str], peer_models: Path) -> None:
+    """Measure methods on all datasets and under all conditions."""
+    available = find_datasets(ground_truth_root())
     names = [name for name in model.config.training_datasets if name in available]
     datasets = [simulate_dataset(frame_rate=60.0, seed=5), *(load_dataset(available[name]) for name in names)]
     predictor: Predictor
     conditions: tuple[Condition, ...]
     with TemporaryDirectory() as folder:
-        for method in chosen:
+        for method in methods:
             if method == "imported":
-                published = import_published(arguments.peer_models / IMPORTED, Path(folder) / IMPORTED)
+                published = import_published(peer_models / IMPORTED, Path(folder) / IMPORTED)
                 predictor, conditions = partial(by_model, published), (IMPORTED_AT,)
             else:
                 predictor = partial(by_model, model) if method == "universal" else by_oasis
@@ -190,7 +220,6 @@ def main() -> None:
             for dataset in datasets:
                 for condition in conditions:
                     measure(method, predictor, dataset, condition)
-    summary()
 
 
 if __name__ == "__main__":

@@ -26,14 +26,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 
 import numpy as np
 
 from benchmarks import tables
-from benchmarks.accuracy.shifts import FEWEST_SPIKES, beginning
+from benchmarks.accuracy.shifts import beginnings
 from cascade_engine import load_model
-from cascade_engine.evaluation import Condition, NeuronScore, TestTrace, evaluate, make_trace
+from cascade_engine.evaluation import Condition, NeuronScore, TestTrace, evaluate
 from cascade_engine.evaluation.leave_out import settings_for
 from cascade_engine.evaluation.uncertainty import by_population
 from cascade_engine.ground_truth import Dataset, find_datasets, ground_truth_root, load_catalogue, load_dataset
@@ -214,11 +213,8 @@ def measure(model: Model, dataset: Dataset) -> None:
         return
     unaware = model.without([dataset.name])
     assert unaware is not None, f"every network has seen {dataset.name}"
-    traces = (make_trace(neuron, CONDITION) for neuron in dataset.neurons)
-    chosen = (beginning(trace) for trace in traces if trace is not None)
-    usable = (trace for trace in chosen if trace.spikes[trace.scored].sum() >= FEWEST_SPIKES)
     neurons, predictors = [], []
-    for trace in islice(usable, N_NEURONS):
+    for trace in beginnings(dataset, CONDITION, N_NEURONS):
         settings = settings_for(unaware, dataset.name, CONDITION, trace.noise_level)
         predictor = open_predictor(unaware, trace.frame_rate, settings)
         assert isinstance(predictor, UniversalPredictor), f"{model.name} is no universal model"

@@ -72,7 +72,14 @@ class Shifted:
     correlation: float
 
 
-def beginning(trace: TestTrace) -> TestTrace:
+def beginnings(dataset: Dataset, condition: Condition, n_neurons: int) -> Iterator[TestTrace]:
+    """The first frames of some neurons of a dataset, those that fire in them."""
+    traces = (make_trace(neuron, condition) for neuron in dataset.neurons)
+    cut = (_beginning(trace) for trace in traces if trace is not None)
+    return islice((trace for trace in cut if trace.spikes[trace.scored].sum() >= FEWEST_SPIKES), n_neurons)
+
+
+def _beginning(trace: TestTrace) -> TestTrace:
     """The first segment of a trace, and of it the first frames."""
     n_frames = min(trace.segments[0], MOST_FRAMES)
     per_frame = {name: getattr(trace, name)[:n_frames] for name in ("spikes", "target", "scored")}
@@ -119,10 +126,8 @@ def measure(model: Model, dataset: Dataset, condition: Condition) -> None:
         return
     unaware = model.without([dataset.name])
     assert unaware is not None, f"every network has seen {dataset.name}"
-    traces = (make_trace(neuron, condition) for neuron in dataset.neurons)
-    chosen = (beginning(trace) for trace in traces if trace is not None)
-    usable = (trace for trace in chosen if trace.spikes[trace.scored].sum() >= FEWEST_SPIKES)
-    found = [row for trace in islice(usable, N_NEURONS) for row in measured(unaware, condition, trace)]
+    traces = beginnings(dataset, condition, N_NEURONS)
+    found = [row for trace in traces for row in measured(unaware, condition, trace)]
     if found:
         tables.merge(STUDY, map(asdict, found))
         print(f"{condition.label}: {dataset.name} is done", flush=True)

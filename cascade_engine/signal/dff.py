@@ -137,6 +137,7 @@ def delta_f_over_f(
         Frames of each segment; no baseline reaches from one segment into the next.
     background : array, shape (n_neurons, n_frames), optional
         Fluorescence at each neuron's place that F does not hold, in the same unit; it counts only in the divisor.
+
     Returns
     -------
     DeltaF

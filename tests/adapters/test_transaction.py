@@ -3,8 +3,6 @@
 import errno
 import os
 import shutil
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from cascade_adapters.results import Results
 from cascade_adapters.safe_writing.folder import change_folder, finish_interrupted
 from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine.errors import InputError
-from tests.builders.killing import forked, fresh, kills, needs_fork
+from tests.builders.killing import forked, fresh, kills, needs_fork, sigkilled
 from tests.builders.locking import in_another_thread
 from tests.builders.running import made_up_record, made_up_results
 from tests.builders.suite2p_folders import hashes, make_plane
@@ -245,15 +243,7 @@ def test_killed_by_the_system_at_any_time(states, tmp_path):
     for n_kills in range(500):
         if n_kills >= 20 and seen == {0, 1}:
             break
-        child = os.fork()
-        if child == 0:
-            try:
-                write_forever()
-            finally:
-                os._exit(1)
-        time.sleep(rng.uniform(0.005, 0.06))
-        os.kill(child, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        sigkilled(write_forever, after_s=rng.uniform(0.005, 0.06))
         open_again(folder)
         assert hashes(folder) in allowed
         seen.add(allowed.index(hashes(folder)))

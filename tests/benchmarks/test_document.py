@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.accuracy import document, end_to_end, users_dff
+from benchmarks.accuracy import disturbances, document, end_to_end, users_dff
 from benchmarks.accuracy.leave_one_out_summary import load
 from cascade_engine import load_model
 from cascade_engine.evaluation import NeuronScore, summarize
@@ -20,7 +20,10 @@ def test_the_documents_hold_what_was_measured():
 
 def test_so_does_what_other_studies_have_written():
     text = document.ACCURACY.read_text("utf-8")
-    found = users_dff.measured(load_model()) | {"end-to-end": end_to_end.summary()}
+    found = users_dff.measured(load_model()) | {
+        "end-to-end": end_to_end.summary(),
+        "disturbances": disturbances.table(),
+    }
     assert document.with_blocks(text, found) == text
 
 

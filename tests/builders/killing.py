@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,19 @@ def forked(action: Callable[[], object]) -> int:
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def sigkilled(action: Callable[[], object], after_s: float) -> None:
+    """Run an action that does not end in a forked process, and send it SIGKILL after so many seconds."""
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+        finally:
+            os._exit(1)
+    time.sleep(after_s)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 def killed(action: Callable[[], object], at: int | None, own_code: tuple[str, ...] = ()) -> bool:

@@ -25,7 +25,7 @@ from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from tests.builders.caiman_files import content, make_file
-from tests.builders.killing import forked, kills, needs_fork
+from tests.builders.killing import forked, kills, needs_fork, sigkilled
 from tests.builders.locking import in_another_thread, locked_elsewhere
 from tests.builders.running import made_up_record, made_up_results
 
@@ -132,15 +132,8 @@ def test_killed_by_the_system_at_any_time(states, tmp_path):
     for n_kills in range(200):
         if n_kills >= 15 and seen == {0, 1}:
             break
-        child = os.fork()
-        if child == 0:
-            try:
-                write_forever()
-            finally:
-                os._exit(1)
-        time.sleep(rng.uniform(0.005, 0.08 * 1.03**n_kills))  # later and later, where the computer is busy
-        os.kill(child, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        # later and later, where the computer is busy
+        sigkilled(write_forever, after_s=rng.uniform(0.005, 0.08 * 1.03**n_kills))
         assert sha256(path) in allowed
         seen.add(allowed.index(sha256(path)))
         open_again(path)
