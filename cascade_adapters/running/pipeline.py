@@ -262,11 +262,11 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     )
     step = found.steps.found()
     if step is not None:
-        frame, n_frames = int(traces.grid.stored(step[0])), traces.shape[1]
-        seams = sorted({0, frame, *np.cumsum(traces.segments or [n_frames]).tolist()})
+        frame = int(traces.grid.stored(step[0]))
+        ends = sorted({0, frame, *np.cumsum(traces.segments or [n_frames]).tolist()})
         report.warnings.append(
             f"most ROIs become brighter or darker by {step[1]:.0%} at about frame {frame}, and stay so: if another "
-            f"session begins there, pass --sessions {','.join(map(str, np.diff(seams)))}"
+            f"session begins there, pass --sessions {','.join(map(str, np.diff(ends)))}"
         )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
     report.n_guarded = int(np.count_nonzero(found.guarded_frames))

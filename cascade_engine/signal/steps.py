@@ -51,7 +51,7 @@ class StepFinder:
 
     def __init__(self, n_frames: int, frame_rate: float, segments: Sequence[int] | None = None):
         self._n_frames, self._per_bin = n_frames, max(1, round(_BIN_S * frame_rate))
-        self._seams = [part.start for part in segment_slices(n_frames, segments)[1:]]
+        self._later_starts = [part.start for part in segment_slices(n_frames, segments)[1:]]
         self._n_bins = n_frames // self._per_bin
         self._steps: list[np.ndarray] = []
         self._sum = np.zeros(n_frames)  # of all ROIs, each over its level
@@ -90,8 +90,8 @@ class StepFinder:
         if len(self._steps) < _FEWEST_ROIS:
             return None
         usual, steps = np.median(self._steps, axis=0)
-        for seam in self._seams:
-            there = seam // self._per_bin
+        for start in self._later_starts:
+            there = start // self._per_bin
             steps[max(0, there - _NEAR) : there + _NEAR + 1] = 0.0
         largest = int(np.argmax(steps))
         if steps[largest] < max(_SMALLEST_STEP, _LEAST_RATIO * np.quantile(usual, 0.9)):
