@@ -97,7 +97,8 @@ def recover(path: Path) -> None:
     InputError
         If another run is still changing the file, or somebody else has changed it after the run was killed.
     """
-    if names.pending_journal(path.resolve()).exists() and not is_under_way(path):
+    pending = names.pending_journal(path.resolve())
+    if (pending.exists() or names.journal_part(pending).exists()) and not is_under_way(path):
         with lock(path):
             _recover(path.resolve())
 

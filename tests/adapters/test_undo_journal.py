@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.in_place import changing, recover, roll_back
 from cascade_adapters.safe_writing.journal import forget, kept_journals
 from cascade_adapters.safe_writing.lock import lock
@@ -40,6 +41,13 @@ def path(tmp_path):
 def state(path: Path) -> tuple:
     """Everything about a file and its neighbours."""
     return path.read_bytes(), path.stat().st_mtime_ns, sorted(file.name for file in path.parent.iterdir())
+
+
+def test_a_journal_that_was_only_begun_is_removed(path):
+    before = state(path)
+    names.journal_part(names.pending_journal(path)).write_bytes(b"cascade")
+    recover(path)
+    assert state(path) == before
 
 
 def carry_out(file, operations) -> None:
