@@ -40,6 +40,9 @@ N_NEURONS, MOST_FRAMES, FEWEST_SPIKES = 2, 2400, 5
 #: in between.
 GRID, SHIFTS = 16, (0, 1, 4, 8)
 
+#: What a trace has for each frame, beside dF/F.
+_PER_FRAME = ("spikes", "aligned_spikes", "target", "aligned_target", "scored")
+
 #: Over how many grids, evenly apart, a prediction is averaged.
 METHODS = {"one grid": 1, "mean of 2 grids": 2, "mean of 4 grids": 4}
 
@@ -82,7 +85,7 @@ def beginnings(dataset: Dataset, condition: Condition, n_neurons: int) -> Iterat
 def _beginning(trace: TestTrace) -> TestTrace:
     """The first segment of a trace, and of it the first frames."""
     n_frames = min(trace.segments[0], MOST_FRAMES)
-    per_frame = {name: getattr(trace, name)[:n_frames] for name in ("spikes", "target", "scored")}
+    per_frame = {name: getattr(trace, name)[:n_frames] for name in _PER_FRAME}
     return replace(trace, dff=trace.dff[:, :n_frames], segments=[n_frames], **per_frame)
 
 
