@@ -20,6 +20,9 @@ NEUROPIL_WORDS = {
     "full": "all of it subtracted",
 }
 
+#: What files hold where nobody has named the indicator.
+_NO_NAMES = ("", "unknown", "n/a", "none")
+
 #: ROIs named per reason before the rest is only counted.
 _NAMED_ROIS = 8
 
@@ -114,6 +117,8 @@ def _minutes(report: Report) -> str:
 def _indicator(report: Report) -> list[str]:
     """What was understood of the indicator, whether the networks are told it, and what telling it would bring."""
     given, named = (report.settings or {}).get("indicator"), report.container_indicator
+    if (named or "").strip().lower() in _NO_NAMES:
+        named = None
     known = known_indicator(named or "")
     if given is None:
         return [f"  indicator {named!r}: this model cannot be told any"] if named else []

@@ -37,6 +37,7 @@ FIGURES = {"correlation": 0.756, "error": 0.91, "frame_rate_hz": 30.0, "noise_le
             "indicator not told to the network: --indicator brings nothing at this frame rate and noise, on average",
         ),
         (None, "unknown", None, "indicator not told to the network: name it with --indicator"),
+        ("Unknown", "unknown", None, "indicator not told to the network: name it with --indicator"),
         ("GCaMP6f", None, None, "indicator 'GCaMP6f': this model cannot be told any"),
     ],
 )  # fmt: skip
