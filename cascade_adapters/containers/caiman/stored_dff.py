@@ -81,7 +81,8 @@ def _compare(stored: np.ndarray, trace: np.ndarray, total: np.ndarray) -> tuple[
         if not ours.any():
             continue
         noise = np.median(np.abs(ours)) / MEDIAN_ABS_DIFFERENCE
-        baseline = np.nanpercentile(total[part], _PERCENTILE)
+        with np.errstate(invalid="ignore"):  # infinite values
+            baseline = np.nanpercentile(total[part], _PERCENTILE)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             product, own = np.sum(theirs * ours), np.sum(ours**2)
             correlation = product / np.sqrt(np.sum(theirs**2) * own)

@@ -8,6 +8,7 @@ from scipy.sparse import csc_matrix
 from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.caiman.memory import CaimanObject
+from cascade_adapters.containers.caiman.stored_dff import why_no_dff
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.signal.noise import noise_levels
@@ -95,6 +96,17 @@ def test_any_other_f_dff_is_left_aside_aloud(path, cnmf, what):
     with pytest.raises(InputError, match=rf"results.hdf5: F_dff cannot be used: .*{reason}.*leave out --dff container"):
         CaimanFile(path).read(Reading(frame_rate=20.0, dff="container"))
     assert CaimanFile(path).read(COMPUTE).remarks == []
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_backgrounds_are_no_baseline_and_not_worth_a_warning(value):
+    traces = 100 + np.random.default_rng(0).standard_normal((2, 900))
+    background = np.zeros_like(traces)
+    background[0, 100:600] = value
+    assert (
+        why_no_dff(traces / 100 - 1, traces, background) == "the baseline of 1 of 2 components is not above their noise"
+    )
 
 
 def test_a_baseline_near_zero_is_guarded_rather_than_taken_over(path, cnmf):
