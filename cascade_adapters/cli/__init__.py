@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,7 +30,10 @@ def _run(arguments: list[str] | None) -> int:
         from cascade_engine.errors import CascadeError
 
         try:
-            cascade.main(arguments, prog_name="cascade", standalone_mode=False)
+            with warnings.catch_warnings():
+                # of numpy, on values that are too large or missing: what concerns a ROI is said of it, in our words
+                warnings.simplefilter("ignore", RuntimeWarning)
+                cascade.main(arguments, prog_name="cascade", standalone_mode=False)
             return 0
         except click.ClickException as error:
             error.show()

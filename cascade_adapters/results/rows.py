@@ -119,5 +119,6 @@ def write_npy(file: BinaryIO, values: Rows, factor: float | None = None) -> None
     header = {"descr": "<f4", "fortran_order": False, "shape": tuple(int(length) for length in values.shape)}
     np.lib.format.write_array_header_1_0(file, header)
     for _, block in blocks_of(values):
-        block = np.ascontiguousarray(block, dtype="<f4")
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            block = np.ascontiguousarray(block, dtype="<f4")
         file.write((block if factor is None else np.nan_to_num(block, nan=0.0) * np.float32(factor)).tobytes())

@@ -56,8 +56,7 @@ def changing(path: Path, keep: bool, check: Callable[[Path], None] = lambda path
     pending = names.pending_journal(path)
     try:
         _recover(path)
-        if keep:
-            _forget_stale(path)
+        has_stale = keep and _has_stale_journals(path)
         if not path.stat().st_mode & 0o222:  # the system would let root write all the same
             raise InputError(f"{path} is read-only: make it writable, or work on a copy")
         with path.open("r+b", buffering=0) as file:
@@ -72,6 +71,8 @@ def changing(path: Path, keep: bool, check: Callable[[Path], None] = lambda path
             overlay.apply()
         with under_way(path):
             check(path)
+        if has_stale:
+            forget(path)
         if keep:
             os.replace(pending, names.journal(path, len(kept_journals(path)) + 1))
         else:
@@ -151,11 +152,10 @@ def _recover(path: Path) -> None:
     pending.unlink()
 
 
-def _forget_stale(path: Path) -> None:
-    """A journal of a file that was changed since is of no use."""
+def _has_stale_journals(path: Path) -> bool:
+    """Whether there are journals of a file that was changed since: they are of no use."""
     journals = kept_journals(path)
-    if journals and not Journal.read(journals[-1]).fits(path):
-        forget(path)
+    return bool(journals) and not Journal.read(journals[-1]).fits(path)
 
 
 def _refuse_if_open_elsewhere(file: BinaryIO, path: Path) -> None:

@@ -116,9 +116,11 @@ class Journal:
                 digest = hashlib.sha256()
                 while block := file.read(_BLOCK):
                     digest.update(block)
+            for page in (journal.first_page, *([] if journal.after is None else [journal.after.first_page])):
+                base64.b64decode(page, validate=True)
             if digest.hexdigest() != journal.old_sha256:
                 raise ValueError
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OSError):
             raise InputError(
                 f"{place} is damaged: what was changed cannot be rolled back; remove it if the file beside it can be "
                 "read"

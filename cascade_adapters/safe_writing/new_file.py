@@ -38,10 +38,10 @@ def placing(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is no folder: make it first")
     with lock(path):
-        _refuse_existing(path)
         staging = names.part(path)
+        shutil.rmtree(staging, ignore_errors=True)
+        _refuse_existing(path)
         try:
-            shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
             yield staging / path.name
             sync_tree(staging)

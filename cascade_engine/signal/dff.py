@@ -166,7 +166,8 @@ def delta_f_over_f(
         kept = np.float32(0.0)
         notes[i] = _reason_without_baseline(trace, "F")
         if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
-            surround = np.asarray(neuropil[i], dtype=np.float32)
+            with np.errstate(over="ignore"):
+                surround = np.asarray(neuropil[i], dtype=np.float32)
             notes[i] = _reason_to_mistrust(surround, "Fneu")
             if not notes[i]:
                 kept = np.float32(neuropil_coefficient * NEUROPIL_KEPT[baseline.neuropil]) * np.nanmedian(surround)

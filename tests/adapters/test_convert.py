@@ -453,6 +453,15 @@ def test_a_failed_conversion_leaves_nothing(tmp_path):
         pass
 
 
+def test_what_a_run_that_was_killed_at_the_end_has_left_is_removed(tmp_path, source):
+    convert(source, tmp_path / "out.npz")
+    left = tmp_path / ".out.npz.cascade-part"
+    left.mkdir()
+    with pytest.raises(InputError, match="exists already"):
+        convert(source, tmp_path / "out.npz")
+    assert not left.exists()
+
+
 def test_what_appears_meanwhile_is_not_replaced(tmp_path):
     with pytest.raises(InputError, match="exists already"), placing(tmp_path / "out") as place:
         place.write_text("ours")

@@ -658,6 +658,19 @@ def test_spikes_of_a_later_run_of_suite2p_survive(plane, run, again):
         assert hashes(plane.folder) == before | {"spks.npy": later, "spks_suite2p.npy": before["spks.npy"]}
 
 
+@pytest.mark.parametrize("damaged", [np.zeros((6, 900)), np.zeros((6, 899), np.float32), b"no array"])
+def test_damaged_spikes_never_take_the_place_of_the_backup(plane, run, damaged):
+    run(plane.folder, replace_spikes=True)
+    if isinstance(damaged, bytes):
+        (plane.folder / "spks.npy").write_bytes(damaged)
+    else:
+        np.save(plane.folder / "spks.npy", damaged)
+    before = hashes(plane.folder)
+    with pytest.raises(CascadeError, match=r"spks.npy"):
+        run(plane.folder, replace_spikes=True, existing="overwrite")
+    assert hashes(plane.folder) == before
+
+
 def test_spikes_removed_since_are_put_back(plane, run):
     before = hashes(plane.folder)
     run(plane.folder, replace_spikes=True)

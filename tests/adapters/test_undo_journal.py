@@ -279,6 +279,37 @@ def test_a_damaged_journal_is_one_clear_line(path, length):
     assert roll_back(path)
 
 
+@pytest.mark.parametrize("damage", ["first page", "a folder"])
+def test_a_journal_that_is_none_is_one_clear_line(path, damage):
+    with changing(path, keep=True) as file:
+        file.write(b"ours")
+    (journal,) = kept_journals(path)
+    content = journal.read_bytes()
+    journal.unlink()
+    if damage == "a folder":
+        journal.mkdir()
+    else:
+        start = content.index(b'"first_page": "') + 15
+        journal.write_bytes(content[:start] + b"!" + content[start + 1 :])
+    with pytest.raises(InputError, match=r"cascade-undo1 is damaged"):
+        roll_back(path)
+
+
+def test_a_change_that_fails_leaves_the_journals_of_a_file_that_was_changed_since(path):
+    with changing(path, keep=True) as file:
+        file.write(b"ours")
+    with path.open("ab") as file:
+        file.write(b"theirs")
+    before = state(path)
+
+    def refuse(path):
+        raise InputError("not valid")
+
+    with pytest.raises(InputError, match="not valid"), changing(path, keep=True, check=refuse) as file:
+        file.write(b"more of ours")
+    assert state(path) == before
+
+
 def test_journals_can_be_forgotten(path):
     for word in (b"one", b"two"):
         with changing(path, keep=True) as file:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cascade_adapters.cli import main
@@ -30,6 +31,20 @@ CALLED = {
     "ground-truth check": (["ground-truth", "check", "{plane}"], "cascade_engine.ground_truth.find_datasets"),
     "ground-truth simulate": (["ground-truth", "simulate", "{new}"], "cascade_engine.ground_truth.simulate_dataset"),
 }
+
+
+def test_numbers_of_any_size_give_no_warning_of_numpy(tmp_path):
+    """In a process of its own: pytest shows warnings itself."""
+    plane = make_plane(tmp_path / "plane0").folder
+    for name in ("F.npy", "Fneu.npy"):
+        values = np.load(plane / name).astype(np.float64)
+        values[0, ::7], values[1, 5], values[2] = 1e300, np.inf, -np.inf
+        np.save(plane / name, values)
+    for command in (["inspect"], ["run", "--quiet"], ["spikes"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "cascade_adapters", *command, str(plane)], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", CALLED)

@@ -27,7 +27,7 @@ from cascade_adapters.containers.nwb.validation import check_valid
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.safe_writing.in_place import roll_back
-from cascade_adapters.safe_writing.journal import forget, kept_journals
+from cascade_adapters.safe_writing.journal import Journal, forget, kept_journals
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
 
@@ -348,6 +348,8 @@ class NwbRecording(Container):
     def _restore_in_place(self) -> list[str]:
         self._backend.recover(self.path)
         with lock(self.path):
+            for journal in kept_journals(self.path):
+                Journal.read(journal)  # all or none
             n_undone = 0
             while roll_back(self.path):
                 n_undone += 1

@@ -205,6 +205,14 @@ class Suite2pPlane(Container):
                 f"{self.path} has a {_SPIKES_BACKUP}, but no record of the run that made it: rename it to {_SPIKES} "
                 f"if {_SPIKES} was written by cascade, remove it otherwise"
             )
+        if (self.path / _SPIKES_BACKUP).is_file() and not self.has_replaced_spikes():
+            # a later run of suite2p has written other spikes, which are to be backed up; what is damaged is not
+            spikes = read_array(self.path / _SPIKES)
+            if (spikes.shape, spikes.dtype) != (read_array(self.path / self._f).shape, np.float32):
+                raise InputError(
+                    f"{self.path}: {_SPIKES} was changed since cascade replaced it, and is none of suite2p's now "
+                    f"({spikes.dtype}, shape {spikes.shape}): rename {_SPIKES_BACKUP}, which is, to {_SPIKES}"
+                )
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results beside ``spks.npy``; see `Container.write`."""

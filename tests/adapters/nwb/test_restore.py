@@ -132,6 +132,17 @@ def test_in_place_and_back_to_the_last_byte(planes, n_times):
     assert state(planes.parent) == before
 
 
+def test_in_place_nothing_is_taken_back_if_not_all_can_be(planes):
+    for seed in range(2):
+        write(planes, IN_PLACE, seed)
+    journal = planes.with_name(".planes.nwb.cascade-undo1")
+    journal.write_bytes(journal.read_bytes()[:-1])
+    before = state(planes.parent)
+    with pytest.raises(InputError, match=r"cascade-undo1 is damaged"):
+        NwbRecording(planes).restore()
+    assert state(planes.parent) == before
+
+
 def test_in_place_in_a_file_that_was_changed_since(path):
     before = contents(path)
     write(path, IN_PLACE)
