@@ -161,8 +161,8 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
             coefficient = plane.raw.neuropil_coefficient
             described = f"Fluorescence around or under each ROI; {coefficient:g} times it is not the ROI's own"
             add(Fluorescence, "Neuropil", plane.raw.neuropil, "a.u.", described)
-    if plane.raw is None or plane.source_dff is not None:
-        assert plane.dff is not None and plane.dff.dff is not None
+    if plane.dff is not None and (plane.raw is None or plane.is_dff_used or plane.source_dff is not None):
+        assert plane.dff.dff is not None
         is_arbitrary = plane.dff.arbitrary_units
         described = f"dF/F: {plane.dff.source}" if is_arbitrary else f"dF/F as a fraction: {plane.dff.source}"
         add(DfOverF, "DfOverF", plane.dff.dff, "a.u." if is_arbitrary else "n.a.", described)
@@ -174,6 +174,8 @@ def _notes(plane: Plane) -> Notes:
         neuropil_coefficient=None if raw is None or raw.neuropil is None else float(raw.neuropil_coefficient),
         segments=plane.traces.segments,
         image_shape=None if plane.rois is None else plane.rois.image_shape,
+        neuropil_is_background=plane.neuropil_is_background,
+        is_dff_used=plane.is_dff_used,
     )
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cascade_adapters.containers.background import with_background
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.results import Results
-from cascade_adapters.results.rows import ComputedRows, Rows, blocks_of
+from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import InputError
 
 
@@ -32,6 +33,10 @@ class Plane:
         What `cascade run` has written; its dF/F is the one that spikes were inferred from.
     rois : Rois or None
         Where the ROIs lie.
+    is_dff_used : bool
+        Whether `cascade run` takes the container's dF/F although there is raw fluorescence.
+    neuropil_is_background : bool
+        Whether the neuropil of `raw` is the background that a pipeline had taken out.
     """
 
     name: str
@@ -39,6 +44,8 @@ class Plane:
     dff: Traces | None
     results: Results | None
     rois: Rois | None
+    is_dff_used: bool = False
+    neuropil_is_background: bool = False
 
     @property
     def traces(self) -> Traces:
@@ -154,8 +161,9 @@ def _read_plane(container: Container, name: str, reading: Reading, remarks: list
     other = _read_other(container, traces, reading)
     raw, dff = (traces, other) if traces.dff is None else (other, traces)
     found = traces.remarks + ([] if raw is traces or raw is None else raw.remarks)
-    if raw is not None and raw.background is not None:
-        raw = _with_background(raw)
+    had_background = raw is not None and raw.background is not None
+    if raw is not None and had_background:
+        raw = with_background(raw)
         found.append("F holds the background under each ROI, too; Fneu is that background, to be subtracted in full")
 
     rois, results = None, None
@@ -170,7 +178,7 @@ def _read_plane(container: Container, name: str, reading: Reading, remarks: list
     except InputError as error:
         found.append(f"cascade's results are left out: {error}")
     remarks += [f"{name}: {text}" for text in dict.fromkeys(found)]
-    return Plane(name, raw, dff, results, rois)
+    return Plane(name, raw, dff, results, rois, raw is not None and traces.dff is not None, had_background)
 
 
 def _read_rois(container: Container, n_rois: int) -> Rois | None:
@@ -191,22 +199,6 @@ def _are_equal(dff: Rows, used: Rows) -> bool:
             np.array_equal(block.astype(np.float32), np.asarray(used[rows]), equal_nan=True)
             for rows, block in blocks_of(dff)
         )
-
-
-def _with_background(raw: Traces) -> Traces:
-    """All light from a ROI's place, and the background as what is to be subtracted: a form that every target knows."""
-    assert raw.fluorescence is not None and raw.background is not None
-    neuropil, coefficient = raw.neuropil, raw.neuropil_coefficient
-    if neuropil is None:
-        neuropil, coefficient = raw.background, 1.0
-    one, other = raw.fluorescence, raw.background
-    return replace(
-        raw,
-        fluorescence=ComputedRows(one.shape, lambda rows: np.asarray(one[rows]) + np.asarray(other[rows]), one.dtype),
-        background=None,
-        neuropil=neuropil,
-        neuropil_coefficient=coefficient,
-    )
 
 
 def _read_other(container: Container, traces: Traces, reading: Reading) -> Traces | None:

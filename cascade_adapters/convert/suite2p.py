@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cascade_adapters.containers.background import NEUROPIL_IS_BACKGROUND
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.containers.suite2p.settings import DROPPED_FRAMES
 from cascade_adapters.convert.carrying import carried_results
@@ -64,6 +65,8 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
     settings: dict[str, Any] = {"fs": raw.frame_rate, "nframes": n_frames, "nplanes": len(session.planes)}
     if raw.neuropil is not None:
         settings["neucoeff"] = raw.neuropil_coefficient
+    if plane.neuropil_is_background:
+        settings[NEUROPIL_IS_BACKGROUND] = True
     if raw.segments is not None:
         settings["frames_per_folder"] = np.array(raw.segments)
     if raw.dropped:

@@ -23,7 +23,7 @@ from cascade_adapters.convert import convert, read_metadata, read_session
 from cascade_engine.errors import InputError, MissingExtraError
 from tests.builders.caiman_files import make_file
 from tests.builders.killing import changing_points, killed, needs_fork
-from tests.builders.running import run_one
+from tests.builders.running import dff_of, run_one
 from tests.builders.segmentation_files import save_extract
 from tests.builders.sessions import (
     Given,
@@ -169,20 +169,24 @@ def test_results_of_caiman(tmp_path, random_model):
     for key in ("dff", "spike_prob", "noise_levels"):
         np.testing.assert_array_equal(getattr(loaded, key), getattr(expected, key))
     assert not container.is_stale()
-    # F_dff is what spikes were inferred from: once is enough
-    with opened(tmp_path / "out.nwb") as io:
-        assert "DfOverF" not in io.read().processing["ophys"].data_interfaces
+    container.restore()  # CaImAn's own dF/F is there without our results
+    np.testing.assert_array_equal(container.read().dff, np.asarray(CaimanFile(source).read().dff))
 
 
-def test_dff_gives_the_same_after_conversion(tmp_path):
-    """A background that is subtracted in full does not disturb dF/F computed later."""
-    from tests.builders.running import dff_of
-
-    source = make_file(tmp_path / "results.hdf5", dff=None)
-    (container,) = find_containers(to_nwb(source, tmp_path / "out.nwb"))
-    expected, found = dff_of(CaimanFile(source).read()).dff, dff_of(container.read()).dff
-    difference = np.nanstd(found - expected) / np.nanstd(expected)
-    assert difference < 0.03
+@pytest.mark.parametrize("dff", ["constant", "denoised", None])
+@pytest.mark.parametrize("target", ["out.nwb", "out"])
+def test_caiman_gives_the_same_dff_after_conversion(tmp_path, dff, target):
+    """F_dff where CaImAn's is good and the target has a place for it, else computed from raw traces and background."""
+    source = make_file(tmp_path / "results.hdf5", dff=dff)
+    to_nwb(source, tmp_path / target)
+    (container,) = find_containers(tmp_path / target)
+    keeps_dff = target == "out.nwb" and dff == "constant"
+    expected, found = CaimanFile(source).read(Reading(dff="auto" if keeps_dff else "compute")), container.read()
+    assert (found.dff is not None) == keeps_dff
+    np.testing.assert_allclose(dff_of(found).dff, dff_of(expected).dff, atol=1e-5)
+    # a coefficient that the user gives is one for the neuropil that a target holds
+    given = container.read(Reading(neuropil_coefficient=0.5, dff="compute"))
+    assert (given.background, given.neuropil_coefficient) == (None, 0.5)
 
 
 def test_from_arrays(tmp_path, random_model):
@@ -372,6 +376,8 @@ def test_notes():
     assert read_notes(notes.text, 300) == notes
     assert read_notes(Notes(image_shape=(4, 5, 6)).text, 300) == Notes(image_shape=(4, 5, 6))
     assert Notes().text == "no comments"
+    flags = Notes(neuropil_coefficient=0.0, neuropil_is_background=True, is_dff_used=True)
+    assert read_notes(flags.text, 300) == flags
 
 
 # -------------------------------------------------------------------------------------------------------------- errors

@@ -46,9 +46,10 @@ def test_caiman_through_neuroconv(tmp_path, shared, random_model):
     write_nwb(interfaces.CaimanSegmentationInterface(file_path=str(source)), tmp_path / "session.nwb")
     # what it calls raw is C + YrA without the background: no dF/F can be had from that
     with pytest.raises(InputError, match="cannot be turned into dF/F"):
-        infer_in(tmp_path / "session.nwb", random_model)
-    results = infer_in(tmp_path / "session.nwb", random_model, dff="container")
-    assert "DfOverF" in results.record.traces.source
+        infer_in(tmp_path / "session.nwb", random_model, dff="compute")
+    results = infer_in(tmp_path / "session.nwb", random_model)
+    assert results.record.traces.source == "/processing/ophys/Fluorescence/DfOverF"
+    assert any("DfOverF was used, not " in warning for warning in results.record.warnings)
     expected = infer_in(source, random_model)
-    np.testing.assert_allclose(results.dff, expected.dff, atol=1e-5)
-    np.testing.assert_allclose(results.spike_prob, expected.spike_prob, atol=1e-4)
+    np.testing.assert_array_equal(results.dff, expected.dff)
+    np.testing.assert_array_equal(results.spike_prob, expected.spike_prob)

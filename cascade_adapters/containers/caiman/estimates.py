@@ -9,7 +9,7 @@ import numpy as np
 from cascade_adapters.containers.base import Reading, Rois, Traces
 from cascade_adapters.containers.caiman.fields import Fields, matrix_of
 from cascade_adapters.containers.caiman.raw_traces import RawTraces, footprints_of, read_background
-from cascade_adapters.containers.caiman.stored_dff import why_no_dff
+from cascade_adapters.containers.stored_dff import why_no_dff
 from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate

@@ -28,16 +28,26 @@ class Notes:
         Frames of each uninterrupted segment.
     image_shape : tuple of int or None
         Height and width of the image in pixels; for volumes also the depth.
+    neuropil_is_background : bool
+        The neuropil is the background that a pipeline had taken out of the fluorescence.
+    is_dff_used : bool
+        The source's own dF/F is what spikes are inferred from there.
     """
 
     neuropil_coefficient: float | None = None
     segments: list[int] | None = None
     image_shape: tuple[int, ...] | None = None
+    neuropil_is_background: bool = False
+    is_dff_used: bool = False
 
     @property
     def text(self) -> str:
         """The comments of a series that say so."""
-        known = {_KEYS.get(name, name): value for name, value in vars(self).items() if value is not None}
+        known = {
+            _KEYS.get(name, name): value
+            for name, value in vars(self).items()
+            if value is not None and value is not False
+        }
         return json.dumps({_MARK: known}) if known else "no comments"
 
 
@@ -61,12 +71,13 @@ def read_notes(comments: Any, n_frames: int) -> Notes:
         coefficient, frames, shape = (
             found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape")
         )
+        flags = [found.get(name) is True for name in ("neuropil_is_background", "is_dff_used")]
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return Notes()
     is_number = isinstance(coefficient, int | float) and math.isfinite(coefficient) and 0 <= coefficient <= 2
     frames = frames if _are_counts(frames) and sum(frames) == n_frames else None
     shape = tuple(shape) if _are_counts(shape) and len(shape) in (2, 3) else None
-    return Notes(float(coefficient) if is_number else None, frames, shape)
+    return Notes(float(coefficient) if is_number else None, frames, shape, *flags)
 
 
 def _are_counts(values: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from cascade_adapters.containers.background import without_background
 from cascade_adapters.containers.base import Reading, Traces
 from cascade_adapters.containers.nwb.invalid_times import invalid_frames
 from cascade_adapters.containers.nwb.loading import Times, hash_of, load_series
@@ -17,9 +18,10 @@ from cascade_adapters.containers.nwb.rois import cell_columns, mask_products
 from cascade_adapters.containers.nwb.rows_first import Loaded
 from cascade_adapters.containers.nwb.series import Recording, roi_rows, series_at
 from cascade_adapters.containers.nwb.timing import find_timing
+from cascade_adapters.containers.stored_dff import lacks_background
 from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
-from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_raw
+from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
 
 #: Part of the neuropil's changes that is subtracted where nobody says otherwise.
 _NEUROPIL_COEFFICIENT = 0.7
@@ -51,13 +53,16 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     series = series_at(opened, path)
     remarks = list(recording.remarks)
     reader = _Reader(opened, recording)
+    notes = read_notes(series.comments, len(series.data))
+    if notes.is_dff_used and reading.dff == "auto" and recording.dff is not None:
+        path = recording.dff
+        series = series_at(opened, path)
     loaded = reader.load(path)
     values, n_frames = loaded.values, loaded.values.shape[1]
     timing = find_timing(series, path, n_frames, reading.frame_rate)
     if loaded.is_transposed:
         remarks.append(f"{path} holds (roi, time) instead of (time, roi): it was turned round")
     remarks += timing.remarks
-    notes = read_notes(series.comments, n_frames)
     invalid = invalid_frames(opened, series, timing, n_frames, remarks)
     is_cell, cell_probability = cell_columns(series.rois.table, roi_rows(series), remarks)
     indicator = getattr(series.rois.table.imaging_plane, "indicator", None)
@@ -118,12 +123,26 @@ def _raw_traces(
     else:
         values = _without_padding(loaded, path, remarks)
         problem = why_not_raw(values)
+        if recording.dff and reading.dff == "auto":
+            doubts: list[str] = []
+            stored = reader.load(recording.dff).values
+            dff = _as_fraction(series_at(opened, recording.dff), recording.dff, stored, doubts)
+            lacks = lacks_background(values, dff)
+            if lacks and not problem:
+                problem = "its dF/F is divided by much more than its baseline: a background was taken out of it"
+            if problem and lacks is not None and not why_not_dff(dff, common["frame_rate"]):
+                remarks += [*doubts, f"{recording.dff} was used, not {path}: {problem}"]
+                return Traces(dff=dff, source=recording.dff, **common)
+            if problem:
+                problem += f", and {recording.dff} is not its dF/F"
     if problem:
         if not reading.arbitrary_units:
-            raise InputError(
-                f"{path} in {opened.name} cannot be turned into dF/F: {problem}; name it by --series with --dff "
-                "container if it is dF/F, or pass --arbitrary-units if it is neither"
+            advice = (
+                "name it by --series with --dff container if it is dF/F, or pass --arbitrary-units if it is neither"
             )
+            if recording.dff:
+                advice = f"pass --dff container to use {recording.dff} all the same, or --arbitrary-units"
+            raise InputError(f"{path} in {opened.name} cannot be turned into dF/F: {problem}; {advice}")
         remarks.append(ARBITRARY_UNITS)
         dff = computed(values, lambda _, block: in_units_of_noise(block, common["frame_rate"]))
         return Traces(dff=dff, source=f"{source}, in arbitrary units", arbitrary_units=True, **common)
@@ -132,7 +151,7 @@ def _raw_traces(
     if recording.dff:
         source += f"; not used: {recording.dff}"
     coefficient = notes.neuropil_coefficient if reading.neuropil_coefficient is None else reading.neuropil_coefficient
-    return Traces(
+    traces = Traces(
         fluorescence=values,
         neuropil=reader.load(recording.neuropil).values if recording.neuropil else None,
         neuropil_coefficient=_NEUROPIL_COEFFICIENT if coefficient is None else coefficient,
@@ -140,6 +159,8 @@ def _raw_traces(
         source=source,
         **common,
     )
+    is_background = notes.neuropil_is_background and recording.neuropil and reading.neuropil_coefficient is None
+    return without_background(traces) if is_background else traces
 
 
 def fingerprint_of(opened: OpenNwb, recording: Recording) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cascade_adapters.containers.background import without_background
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.suite2p.files import is_part_of_plane, read_array, read_iscell
 from cascade_adapters.containers.suite2p.settings import marked_frames, read_image_shape, read_settings
@@ -117,7 +118,7 @@ class Suite2pPlane(Container):
             )
             segments = None
         is_cell, cell_probability = read_iscell(self.path / "iscell.npy", n_rois, remarks)
-        return Traces(
+        traces = Traces(
             fluorescence=by_rois(fluorescence, self.path),
             neuropil=None if neuropil is None else by_rois(neuropil, self.path),
             neuropil_coefficient=settings.neuropil_coefficient,
@@ -132,6 +133,7 @@ class Suite2pPlane(Container):
             remarks=remarks,
             hashes=lambda: {name: array.sha256() for name, array in files.items()},
         )
+        return without_background(traces) if settings.neuropil_is_background and neuropil is not None else traces
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of F and Fneu; merging or drawing ROIs in suite2p's GUI changes them."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cascade_adapters.containers.background import NEUROPIL_IS_BACKGROUND
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.safe_pickle import load_settings
 from cascade_engine.signal.noise import as_frame_rate
@@ -45,6 +46,8 @@ class Suite2pSettings:
         File and key that it comes from, or "given".
     neuropil_coefficient : float
         Part of Fneu to subtract.
+    neuropil_is_background : bool
+        Whether a conversion has put the background that its source had taken out of F into F and Fneu.
     frames_per_session : list of int or None
         Frames of each concatenated folder.
     bad_frames : dict of str to array
@@ -58,6 +61,7 @@ class Suite2pSettings:
     frame_rate: float
     frame_rate_source: str
     neuropil_coefficient: float
+    neuropil_is_background: bool
     frames_per_session: list[int] | None
     bad_frames: dict[str, Any]
     dropped_frames: dict[int, int]
@@ -94,13 +98,16 @@ def read_settings(
         rate, rate_source = _frame_rate(files, plane, remarks)
     else:
         rate, rate_source = as_frame_rate(frame_rate), "given"
+    is_background = neuropil_coefficient is None and _first(files, (NEUROPIL_IS_BACKGROUND,))[0] is True
     if neuropil_coefficient is None:
         neuropil_coefficient = _neuropil_coefficient(files, remarks)
     sessions = _frames_per_session(files, remarks)
     found, source = _first(files, (BAD_FRAMES,))
     bad_frames = {} if found is None else {f"marked in {source} ({BAD_FRAMES})": found}
     dropped_frames = _dropped_frames(files, remarks)
-    return Suite2pSettings(rate, rate_source, neuropil_coefficient, sessions, bad_frames, dropped_frames, remarks)
+    return Suite2pSettings(
+        rate, rate_source, neuropil_coefficient, is_background, sessions, bad_frames, dropped_frames, remarks
+    )
 
 
 def read_image_shape(plane: Path) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from scipy.sparse import csc_matrix
 from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.caiman.memory import CaimanObject
-from cascade_adapters.containers.caiman.stored_dff import why_no_dff
+from cascade_adapters.containers.stored_dff import why_no_dff
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.signal.noise import noise_levels

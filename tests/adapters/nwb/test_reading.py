@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter1d
 
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.nwb import NwbRecording
@@ -304,6 +305,38 @@ def test_raw_fluorescence_that_is_dff_is_refused_unless_it_is_named(tmp_path):
     named = only(path, series="RoiResponseSeries").read(Reading(dff="container"))
     np.testing.assert_array_equal(named.dff, dff_traces())
     assert only(path).read(Reading(arbitrary_units=True)).dff is not None
+
+
+RAW_AND_DFF = {
+    "around_zero": (lambda dff: 1800 * dff - 60, None, "dff"),
+    "above_zero_without_background": (lambda dff: 1800 * dff + 400, None, "dff"),
+    "with_background": (lambda dff: 1800 * dff + 1800, None, "raw"),
+    "dff_in_percent": (lambda dff: 1800 * dff - 60, lambda dff: 100 * dff, "dff"),
+    "denoised": (lambda dff: 1800 * dff - 60, lambda dff: uniform_filter1d(dff, 9), "is not its dF/F"),
+    "only_detrended": (lambda dff: 1800 * dff - 60, lambda dff: 1800 * dff, "is not its dF/F"),
+}
+
+
+@pytest.mark.parametrize("case", list(RAW_AND_DFF))
+def test_raw_traces_that_lack_their_background_give_way_to_their_dff(tmp_path, case):
+    make_raw, make_dff, expected = RAW_AND_DFF[case]
+    dff = dff_traces().astype(float)
+    session = Session()
+    table = session.table()
+    session.series(table, make_raw(dff))
+    unit = "percent" if case == "dff_in_percent" else "n.a."
+    session.series(table, dff if make_dff is None else make_dff(dff), "DfOverF", unit=unit)
+    container = only(session.save(tmp_path / "a.nwb"))
+    if expected not in ("raw", "dff"):
+        with pytest.raises(InputError, match=f"{expected}; pass --dff container to use .*DfOverF all the same"):
+            container.read()
+        return
+    traces = container.read()
+    if expected == "raw":
+        np.testing.assert_allclose(traces.fluorescence, make_raw(dff), rtol=1e-5)
+        return
+    np.testing.assert_allclose(traces.dff, dff, rtol=1e-4, atol=1e-6)
+    assert any("DfOverF was used, not " in remark for remark in traces.remarks)
 
 
 def test_no_dff_to_take(template):

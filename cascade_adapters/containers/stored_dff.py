@@ -1,4 +1,4 @@
-"""Is ``F_dff`` the dF/F of the raw trace?
+"""Is the dF/F that a container has the dF/F of its raw trace?
 
 CaImAn's ``detrend_df_f`` writes several things under this name: ``(F - F0) / (F0 + background)`` of the raw trace
 ``F = C + YrA``; the same of the denoised fit C alone; ``F - F0``, not divided by anything; and, by way of its fast
@@ -12,6 +12,9 @@ import numpy as np
 
 from cascade_adapters.results.rows import Rows, row_blocks
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE
+
+#: ROIs, spread over all, that are looked at where there are series of both without a background.
+_SAMPLED_ROIS = 32
 
 #: Frames over which the baselines count as constant.
 _PIECE = 300
@@ -65,6 +68,33 @@ def why_no_dff(stored: Rows, fluorescence: Rows, background: Rows) -> str:
     if n_scaled:
         return f"{n_scaled} of {n_judged} components are not divided by their baseline, only detrended"
     return ""
+
+
+def lacks_background(fluorescence: Rows, dff: Rows) -> bool | None:
+    """Whether a background was taken out of raw traces, as CaImAn does, that their dF/F is divided by.
+
+    Parameters
+    ----------
+    fluorescence : array-like, shape (n_rois, n_frames)
+        Raw traces.
+    dff : array-like, shape (n_rois, n_frames)
+        dF/F beside them, as a fraction.
+
+    Returns
+    -------
+    bool or None
+        None if it is not the dF/F of these traces: it was made of others, or denoised.
+    """
+    found = []
+    for roi in np.unique(np.linspace(0, fluorescence.shape[0] - 1, _SAMPLED_ROIS).astype(int)):
+        trace, theirs = (np.array(values[int(roi)], dtype=float) for values in (fluorescence, dff))
+        trace[~np.isfinite(theirs)] = np.nan
+        if np.nan_to_num(np.diff(trace)).any():
+            found.append(_compare(theirs, trace, trace)[:2])
+    if not found:
+        return None
+    correlation, gain = np.median(found, axis=0)
+    return bool(gain < _GAINS[0]) if correlation > _LEAST_CORRELATION else None
 
 
 def _compare(stored: np.ndarray, trace: np.ndarray, total: np.ndarray) -> tuple[float, float, float]:
