@@ -8,6 +8,7 @@ hidden folder, which is thrown away; one that is killed after is finished by who
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,9 @@ from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import replacing
 
 _CHANGES = "changes.json"
+
+#: Pieces of a file, with their length in bytes, that tell whether it was changed.
+_PIECES, _PIECE_BYTES = 64, 16_384
 
 
 class Transaction:
@@ -73,7 +77,7 @@ class Transaction:
     def commit(self) -> None:
         """From here on the changes happen, whatever happens to this process."""
         for change in self._changes:
-            change["before"] = _state(self._folder / change["name"])
+            change["before"] = _content(self._folder / change["name"])
         with replacing(self._staging / _CHANGES) as file:
             file.write(json.dumps(self._changes).encode())
         _carry_out(self._folder, self._staging)
@@ -144,7 +148,7 @@ def _carry_out(folder: Path, staging: Path) -> None:
     """
     for change in json.loads((staging / _CHANGES).read_text()):
         name = folder / change["name"]
-        if _state(name) != change["before"]:
+        if not _is_still(name, change["before"]):
             continue
         if change["do"] == "remove":
             name.unlink(missing_ok=True)
@@ -157,9 +161,21 @@ def _carry_out(folder: Path, staging: Path) -> None:
     shutil.rmtree(staging)
 
 
-def _state(path: Path) -> list[int] | None:
-    """What tells whether a file has been changed."""
+def _content(path: Path) -> list[int | str] | None:
+    """Size of a file and a digest of parts all over it; its times are others once it was copied."""
     if not path.exists():
         return None
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+    size, digest = path.stat().st_size, hashlib.sha256()
+    with path.open("rb") as file:
+        for number in range(_PIECES):
+            file.seek(max(0, size - _PIECE_BYTES) * number // (_PIECES - 1))
+            digest.update(file.read(_PIECE_BYTES))
+    return [size, digest.hexdigest()]
+
+
+def _is_still(path: Path, before: list[int | str] | None) -> bool:
+    """Whether a file is what it was; versions up to 0.2.0 noted size and time of modification."""
+    if before is not None and path.exists() and isinstance(before[-1], int):
+        status = path.stat()
+        return before == [status.st_size, status.st_mtime_ns]
+    return before == _content(path)

@@ -8,14 +8,13 @@ from typing import Any
 
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats import matlab_v5, matlab_v73
+from cascade_engine.file_formats.hdf5 import is_hdf5
 from cascade_engine.file_formats.variables import Variable
 
 
 def version_of(path: Path) -> str:
     """``"v7.3"`` for a file of this version, ``"v5"`` for anything else."""
-    import h5py
-
-    return "v7.3" if h5py.is_hdf5(path) else "v5"
+    return "v7.3" if is_hdf5(path) else "v5"
 
 
 def list_variables(path: Path) -> list[Variable]:
@@ -80,6 +79,8 @@ def _reader_of(path: Path) -> ModuleType:
 
 def _cannot_be_read(path: Path, error: Exception) -> InputError:
     """A damaged file can fail in any way, above all inside h5py."""
+    if isinstance(error, InputError):
+        return error
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{path} cannot be read: {error.strerror}")
     if isinstance(error, MemoryError):

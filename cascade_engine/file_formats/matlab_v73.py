@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.hdf5 import open_hdf5
 from cascade_engine.file_formats.matlab_v5 import DEEPEST, DEEPEST_LISTED, MOST_ARRAYS
 from cascade_engine.file_formats.variables import Variable, problem_of
 
@@ -27,9 +28,7 @@ _LARGEST_COMPRESSION = 1032
 
 def read_variables(path: Path) -> Iterator[Variable]:
     """As `matlab_v5.read_variables`; h5py may raise further errors."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         for name in file:
             if not name.startswith("#"):
                 yield from _variables(path, name, file[name], DEEPEST_LISTED)
@@ -37,9 +36,7 @@ def read_variables(path: Path) -> Iterator[Variable]:
 
 def load_variable(path: Path, name: str) -> Any:
     """As `matlab_v5.load_variable`; h5py may raise further errors."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if name not in file:
             raise KeyError(name)
         return _Reader(file, path.stat().st_size).value(file[name], DEEPEST)
@@ -88,10 +85,8 @@ class MatrixOnDisk:
     ndim = 2
 
     def __init__(self, path: Path, place: str, is_by_columns: bool = True):
-        import h5py
-
         self.path, self.is_by_columns, self._place = path, is_by_columns, place
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             stored = file[place]
             shape, self.dtype = stored.shape, stored.dtype
         self.shape: tuple[int, ...] = shape[::-1] if is_by_columns else shape
@@ -105,11 +100,9 @@ class MatrixOnDisk:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Read rows: one, a slice, or several by their numbers in order; a slice of columns may follow."""
-        import h5py
-
         rows, columns = index if isinstance(index, tuple) else (index, slice(None))
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_hdf5(self.path) as file:
                 if self.is_by_columns:
                     return file[self._place][columns, rows].T
                 return file[self._place][rows, columns]
@@ -122,9 +115,7 @@ class MatrixOnDisk:
 
 
 def _load_numbers(path: Path, place: str) -> np.ndarray:
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return file[place][()].T
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cascade_engine.errors import CascadeError, InputError
+from cascade_engine.file_formats.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
     import h5py
@@ -116,9 +117,7 @@ class FileRows:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        import h5py
-
-        with explained(self._path, "read"), h5py.File(self._path, "r") as file:
+        with explained(self._path, "read"), open_hdf5(self._path) as file:
             if _state(self._path) != self._state:
                 raise InputError(f"{self._path} was changed by another program while it was read: run again")
             return file[self._name][index]
@@ -146,9 +145,7 @@ def opened(path: Path) -> Iterator[FileFields]:
     InputError
         If the file, or anything in it that is read within the block, is damaged.
     """
-    import h5py
-
-    with explained(path, "read"), h5py.File(path, "r") as file:
+    with explained(path, "read"), open_hdf5(path) as file:
         yield FileFields(file, path)
 
 

@@ -10,13 +10,11 @@ from cascade_adapters.containers.nwb.opening import is_zarr, open_root
 from cascade_adapters.containers.nwb.results import Found, find_results
 from cascade_adapters.safe_writing import names as hidden
 from cascade_engine.errors import CascadeError
+from cascade_engine.file_formats.hdf5 import is_hdf5
 
 _SUFFIXES = (".nwb.zarr", ".zarr", ".nwb", ".hdf5", ".h5")
 
 _OUTPUT = "_cascade"
-
-#: First bytes of an HDF5 file.
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def nwb_files(path: Path, in_place: bool = False) -> list[Path]:
@@ -60,9 +58,17 @@ def source_of(path: Path) -> Path | None:
     if not stem.endswith(_OUTPUT) or stem == _OUTPUT or not source.exists():
         return None
     try:
-        return source if any(found.copy_of == source.name for found in results_in(path)) else None
+        return source if holds_results_of(path, source) else None
     except CascadeError:
         return None
+
+
+def holds_results_of(path: Path, source: Path) -> bool:
+    """Whether a file holds results of ours in a copy of a source, which may have another name since."""
+    names = {found.copy_of for found in results_in(path)} - {None}
+    if source.name in names or not any("://" not in str(name) for name in names):
+        return source.name in names
+    return _identifier(path) == _identifier(source)
 
 
 def results_in(path: Path) -> list[Found]:
@@ -88,6 +94,12 @@ def set_newest(path: Path, time_ns: int) -> None:
             os.utime(file, ns=(time_ns, time_ns))
 
 
+def _identifier(path: Path) -> str:
+    """What NWB wants to be another text for each file, and a copy has in common with its source."""
+    with open_root(path) as root:
+        return str(root["identifier"][()]) if "identifier" in root else str(path.resolve())
+
+
 def _is_nwb(path: Path) -> bool:
     if is_zarr(path):
         try:
@@ -99,9 +111,8 @@ def _is_nwb(path: Path) -> bool:
     if path.name.lower().endswith(".nwb"):
         return True
     try:
-        with path.open("rb") as file:
-            if file.read(len(_HDF5)) != _HDF5:
-                return False
+        if not is_hdf5(path):
+            return False
         with open_root(path):
             return True
     except (OSError, CascadeError):

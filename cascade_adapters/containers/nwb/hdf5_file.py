@@ -172,26 +172,25 @@ def _refuse_if_too_big(source: Path, folder: Path) -> None:
 def _write_series(root: h5py.File, path: str, array: ResultArray, addition: Addition) -> None:
     series = _typed(root.create_group(path), "RoiResponseSeries")
     series.attrs.update(description=layout.description_of(array), comments=addition.comments)
-    unit, conversion = layout.unit_of(array, float(addition.timing.frame_rate))
-    data = _write_data(series, addition.results.arrays[array.name], array.dtype)
-    data.attrs.update(conversion=conversion, resolution=-1.0, unit=unit)
+    data = _write_data(series, addition.results.arrays[array.name], array, float(addition.timing.frame_rate))
+    data.attrs.update(conversion=1.0, resolution=-1.0, unit=layout.unit_of(array))
     _write_times(series, addition)
     _write_region(series, "rois", addition, layout.REGION_DESCRIPTION)
 
 
-def _write_data(series: h5py.Group, values: Rows, dtype: str) -> h5py.Dataset:
+def _write_data(series: h5py.Group, values: Rows, array: ResultArray, frame_rate: float) -> h5py.Dataset:
     n_rois, n_frames = values.shape
     data = series.create_dataset(
         "data",
         shape=(n_frames, n_rois),
-        dtype=dtype,
+        dtype=layout.stored_type(array),
         chunks=(min(layout.CHUNK[0], n_frames), min(layout.CHUNK[1], n_rois)),
         compression="gzip",
         shuffle=True,
     )
     at_once = layout.rois_at_a_time(n_frames)
     for roi in range(0, n_rois, at_once):
-        rows = np.asarray(values[roi : roi + at_once], dtype=dtype)
+        rows = layout.stored_values(array, values[roi : roi + at_once], frame_rate)
         for frame in range(0, n_frames, layout.CHUNK[0]):
             part = np.ascontiguousarray(rows[:, frame : frame + layout.CHUNK[0]].T)
             data[frame : frame + len(part), roi : roi + len(rows)] = part
@@ -227,11 +226,11 @@ def _write_units(root: h5py.File, path: str, addition: Addition, spikes: Spikes)
     _write_table(table, addition, ("roi", *units.columns), layout.UNITS_DESCRIPTION)
     for name, values in units.columns.items():
         column = _write_column(table, name, values, addition, units.descriptions[name])
-        index = table.create_dataset(f"{name}_index", data=units.until)
+        index = table.create_dataset(f"{name}_index", data=units.until[name])
         _typed(index, "VectorIndex", root[addition.table]).attrs.update(
             description=f"Index for VectorData '{name}'", target=column.ref
         )
-    table["spike_times"].attrs["resolution"] = 1.0 / float(addition.timing.frame_rate)
+    table["spike_times"].attrs["resolution"] = layout.resolution_of(float(addition.timing.frame_rate))
 
 
 def _write_table(table: h5py.Group, addition: Addition, columns: Sequence[str], description: str) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cascade_adapters.results import schema
 from cascade_adapters.results.schema import ResultArray
 
@@ -36,7 +38,11 @@ UNITS_DESCRIPTION = (
     "Discrete spikes of each ROI (cascade-spikes): those whose smoothing kernels add up to what is nearest to the "
     "expected spikes. Single ones can be trusted at low noise only, up to about 2 percent per sqrt(Hz)."
 )
-SPIKE_TIMES_DESCRIPTION = "Times of spikes in s, on the clock of the file."
+SPIKE_TIMES_DESCRIPTION = "Times of spikes in s, on the clock of the file: those of their frames."
+OBSERVED_DESCRIPTION = (
+    "Times for which there are expected spikes, in s. A ROI with no time at all has no prediction: it is not silent. "
+    "Its only interval is empty, since some readers need one."
+)
 FRAME_DESCRIPTION = "Frame of the series in which each spike is, from 0."
 CONFIDENCE_DESCRIPTION = (
     "By how much the fit is worse without each spike: 1 for one that stands alone and fits exactly, near 0 for one "
@@ -46,6 +52,11 @@ REGION_DESCRIPTION = "ROIs of this series"
 
 #: Frames and ROIs of a chunk: 512 KB, so that both one ROI's trace and one moment are read fast.
 CHUNK = (4096, 32)
+
+#: Sign, exponent and the first 28 binary digits of a number in double precision.
+_KEPT_DIGITS = np.uint64(0xFFFF_FFFF_FF00_0000)
+
+_LONGEST_RESOLUTION_S = 0.01
 
 #: Bytes of an array that are in memory at a time while it is written.
 _WRITTEN_BYTES = 64_000_000
@@ -62,16 +73,44 @@ def column_of(array: ResultArray) -> str:
     return _COLUMNS.get(array.name, array.name)
 
 
-def unit_of(array: ResultArray, frame_rate: float) -> tuple[str, float]:
-    """Unit of a series, and what its stored values are multiplied by to be in it."""
-    if array.name == "spike_prob":
-        return "Hz", frame_rate
-    return ("n.a." if array.name == "dff" else array.unit), 1.0
+def unit_of(array: ResultArray) -> str:
+    """Unit of the stored values of a series."""
+    return {"spike_prob": "Hz", "dff": "n.a."}.get(array.name, array.unit)
+
+
+def stored_type(array: ResultArray) -> str:
+    """Type of the stored values of a series."""
+    return "float64" if array.name == "spike_prob" else array.dtype
+
+
+def stored_values(array: ResultArray, values: np.ndarray, frame_rate: float) -> np.ndarray:
+    """Values of a series as they are stored: expected spikes per frame as a rate in Hz.
+
+    Many readers know no `conversion` of a series, so that rates have none. They have 28 binary digits, from which
+    `values_of` gets those of single precision back to the last one; the zeros behind them take no room once compressed.
+    """
+    if array.name != "spike_prob":
+        return np.asarray(values, dtype=array.dtype)
+    rates = np.asarray(values, dtype=np.float64) * frame_rate
+    return (rates.view(np.uint64) & _KEPT_DIGITS).view(np.float64)
+
+
+def values_of(array: ResultArray, stored: np.ndarray, conversion: float, frame_rate: float) -> np.ndarray:
+    """What `stored_values` was made from; up to version 0.2.0 the `conversion` of a series was the frame rate."""
+    if array.name == "spike_prob" and conversion != frame_rate:
+        stored = np.asarray(stored, dtype=np.float64) * (conversion / frame_rate)
+    return np.asarray(stored, dtype=np.float32)
+
+
+def resolution_of(frame_rate: float) -> float:
+    """Resolution of spike times in s: a frame, or the longest that nwbinspector does not take for a mistake."""
+    return min(1.0 / frame_rate, _LONGEST_RESOLUTION_S)
 
 
 def description_of(array: ResultArray) -> str:
     """What a series or a column is."""
-    stored = f"cascade-spikes: {array.description} Stored as: {array.unit}."
+    unit = "that number times the frame rate, in Hz" if array.name == "spike_prob" else array.unit
+    stored = f"cascade-spikes: {array.description} Stored as: {unit}."
     return f"{stored} The comments hold the record of how it came about, as JSON." if array.has_frames else stored
 
 

@@ -49,6 +49,7 @@ def load_series(opened: OpenNwb, path: str, like: str | None = None) -> Loaded:
         raise InputError(f"{path} has a conversion of {conversion} and an offset of {offset}: values have no unit")
 
     def in_unit(part: np.ndarray) -> np.ndarray:
+        part = np.asarray(part, dtype=np.float32)
         if (conversion, offset) == (1.0, 0.0):
             return part
         return part * np.float32(conversion) + np.float32(offset)

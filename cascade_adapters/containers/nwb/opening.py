@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES
 from cascade_adapters.safe_writing.in_place import recover
 from cascade_engine.errors import CascadeError, InputError, MissingExtraError
+from cascade_engine.file_formats.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
     import h5py
@@ -211,9 +212,7 @@ def _opened_root(path: Path, stack: ExitStack) -> h5py.File | zarr.Group:
         elif not path.stat().st_size:
             raise InputError(f"{path} is empty")
         else:
-            import h5py
-
-            root = stack.enter_context(h5py.File(path, "r"))
+            root = stack.enter_context(open_hdf5(path))
         check_version(root, path)
     return root
 

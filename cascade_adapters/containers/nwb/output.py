@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from cascade_adapters.containers.nwb import hdf5_file, zarr_store
-from cascade_adapters.containers.nwb.files import results_in, state_of
+from cascade_adapters.containers.nwb.content import hold_the_same
+from cascade_adapters.containers.nwb.files import holds_results_of, results_in, state_of
 from cascade_adapters.containers.nwb.validation import check_valid
 from cascade_adapters.safe_writing import names as hidden
 from cascade_adapters.safe_writing.lock import lock
@@ -32,11 +33,14 @@ class OutputFile:
         Where it is.
     zarr : bool
         Whether it is a Zarr store.
+    source : Path, optional
+        The source, if it is on this computer.
     """
 
-    def __init__(self, path: Path, zarr: bool):
+    def __init__(self, path: Path, zarr: bool, source: Path | None = None):
         self.path = path
         self._zarr = zarr
+        self._source = source
 
     @property
     def _backend(self) -> ModuleType:
@@ -45,6 +49,8 @@ class OutputFile:
     def is_ours(self, source: str) -> bool:
         """Whether it is there, and holds results of ours in a copy of the source with this name."""
         self._backend.recover(self.path)
+        if self._source is not None:
+            return holds_results_of(self.path, self._source)
         return any(found.copy_of == source for found in results_in(self.path))
 
     def can_be_added_to(self, source: dict[str, Any]) -> bool:
@@ -71,11 +77,11 @@ class OutputFile:
             raise InputError(f"{self.path} is in the way, and was not written by cascade: move or rename it")
         if self._is_copy_of(source):
             return True
-        if self._is_untouched():
+        if self._is_untouched_copy_of(source["name"]) or self._holds_nothing_else():
             return False
         raise InputError(
-            f"{self.path} was made from an earlier {source['name']}, and was changed since: move it away, or take our "
-            "results out of it with 'cascade restore'"
+            f"{self.path} holds other things than {source['name']} besides our results: one of them was changed since; "
+            "move it away, or take our results out of it with 'cascade restore'"
         )
 
     def take_back(self, source: dict[str, Any]) -> list[str]:
@@ -99,15 +105,17 @@ class OutputFile:
                 self._backend.throw_away(part)
             if not self.is_ours(source["name"]):
                 return []
-            changed = self.path.name if not self._is_untouched() else source["name"]
-            if self._is_untouched() and self._is_copy_of(source):
+            if (self._is_untouched() and self._is_copy_of(source)) or self._holds_nothing_else():
                 self._backend.throw_away(self.path)
                 return [f"removed {self.path.name}"]
             left = results_in(self.path)
             with self._backend.updating(self.path, False, check_valid) as editor:
                 for found in left:
                     editor.remove(found.names)
-        return [f"removed our results from {self.path.name}, and left the rest: {changed} was changed since"]
+        reason = "nothing tells whether it was changed since"
+        if self._source is not None:
+            reason = f"it is not what {self._source.name} holds, so that one of them was changed since"
+        return [f"removed our results from {self.path.name}, and left the rest: {reason}"]
 
     def new_stamp_ns(self) -> int | None:
         """Time of modification (in ns) to be recorded and given to it, so that changes by others are noticed later.
@@ -118,10 +126,17 @@ class OutputFile:
             return None
         return time.time_ns() // _CLOCK_NS * _CLOCK_NS
 
+    def _is_untouched_copy_of(self, name: str) -> bool:
+        return self._is_untouched() and any(found.copy_of == name for found in results_in(self.path))
+
     def _is_copy_of(self, source: dict[str, Any]) -> bool:
         return all(found.facts["copy_of"] == source for found in results_in(self.path))
 
+    def _holds_nothing_else(self) -> bool:
+        """Whether all that it holds besides our results is in the source too; copying files gives them new times."""
+        return self._source is not None and self._source.exists() and hold_the_same(self.path, self._source)
+
     def _is_untouched(self) -> bool:
-        """Whether nobody has changed it since we did."""
+        """Whether nobody has changed it since we did, by its time of modification."""
         stamps = [found.facts.get("stamp_ns") or 0 for found in results_in(self.path)]
         return state_of(self.path)["mtime_ns"] <= max(stamps, default=0)

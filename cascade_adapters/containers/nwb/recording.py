@@ -81,7 +81,7 @@ class NwbRecording(Container):
         self._selection = selection
         self._in_place = selection.in_place
         self._zarr = is_zarr(path)
-        self._output = OutputFile(output_of(path), self._zarr)
+        self._output = OutputFile(output_of(path), self._zarr, source=path)
         self._placed: _Placed | None = None
 
     @property

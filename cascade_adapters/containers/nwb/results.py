@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +172,9 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str, scratch:
         for array in layout.arrays_with_frames(names.series):
             data = root[f"{names.series[array.name]}/data"]
             n_bytes += data.size * 4
-            arrays[array.name] = load_rows(data, n_bytes <= IN_MEMORY_BYTES, scratch)
+            conversion = float(data.attrs.get("conversion", 1.0))
+            in_unit = partial(layout.values_of, array, conversion=conversion, frame_rate=record.recording.frame_rate_hz)
+            arrays[array.name] = load_rows(data, in_unit, n_bytes <= IN_MEMORY_BYTES, scratch)
         for array in layout.arrays_by_roi(names.columns):
             arrays[array.name] = root[f"{names.table}/{names.columns[array.name]}"][:]
         spikes = None if names.units is None else _load_spikes(root[names.units])

@@ -55,7 +55,7 @@ def load_rois_first(
     is_transposed : bool
         It is (roi, time) instead.
     in_unit : callable
-        Called with values as they are stored, in single precision; gives those in their unit.
+        Called with values as they are stored; gives those in their unit, in single precision.
     scratch : Path or None
         Folder in which values wait on the disk; None: they stay in memory.
     """
@@ -65,7 +65,7 @@ def load_rois_first(
     with ExitStack() as stack:
         waiting = stack.enter_context(Spool.beside(scratch, "traces")).array("values", size, np.float32)
         for block in _blocks(data):
-            part = in_unit(np.asarray(data[block], dtype=np.float32))
+            part = in_unit(np.asarray(data[block]))
             part = part.reshape(len(part), -1)
             places = (block[0], block[1] if len(block) == 2 else slice(0, 1))
             if not is_transposed:
@@ -81,19 +81,21 @@ def load_rois_first(
     return Loaded(values, is_transposed, n_filled)
 
 
-def load_rows(data: Any, is_in_memory: bool, scratch: Path) -> Rows:
-    """Values of a dataset (time, roi) of single precision as (roi, time).
+def load_rows(data: Any, in_unit: Callable[[np.ndarray], np.ndarray], is_in_memory: bool, scratch: Path) -> Rows:
+    """Values of a dataset (time, roi) as (roi, time).
 
     Parameters
     ----------
     data : h5py.Dataset or zarr.Array
         The dataset.
+    in_unit : callable
+        As for `load_rois_first`.
     is_in_memory : bool
         Whether there is room for it.
     scratch : Path
         Folder in which it waits on the disk if there is not.
     """
-    return load_rois_first(data, False, lambda part: part, None if is_in_memory else scratch).values
+    return load_rois_first(data, False, in_unit, None if is_in_memory else scratch).values
 
 
 def _blocks(data: Any) -> Iterator[tuple[slice, ...]]:

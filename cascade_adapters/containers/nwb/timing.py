@@ -46,6 +46,12 @@ class Timing:
     timestamps: np.ndarray | None = None
     remarks: list[str] = field(default_factory=list)
 
+    def times_of(self, frames: np.ndarray) -> np.ndarray:
+        """Times of frames on the clock of the file, in s."""
+        if self.timestamps is None:
+            return self.starting_time + frames / self.frame_rate
+        return self.timestamps[frames].astype(float)
+
 
 def find_timing(series, path: str, n_frames: int, given: float | None = None) -> Timing:
     """Find out when frames were taken.

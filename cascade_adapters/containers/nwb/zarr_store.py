@@ -16,6 +16,7 @@ from cascade_adapters.containers.nwb.addition import Addition, UnitColumns
 from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.opening import OpenNwb, one_line, reading_and_writing_zarr
 from cascade_adapters.results.rows import Rows
+from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.safe_writing import names as hidden
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
@@ -166,14 +167,12 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
         container_name, name = names.series[array.name].split("/")[-2:]
         if container_name not in module.data_interfaces:
             module.add(getattr(ophys, layout.container_of(array)[1])(name=container_name))
-        unit, conversion = layout.unit_of(array, float(timing.frame_rate))
         module[container_name].add_roi_response_series(
             ophys.RoiResponseSeries(
                 name=name,
-                data=_in_chunks(results.arrays[array.name], array.dtype),
+                data=_in_chunks(results.arrays[array.name], array, float(timing.frame_rate)),
                 rois=DynamicTableRegion("rois", addition.rows, layout.REGION_DESCRIPTION, table=table),
-                unit=unit,
-                conversion=conversion,
+                unit=layout.unit_of(array),
                 description=layout.description_of(array),
                 comments=addition.comments,
                 **times,
@@ -189,7 +188,7 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
         module.add(_units(addition, names.units, UnitColumns.of(results.spikes, addition), table))
 
 
-def _in_chunks(values: Rows, dtype: str) -> Any:
+def _in_chunks(values: Rows, array: ResultArray, frame_rate: float) -> Any:
     """Values of ROIs x frames, to be written as frames x ROIs, compressed, some ROIs at a time."""
     from hdmf.data_utils import GenericDataChunkIterator
     from hdmf_zarr import ZarrDataIO
@@ -200,13 +199,13 @@ def _in_chunks(values: Rows, dtype: str) -> Any:
     class Transposed(GenericDataChunkIterator):
         def _get_data(self, selection):
             frames, rois = selection
-            return np.ascontiguousarray(np.asarray(values[rois], dtype=dtype)[:, frames].T)
+            return np.ascontiguousarray(layout.stored_values(array, values[rois], frame_rate)[:, frames].T)
 
         def _get_maxshape(self):
             return n_frames, n_rois
 
         def _get_dtype(self):
-            return np.dtype(dtype)
+            return np.dtype(layout.stored_type(array))
 
     chunks = (min(layout.CHUNK[0], n_frames), min(layout.CHUNK[1], n_rois))
     buffer = (n_frames, min(layout.rois_at_a_time(n_frames), n_rois))
@@ -220,12 +219,12 @@ def _units(addition: Addition, path: str, units: UnitColumns, table: Any) -> Any
     columns = [DynamicTableRegion("roi", addition.rows, layout.ROI_COLUMN_DESCRIPTION, table=table)]
     for name, values in units.columns.items():
         column = VectorData(name, units.descriptions[name], data=values)
-        columns += [VectorIndex(f"{name}_index", units.until, target=column), column]
+        columns += [VectorIndex(f"{name}_index", units.until[name], target=column), column]
     return Units(
         name=path.rpartition("/")[2],
         description=layout.UNITS_DESCRIPTION,
         id=list(range(len(addition.rows))),
         columns=columns,
         colnames=["roi", *units.columns],
-        resolution=1.0 / float(addition.timing.frame_rate),
+        resolution=layout.resolution_of(float(addition.timing.frame_rate)),
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cascade_engine.errors import InputError, ModelError
+from cascade_engine.file_formats.hdf5 import open_hdf5
 from cascade_engine.networks.store import Model, packaged_models, user_models
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.weights import NetworkWeights
@@ -105,10 +106,8 @@ def read_published_network(path: Path) -> NetworkWeights:
 
 def _read_h5(path: Path) -> list[np.ndarray]:
     """Kernels and biases in layer order, from a Keras 2 file."""
-    import h5py
-
     arrays = []
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         weights = file["model_weights"]
         for layer in weights.attrs["layer_names"]:
             group = weights[layer]

@@ -1,6 +1,7 @@
 """NWB files: earlier results, taking back, and Zarr stores."""
 
 import os
+import shutil
 
 import h5py
 import numpy as np
@@ -25,6 +26,11 @@ from tests.adapters.nwb.helpers import (
 )
 from tests.adapters.nwb.test_reading import OPHYS, SERIES
 from tests.builders.nwb_files import RATE, raw_traces
+
+LEFT_THE_REST = (
+    "removed our results from a_cascade.nwb, and left the rest: it is not what a.nwb holds, so that one of them was "
+    "changed since"
+)
 
 # ----------------------------------------------------------------------------------- earlier results, and taking back
 
@@ -86,7 +92,7 @@ def test_what_was_added_to_our_file_is_kept(path):
     write(path, seed=1)
     assert contents(output(path))["/acquisition"] == before["/acquisition"]
     (done,) = NwbRecording(path).restore()
-    assert done == "removed our results from a_cascade.nwb, and left the rest: a_cascade.nwb was changed since"
+    assert done == LEFT_THE_REST
     expected = contents(path)
     expected["/acquisition"] = before["/acquisition"]
     assert contents(output(path)) == expected
@@ -98,7 +104,7 @@ def test_the_only_copy_of_what_the_file_was_is_not_removed(path):
     with h5py.File(path, "r+") as file:
         del file[f"{SERIES}/data"]
     (done,) = NwbRecording(path).restore()
-    assert done == "removed our results from a_cascade.nwb, and left the rest: a.nwb was changed since"
+    assert done == LEFT_THE_REST
     assert contents(output(path)) == before
 
 
@@ -108,9 +114,72 @@ def test_when_both_files_were_changed_nothing_is_overwritten(path):
         with h5py.File(file, "r+") as opened:
             opened["acquisition"].attrs["mine"] = file.name
     before = state(path.parent)
-    with pytest.raises(InputError, match=r"was made from an earlier a.nwb, and was changed since: move it away"):
+    with pytest.raises(InputError, match=r"holds other things than a.nwb besides our results: .*; move"):
         write(path)
     assert state(path.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("fixture", "name", "then"),
+    [
+        ("path", None, "restore"),
+        ("store", "mouse1", "restore"),
+        ("store", None, "write"),
+        ("planes", "mouse1", "write"),
+        ("planes", None, "write one"),
+    ],
+)
+def test_files_that_were_copied_have_other_times_and_are_the_same(request, tmp_path, fixture, name, then):
+    path = request.getfixturevalue(fixture)
+    first = write(path)
+    (tmp_path / "elsewhere").mkdir()
+    source = (
+        tmp_path / "elsewhere" / (path.name if name is None else path.name.replace(path.stem.split(".")[0], name, 1))
+    )
+    for old, new in ((path, source), (output(path), output(source))):
+        if old.is_dir():
+            shutil.copytree(old, new, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(old, new)
+    before, here = state(source), NwbRecording.find(source.parent)
+    assert [container.path for container in here] == [source] * len(first)
+    for container, results in zip(here, first, strict=True):
+        assert_same(container.results(), results)
+    if then != "restore":
+        again = [made_up(container, 1) for container in here]
+        written = list(zip(here, again, strict=True))[: 1 if then == "write one" else None]
+        for container, results in written:
+            container.write(results)
+        for container, results in zip(here, [again[0], *first[1:]] if then == "write one" else again, strict=True):
+            assert_same(container.results(), results)
+    assert here[0].restore() == [f"removed {output(source).name}"]
+    assert state(source) == before and sorted(source.parent.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(
+    ("changed", "edit"), [("source", "attribute"), ("output", "value"), ("source", "addition"), ("output", "link")]
+)
+def test_what_was_changed_after_copying_is_not_lost(path, changed, edit):
+    write(path)
+    for file in (path, output(path)):
+        os.utime(file)
+    with h5py.File(path if changed == "source" else output(path), "r+") as file:
+        if edit == "attribute":
+            file["acquisition"].attrs["mine"] = "yes"
+        elif edit == "value":
+            file[f"{SERIES}/data"][3, 2] += 1
+        elif edit == "addition":
+            file["general/notes"] = "mine"
+        else:
+            file["acquisition/mine"] = h5py.ExternalLink("other.nwb", "/acquisition")
+    before = state(path.parent)
+    with pytest.raises(InputError, match=r"holds other things than a.nwb besides our results"):
+        write(path, seed=1)
+    assert state(path.parent) == before
+    rest = contents(output(path))
+    assert NwbRecording(path).restore() == [LEFT_THE_REST]
+    kept = contents(output(path))
+    assert kept and all(rest[place] == value for place, value in kept.items() if not place.endswith("processing/ophys"))
 
 
 @pytest.mark.parametrize("n_times", [1, 2])
@@ -254,8 +323,8 @@ def test_a_zarr_store_gets_a_new_store_beside_it(store, random_model):
     with NWBZarrIO(str(output(store)), "r") as io:
         module = io.read().processing["ophys"]
         spikes = module["CascadeSpikes"]["RoiResponseSeries"]
-        np.testing.assert_array_equal(spikes.data[:].T, results.spike_prob)
-        assert (spikes.unit, spikes.conversion, spikes.rate) == ("Hz", RATE, RATE)
+        np.testing.assert_allclose(spikes.data[:].T, RATE * results.spike_prob, rtol=1e-6)
+        assert (spikes.unit, spikes.conversion, spikes.rate) == ("Hz", 1.0, RATE)
         assert spikes.rois.table is module["ImageSegmentation"]["PlaneSegmentation"]
         assert (
             module["CascadeNoiseLevels_RoiResponseSeries"]["noise_level"][:].tolist() == results.noise_levels.tolist()
@@ -285,7 +354,7 @@ def test_zarr_stores_are_not_changed_in_place(store):
 def test_a_changed_zarr_store_of_ours_loses_only_our_results(store):
     write(store)
     (output(store) / "note.txt").write_text("mine")
-    assert NwbRecording(store).restore()[0].endswith("a_cascade.nwb.zarr was changed since")
+    assert NwbRecording(store).restore()[0].endswith("so that one of them was changed since")
     after = state(store.parent)
     ours = {key.split("/", 1)[1] for key in after if key.startswith("a_cascade.nwb.zarr/")}
     assert ours == {key.split("/", 1)[1] for key in after if key.startswith("a.nwb.zarr/")} | {"note.txt"}

@@ -11,7 +11,7 @@ import pytest
 from cascade_adapters.cli.text import describe_report
 from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.nwb import NwbRecording, layout
-from cascade_adapters.results import Record, schema
+from cascade_adapters.results import Record, Spikes, schema
 from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
@@ -53,13 +53,14 @@ def test_a_new_file_beside_the_old_one(path, random_model):
         assert isinstance(module["CascadeSpikes"], pynwb.ophys.Fluorescence)
         assert isinstance(module["CascadeDfOverF"], pynwb.ophys.DfOverF)
         for series, values in ((spikes, results.spike_prob), (dff, results.dff)):
-            assert series.data.dtype == np.float32 and series.data.shape == (N_FRAMES, N_ROIS)
+            assert series.data.shape == (N_FRAMES, N_ROIS)
             assert series.data.chunks == (N_FRAMES, N_ROIS) and series.data.compression == "gzip"
-            np.testing.assert_array_equal(series.data[:].T, values)
+            in_unit = values if series is dff else values * RATE
+            np.testing.assert_allclose(series.data[:].T, in_unit, rtol=1e-6)
             assert series.rois.table is table and series.rois.data[:].tolist() == list(range(N_ROIS))
             assert (series.rate, series.starting_time, series.timestamps) == (RATE, 0.0, None)
             assert Record.parse(series.comments, "") == results.record
-        assert (spikes.unit, spikes.conversion) == ("Hz", RATE)
+        assert (spikes.unit, spikes.conversion) == ("Hz", 1.0)
         assert (dff.unit, dff.conversion) == ("n.a.", 1.0)
         levels = module["CascadeNoiseLevels_RoiResponseSeries"].to_dataframe(index=True)
         np.testing.assert_array_equal(levels["noise_level"], results.noise_levels)
@@ -210,7 +211,7 @@ def test_timestamps_are_kept_where_they_are_uneven(tmp_path):
     with h5py.File(output(path)) as file:
         np.testing.assert_array_equal(file[f"{SPIKES}/timestamps"][:], times)
         assert file[f"{SPIKES}/timestamps"].attrs["interval"] == 1 and "starting_time" not in file[SPIKES]
-        assert file[f"{SPIKES}/data"].attrs["conversion"] == pytest.approx(RATE)
+        assert file[f"{SPIKES}/data"].attrs["conversion"] == 1.0
 
 
 def test_even_timestamps_become_a_rate(tmp_path):
@@ -223,10 +224,55 @@ def test_even_timestamps_become_a_rate(tmp_path):
 
 def test_a_rate_that_was_given_is_written(path):
     container = NwbRecording(path)
-    container.write(made_up(container, frame_rate=12.0))
+    results = made_up(container, frame_rate=12.0)
+    container.write(results)
     with h5py.File(output(path)) as file:
         assert file[f"{SPIKES}/starting_time"].attrs["rate"] == 12.0
-        assert file[f"{SPIKES}/data"].attrs["conversion"] == 12.0
+        assert file[f"{SPIKES}/data"].attrs["conversion"] == 1.0
+        np.testing.assert_allclose(file[f"{SPIKES}/data"][:].T, 12.0 * results.spike_prob, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [30.0, 15.457, 7.3, 200 / 3])
+def test_rates_are_stored_and_expected_spikes_come_back_exactly(rate):
+    array = next(array for array in schema.ARRAYS if array.name == "spike_prob")
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.exponential(0.1, 5000), 10.0 ** rng.uniform(-30, 3, 5000), [0, np.nan]])
+    values = values.astype(np.float32).reshape(2, -1)
+    stored = layout.stored_values(array, values, rate)
+    np.testing.assert_allclose(stored, values.astype(float) * rate, rtol=1e-8)
+    np.testing.assert_array_equal(layout.values_of(array, stored, 1.0, rate), values)
+    np.testing.assert_array_equal(layout.values_of(array, values, rate, rate), values)  # as up to version 0.2.0
+
+
+@pytest.mark.parametrize("name", ["a.nwb", "a.nwb.zarr"])
+def test_units_say_when_each_roi_was_observed(tmp_path, name):
+    from nwbinspector import Importance, inspect_nwbfile
+
+    times = 100.0 + np.arange(N_FRAMES) / RATE
+    times[150:] += 5.0
+    path = simple(tmp_path / name, zarr=name.endswith("zarr"), timestamps=times)
+    container = NwbRecording(path)
+    results = made_up(container)
+    spike_prob = np.ones((N_ROIS, N_FRAMES), np.float32)
+    spike_prob[0] = np.nan
+    spike_prob[1, 30:40] = np.nan
+    spikes = Spikes(*(np.array(column) for column in ([1, 1, 3], [50, 50, 200], times[[50, 50, 200]], [0.9, 0.4, 1.0])))
+    container.write(replace(results, arrays={**results.arrays, "spike_prob": spike_prob}, spikes=spikes))
+    frame = 1 / RATE
+    whole = [[100.0, times[149] + frame], [times[150], times[-1] + frame]]
+    with opened_by_pynwb(output(path)) as io:
+        units = io.read().processing["ophys"]["CascadeUnits_RoiResponseSeries"]
+        intervals = [units.get_unit_obs_intervals(roi) for roi in range(3)]
+        np.testing.assert_allclose(np.diff(intervals[0]), 0)  # no prediction: not a silent ROI
+        np.testing.assert_allclose(intervals[1], [[100.0, times[29] + frame], [times[40], whole[0][1]], whole[1]])
+        np.testing.assert_allclose(intervals[2], whole)
+        np.testing.assert_allclose(units.get_unit_spike_times(1), times[[50, 50]])
+    faults = [
+        message
+        for message in inspect_nwbfile(nwbfile_path=output(path))
+        if "Cascade" in f"{message.location}{message.object_name}"
+    ]
+    assert not [fault for fault in faults if fault.importance != Importance.BEST_PRACTICE_SUGGESTION]
 
 
 def test_rows_of_the_table_are_those_of_the_series(tmp_path):
