@@ -65,13 +65,13 @@ def unit_problem(median_dff: float, noise_level: float) -> str:
     return ""
 
 
-def why_not_dff(values: np.ndarray, frame_rate: float) -> str:
+def why_not_dff(values: Any, frame_rate: float) -> str:
     """Why numbers cannot be dF/F as a fraction; empty if they can.
 
     Parameters
     ----------
-    values : array, shape (n_rois, n_frames)
-        Numbers meant to be dF/F.
+    values : array-like, shape (n_rois, n_frames)
+        Numbers meant to be dF/F; some rows of them are read.
     frame_rate : float
         Frame rate in Hz.
 

@@ -25,8 +25,8 @@ class Addition:
         Arrays (n_rois, n_frames).
     series : str
         Path of the series that they are made from.
-    table : str
-        Path of the ROI table.
+    table : str or None
+        Path of the ROI table; None for a series without ROIs.
     rows : array, shape (n_rois,), int
         Rows of the table.
     timing : Timing
@@ -35,7 +35,7 @@ class Addition:
 
     results: Results
     series: str
-    table: str
+    table: str | None
     rows: np.ndarray
     timing: Timing
 

@@ -71,7 +71,7 @@ def _of_group(root: Any, group: Any, path: str, ours: Collection[str]) -> Iterat
         place = f"{path}/{name}".strip("/")
         if place in ours:
             continue
-        link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
+        link: Any = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
         if getattr(link, "path", None) is not None:  # leads elsewhere in the file, or to another one
             yield place, link.path, getattr(link, "filename", None)
         elif hasattr(thing := group[name], "shape"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,8 @@ class Editor:
         for addition, names in additions:
             self._require(f"processing/{layout.MODULE}", "ProcessingModule", layout.MODULE_DESCRIPTION)
             for array in layout.arrays_with_frames(names.series):
-                self._require(names.series[array.name].rpartition("/")[0], layout.container_of(array)[1])
+                if addition.table is not None:
+                    self._require(names.series[array.name].rpartition("/")[0], layout.container_of(array)[1])
                 _write_series(self.root, names.series[array.name], array, addition)
             _write_table_of_rois(self.root, names, addition)
             if addition.results.spikes is not None and names.units is not None:
@@ -170,12 +171,13 @@ def _refuse_if_too_big(source: Path, folder: Path) -> None:
 
 
 def _write_series(root: h5py.File, path: str, array: ResultArray, addition: Addition) -> None:
-    series = _typed(root.create_group(path), "RoiResponseSeries")
+    series = _typed(root.create_group(path), "TimeSeries" if addition.table is None else "RoiResponseSeries")
     series.attrs.update(description=layout.description_of(array), comments=addition.comments)
     data = _write_data(series, addition.results.arrays[array.name], array, float(addition.timing.frame_rate))
     data.attrs.update(conversion=1.0, resolution=-1.0, unit=layout.unit_of(array))
     _write_times(series, addition)
-    _write_region(series, "rois", addition, layout.REGION_DESCRIPTION)
+    if addition.table is not None:
+        _write_region(series, "rois", addition, layout.REGION_DESCRIPTION)
 
 
 def _write_data(series: h5py.Group, values: Rows, array: ResultArray, frame_rate: float) -> h5py.Dataset:
@@ -208,14 +210,14 @@ def _write_times(series: h5py.Group, addition: Addition) -> None:
 
 
 def _write_region(parent: h5py.Group, name: str, addition: Addition, description: str) -> None:
-    region = _typed(parent.create_dataset(name, data=addition.rows), "DynamicTableRegion", parent.file[addition.table])
+    region = _typed_table(parent.create_dataset(name, data=addition.rows), "DynamicTableRegion", addition)
     region.attrs["description"] = description
     region.attrs["table"] = parent.file[addition.table].ref
 
 
 def _write_table_of_rois(root: h5py.File, names: Names, addition: Addition) -> None:
-    table = _typed(root.create_group(names.table), "DynamicTable", root[addition.table])
-    _write_table(table, addition, ("roi", *names.columns.values()), layout.TABLE_DESCRIPTION)
+    table = _typed_table(root.create_group(names.table), "DynamicTable", addition)
+    _write_table(table, addition, names.columns.values(), layout.TABLE_DESCRIPTION)
     for array in layout.arrays_by_roi(names.columns):
         values = np.asarray(addition.results.arrays[array.name], dtype=array.dtype)
         _write_column(table, names.columns[array.name], values, addition, layout.description_of(array))
@@ -223,36 +225,43 @@ def _write_table_of_rois(root: h5py.File, names: Names, addition: Addition) -> N
 
 def _write_units(root: h5py.File, path: str, addition: Addition, spikes: Spikes) -> None:
     table, units = _typed(root.create_group(path), "Units"), UnitColumns.of(spikes, addition)
-    _write_table(table, addition, ("roi", *units.columns), layout.UNITS_DESCRIPTION)
+    _write_table(table, addition, units.columns, layout.UNITS_DESCRIPTION)
     for name, values in units.columns.items():
         column = _write_column(table, name, values, addition, units.descriptions[name])
         index = table.create_dataset(f"{name}_index", data=units.until[name])
-        _typed(index, "VectorIndex", root[addition.table]).attrs.update(
+        _typed_table(index, "VectorIndex", addition).attrs.update(
             description=f"Index for VectorData '{name}'", target=column.ref
         )
     table["spike_times"].attrs["resolution"] = layout.resolution_of(float(addition.timing.frame_rate))
 
 
-def _write_table(table: h5py.Group, addition: Addition, columns: Sequence[str], description: str) -> None:
-    """What every table with a row per ROI has: names of its columns, numbers of its rows, and the ROIs."""
+def _write_table(table: h5py.Group, addition: Addition, columns: Iterable[str], description: str) -> None:
+    """What every table with a row per ROI has: names of its columns, numbers of its rows, and the ROIs, if any."""
     table.attrs["description"] = description
+    columns = [*([] if addition.table is None else ["roi"]), *columns]
     table.attrs.create("colnames", columns, dtype=_text_type())
     rows = table.create_dataset("id", data=np.arange(len(addition.rows)))
-    _typed(rows, "ElementIdentifiers", table.file[addition.table])
-    _write_region(table, "roi", addition, layout.ROI_COLUMN_DESCRIPTION)
+    _typed_table(rows, "ElementIdentifiers", addition)
+    if addition.table is not None:
+        _write_region(table, "roi", addition, layout.ROI_COLUMN_DESCRIPTION)
 
 
 def _write_column(
     table: h5py.Group, name: str, values: np.ndarray, addition: Addition, description: str
 ) -> h5py.Dataset:
-    column = _typed(table.create_dataset(name, data=values), "VectorData", table.file[addition.table])
+    column = _typed_table(table.create_dataset(name, data=values), "VectorData", addition)
     column.attrs["description"] = description
     return column
 
 
-def _typed(thing: Any, type_name: str, like: h5py.Group | None = None) -> Any:
-    """Say of which type a new object is; types of tables moved from one namespace to another between versions."""
-    namespace = "core" if like is None else like["id"].attrs.get("namespace", "hdmf-common")
+def _typed_table(thing: Any, type_name: str, addition: Addition) -> Any:
+    """The same for tables and parts of them, whose types moved from one namespace to another between versions."""
+    ids = None if addition.table is None else thing.file[addition.table]["id"]
+    return _typed(thing, type_name, "hdmf-common" if ids is None else ids.attrs.get("namespace", "hdmf-common"))
+
+
+def _typed(thing: Any, type_name: str, namespace: str = "core") -> Any:
+    """Say of which type a new object is."""
     thing.attrs.update(namespace=namespace, neurodata_type=type_name, object_id=str(uuid4()))
     return thing
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.containers.nwb.opening import OpenNwb
+from cascade_adapters.containers.nwb.series import imaging_plane_of
 from cascade_adapters.containers.nwb.timing import Timing
 
 #: Times closer than this part of a frame count as the same.
@@ -59,10 +60,10 @@ def invalid_frames(opened: OpenNwb, series: Any, timing: Timing, n_frames: int, 
 def _concerns(table: Any, row: int, series: Any) -> bool:
     """Whether a row of the table is about the whole file, this series, or others of the same imaging plane."""
     named = table["timeseries"][row] if "timeseries" in table.colnames else []
-    plane = series.rois.table.imaging_plane
+    plane = imaging_plane_of(series)
     for reference in named:
         other = reference.timeseries
         its_table = getattr(getattr(other, "rois", None), "table", other)
-        if other is series or getattr(its_table, "imaging_plane", None) is plane:
+        if other is series or (plane is not None and getattr(its_table, "imaging_plane", None) is plane):
             return True
     return not len(named)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cascade_adapters.containers.nwb.opening import OpenNwb, one_line
 from cascade_adapters.containers.nwb.rows_first import Loaded, load_rois_first
-from cascade_adapters.containers.nwb.series import roi_rows, series_at
+from cascade_adapters.containers.nwb.series import has_rois_first, roi_rows, series_at, table_of
 from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import CascadeError, InputError
 
@@ -40,10 +40,14 @@ def load_series(opened: OpenNwb, path: str, like: str | None = None) -> Loaded:
         If the data is damaged, or it is not certain which of its axes is time.
     """
     series = series_at(opened, path)
-    with_rois = series if hasattr(series, "rois") else series_at(opened, like or path)
+    with_rois = series if table_of(series) is not None else series_at(opened, like or path)
     data = series.data
     _check_data(opened, path, data)
-    is_transposed = _is_transposed(path, data.shape, len(roi_rows(with_rois)), len(with_rois.rois.table.id))
+    table = table_of(with_rois)
+    if table is None:
+        is_transposed = has_rois_first(with_rois)
+    else:
+        is_transposed = _is_transposed(path, data.shape, len(roi_rows(with_rois)), len(table.id))
     conversion, offset = float(series.conversion or 1.0), float(series.offset or 0.0)
     if not np.isfinite([conversion, offset]).all():
         raise InputError(f"{path} has a conversion of {conversion} and an offset of {offset}: values have no unit")

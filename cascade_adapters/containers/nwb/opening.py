@@ -225,7 +225,7 @@ def check_version(root: h5py.File | zarr.Group, name: str | os.PathLike) -> None
     if version is None:
         raise InputError(f"{name} is no NWB file: it has no nwb_version")
     version = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
-    if not version.startswith("2.") or "b" in version:
+    if not version.startswith("2."):
         raise InputError(
             f"{name} has the version {one_line(version)} of NWB, which pynwb cannot read: convert it to NWB 2, or save "
             "its traces as .npy"

@@ -20,7 +20,7 @@ from cascade_adapters.containers.nwb.opening import OpenNwb, is_zarr, kept_open,
 from cascade_adapters.containers.nwb.output import OutputFile, backend_of
 from cascade_adapters.containers.nwb.results import Found, choose_names, load_results, results_of
 from cascade_adapters.containers.nwb.rois import read_rois
-from cascade_adapters.containers.nwb.series import Recording, find_recordings, roi_rows, series_at
+from cascade_adapters.containers.nwb.series import Recording, find_recordings, others_in, roi_rows, series_at, table_of
 from cascade_adapters.containers.nwb.timing import Timing, find_timing
 from cascade_adapters.containers.nwb.traces import fingerprint_of, read_traces
 from cascade_adapters.containers.nwb.validation import check_valid
@@ -50,9 +50,16 @@ class _Placed:
     state: dict[str, Any]
     n_frames: int
     rate: float
-    table: str
+    table: str | None
     rows: np.ndarray
     timing: Timing
+
+
+def _named_by_results(opened: OpenNwb, file: Path, selection: Selection) -> list[Recording | None]:
+    """Series without ROIs that the user has named in an earlier run."""
+    found = [*results_in(file), *results_in(output_of(file))] if selection.series is None else []
+    names = dict.fromkeys(one.series for one in found)
+    return [one for name in names for one in find_recordings(opened, replace(selection, series=name))]
 
 
 class NwbRecording(Container):
@@ -124,6 +131,7 @@ class NwbRecording(Container):
             try:
                 with open_nwb(file) as opened:
                     recordings: list[Recording | None] = list(find_recordings(opened, selection))
+                    recordings = recordings or _named_by_results(opened, file, selection)
                     recordings = recordings or ([] if path.is_dir() and not is_zarr(path) else [None])
             except CascadeError:
                 recordings = [None]
@@ -143,7 +151,7 @@ class NwbRecording(Container):
         with self._open() as opened:
             series = series_at(opened, self._series_in(opened).name)
             shape = read_notes(series.comments, len(series.data)).image_shape
-            return read_rois(series.rois.table, roi_rows(series), shape)
+            return read_rois(table_of(series), roi_rows(series), shape)
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of values and times, by path of the series."""
@@ -228,7 +236,9 @@ class NwbRecording(Container):
                         editor.remove(earlier.names)
                 for addition in (*additions, *kept):
                     arrays, spikes = addition.results.arrays, addition.results.spikes
-                    names = choose_names(editor.root, addition.series, arrays, [other for _, other in planned])
+                    others = [other for _, other in planned]
+                    has_rois = addition.table is not None
+                    names = choose_names(editor.root, addition.series, arrays, others, has_rois)
                     names = names if spikes is not None else replace(names, units=None)
                     planned.append((addition.with_record(names, copy_of, stamp_ns), names))
                 editor.add(planned)
@@ -292,7 +302,7 @@ class NwbRecording(Container):
         if self._recording is None:
             found = find_recordings(opened, self._selection)
             if not found:
-                raise InputError(f"{opened.name} holds no series of ROIs (RoiResponseSeries)")
+                raise InputError(f"{opened.name} holds no series of ROIs (RoiResponseSeries){others_in(opened)}")
             if len(found) > 1:
                 listed = ", ".join(recording.name for recording in found)
                 raise InputError(f"{opened.name} holds several recordings: pass one of {listed} as --series")
@@ -335,8 +345,9 @@ class NwbRecording(Container):
         name = self._series_in(opened).name
         series = series_at(opened, name)
         timing = find_timing(series, name, n_frames, rate)
-        table = opened.path_of(series.rois.table)
-        return _Placed(opened.name, self._state(), n_frames, rate, table, roi_rows(series), timing)
+        table = table_of(series)
+        place = None if table is None else opened.path_of(table)
+        return _Placed(opened.name, self._state(), n_frames, rate, place, roi_rows(series), timing)
 
     def _address_of_source(self) -> str | None:
         """Where the file came from, if it was made for results of a file that is not on this computer."""

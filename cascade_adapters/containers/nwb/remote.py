@@ -19,7 +19,7 @@ from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.nwb.opening import OpenNwb, explained, kept_open, one_line, open_nwb_in
 from cascade_adapters.containers.nwb.output import OutputFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
-from cascade_adapters.containers.nwb.series import Recording, find_recordings, series_at
+from cascade_adapters.containers.nwb.series import Recording, find_recordings, others_in, series_at, table_of
 from cascade_adapters.results import Results, Spikes
 from cascade_adapters.results.record import SpikesFound
 from cascade_engine.errors import CascadeError, InputError, MissingExtraError
@@ -66,7 +66,7 @@ def find_remote(
     with explained(address):
         recordings = find_recordings(file.opened, selection)
     if not recordings:
-        raise InputError(f"{address} holds no series of ROIs (RoiResponseSeries)")
+        raise InputError(f"{address} holds no series of ROIs (RoiResponseSeries){others_in(file.opened)}")
     return [RemoteRecording(file, output, recording, selection) for recording in recordings]
 
 
@@ -182,7 +182,8 @@ class RemoteRecording(NwbRecording):
 
         with self._open() as opened:
             recordings = find_recordings(opened, Selection())
-            tables = {opened.path_of(series_at(opened, one.name).rois.table) for one in recordings}
+            found = (table_of(series_at(opened, one.name)) for one in recordings)
+            tables = {opened.path_of(table) for table in found if table is not None}
         with h5py.File(path, "w") as frame:
             _copy_session(self._file.file, frame)
             for table in tables:

@@ -88,11 +88,14 @@ def find_results(root: h5py.File | zarr.Group) -> list[Found]:
     module = f"processing/{layout.MODULE}"
     found = []
     for container in sorted(root[module]) if module in root else ():
-        group = root[module][container] if _SPIKES.fullmatch(container) else ()
-        for name in sorted(group):
-            one = _read(group[name].attrs.get("comments"))
+        if not _SPIKES.match(container):
+            continue
+        group = root[module][container]
+        inside = sorted(group) if _SPIKES.fullmatch(container) else [""]  # a series without ROIs is in no container
+        for name in inside:
+            one = _read((group[name] if name else group).attrs.get("comments"))
             if one is not None:
-                series = {**one.names.series, "spike_prob": f"{layout.at(container)}/{name}"}
+                series = {**one.names.series, "spike_prob": f"{layout.at(container)}/{name}".rstrip("/")}
                 found.append(replace(one, names=replace(one.names, series=series)))
     return found
 
@@ -103,7 +106,11 @@ def results_of(root: h5py.File | zarr.Group, series: str) -> Found | None:
 
 
 def choose_names(
-    root: h5py.File | zarr.Group, series: str, arrays: Collection[str], taken: Sequence[Names] = ()
+    root: h5py.File | zarr.Group,
+    series: str,
+    arrays: Collection[str],
+    taken: Sequence[Names] = (),
+    has_rois: bool = True,
 ) -> Names:
     """Where results go, so that they collide with nothing.
 
@@ -117,6 +124,8 @@ def choose_names(
         Names of the arrays.
     taken : sequence of Names
         Where other results will be written too.
+    has_rois : bool
+        Whether the series belongs to ROIs; if not, its results cannot lie in the containers for such series.
 
     Returns
     -------
@@ -130,7 +139,7 @@ def choose_names(
         containers[array.name] = next(path for path in possible if path not in root or _all_ours(root[path]))
     for name in layout.numbered(series.rpartition("/")[2]):
         names = Names(
-            series={array: f"{container}/{name}" for array, container in containers.items()},
+            series={array: f"{container}{'/' if has_rois else '_'}{name}" for array, container in containers.items()},
             table=f"{layout.at(layout.TABLE)}_{name}",
             columns={array.name: layout.column_of(array) for array in layout.arrays_by_roi(arrays)},
             units=f"{layout.at(layout.UNITS)}_{name}",

@@ -10,7 +10,7 @@ from cascade_adapters.containers.base import Rois
 from cascade_engine.errors import InputError
 
 #: Columns that tell cells from other ROIs, in the order in which they are believed.
-_CELL_COLUMNS = ("iscell", "is_cell", "accepted", "valid_roi", "rejected")
+_CELL_COLUMNS = ("iscell", "is_cell", "is_accepted", "accepted", "valid_roi", "rejected", "is_rejected")
 
 #: Description of the table that suite2p writes; its masks are (row, column) although NWB says (x, y).
 _SUITE2P_TABLE = "suite2p output"
@@ -21,8 +21,8 @@ def cell_columns(table: Any, rows: np.ndarray, remarks: list[str]) -> tuple[np.n
 
     Parameters
     ----------
-    table : pynwb.ophys.PlaneSegmentation
-        The ROI table.
+    table : pynwb.ophys.PlaneSegmentation or None
+        The ROI table, if there is one.
     rows : array, shape (n_rois,), int
         Rows of the table.
     remarks : list of str
@@ -35,7 +35,7 @@ def cell_columns(table: Any, rows: np.ndarray, remarks: list[str]) -> tuple[np.n
     cell_probability : array, shape (n_rois,), or None
         From 0 to 1.
     """
-    names = {name.lower(): name for name in table.colnames}
+    names = {} if table is None else {name.lower(): name for name in table.colnames}
     for kind in (kind for kind in _CELL_COLUMNS if kind in names):
         try:
             values = np.asarray(table[names[kind]][:])
@@ -49,7 +49,7 @@ def cell_columns(table: Any, rows: np.ndarray, remarks: list[str]) -> tuple[np.n
         if kind in ("accepted", "rejected") and not flags.any():
             continue  # so does CaImAn write that nothing was ever accepted or rejected
         known = values.shape[1] > 1 and ((values[:, 1] >= 0) & (values[:, 1] <= 1)).all()
-        return ~flags if kind == "rejected" else flags, values[:, 1] if known else None
+        return ~flags if kind.endswith("rejected") else flags, values[:, 1] if known else None
     return None, None
 
 
@@ -58,8 +58,8 @@ def read_rois(table: Any, rows: np.ndarray, image_shape: tuple[int, ...] | None 
 
     Parameters
     ----------
-    table : pynwb.ophys.PlaneSegmentation
-        The ROI table.
+    table : pynwb.ophys.PlaneSegmentation or None
+        The ROI table, if there is one.
     rows : array, shape (n_rois,), int
         Rows of the table.
     image_shape : tuple of int, optional
@@ -75,6 +75,8 @@ def read_rois(table: Any, rows: np.ndarray, image_shape: tuple[int, ...] | None 
     InputError
         If the masks are damaged.
     """
+    if table is None:
+        return None
     if "image_mask" in table.colnames:
         return _from_images(table["image_mask"], rows)
     for name, axes in (("pixel_mask", "yx"), ("voxel_mask", "yxz")):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,9 @@ _ROLES = (
 _GENERIC = (
     r"roiresponseseries|responses?|fluorescence|traces?|series|raw|corrected|subtracted|dfoverf|dff|neuropil|fneu"
 )
+
+#: Series that a message lists.
+_MOST_LISTED = 10
 
 #: What a series of CaImAn's `save_NWB` lacks of the raw trace.
 _RESIDUALS = "residuals"
@@ -153,6 +157,11 @@ def find_recordings(opened: OpenNwb, selection: Selection = Selection()) -> list
         If there is none to infer on, or it is not clear which.
     """
     known = _list_series(opened)
+    if selection.series is not None and not _named(selection.series, known):
+        other = _named(selection.series, [opened.path_of(thing) for thing in _other_series(opened)])
+        if len(other) == 1:
+            role = _role(other[0], series_at(opened, other[0]))
+            return [Recording(**{"dff" if role == "dF/F" else "fluorescence": other[0]}, is_named=True)]
     if not known:
         return []
     if selection.series is not None:
@@ -162,24 +171,55 @@ def find_recordings(opened: OpenNwb, selection: Selection = Selection()) -> list
     return [_complete(opened, series, known, selection) for series in chosen]
 
 
+def others_in(opened: OpenNwb) -> str:
+    """What a file without series of ROIs has instead that might hold traces, as the rest of a message."""
+    found = [f"{opened.path_of(thing)} {thing.data.shape}" for thing in _other_series(opened)]
+    if not found:
+        return ""
+    listed = ", ".join(found[:_MOST_LISTED]) + (", ..." if len(found) > _MOST_LISTED else "")
+    return f", but other time series: {listed}; if one holds traces of ROIs, pass it as --series"
+
+
+def table_of(series) -> Any:
+    """The ROI table of a series; None for one that has no ROIs."""
+    return getattr(getattr(series, "rois", None), "table", None)
+
+
+def imaging_plane_of(series) -> Any:
+    """The imaging plane of a series; None for one that has no ROIs."""
+    return getattr(table_of(series), "imaging_plane", None)
+
+
+def has_rois_first(series) -> bool:
+    """Whether data of a series without ROIs are (roi, time): its timestamps say so, or else the longer axis is time."""
+    shape = tuple(series.data.shape)
+    if len(shape) != 2:
+        return False
+    n_frames = max(shape) if series.timestamps is None else len(series.timestamps)
+    return shape[0] != n_frames and shape[1] == n_frames
+
+
 def roi_rows(series) -> np.ndarray:
     """Rows of the ROI table that the columns of a series stand for.
 
     Parameters
     ----------
-    series : pynwb.ophys.RoiResponseSeries
+    series : pynwb.TimeSeries
         The series.
 
     Returns
     -------
     array, shape (n_rois,), int
-        Row numbers.
+        Row numbers; without a table, those of the ROIs themselves.
 
     Raises
     ------
     InputError
         If there are no such rows.
     """
+    if table_of(series) is None:
+        shape = series.data.shape
+        return np.arange(1 if len(shape) == 1 else shape[0 if has_rois_first(series) else 1])
     rows = np.asarray(series.rois.data[:])
     n_rows = len(series.rois.table.id)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows.size and not 0 <= rows.min() <= rows.max() < n_rows):
@@ -201,6 +241,29 @@ def _list_series(opened: OpenNwb) -> list[_Series]:
     found = [thing for thing in opened.nwbfile.objects.values() if isinstance(thing, RoiResponseSeries)]
     series = [_describe(opened, thing) for thing in found if not is_ours(thing.comments)]
     return sorted(series, key=lambda one: _natural(one.path))
+
+
+def _other_series(opened: OpenNwb) -> list:
+    """Series without ROIs that have numbers along one or two axes, those with two first."""
+    from pynwb import TimeSeries
+    from pynwb.ophys import RoiResponseSeries
+
+    def may_hold_traces(thing: Any) -> bool:
+        shape: tuple[int, ...] = getattr(thing.data, "shape", ())
+        kind = getattr(getattr(thing.data, "dtype", None), "kind", "")
+        return len(shape) in (1, 2) and shape[0] > 1 and kind in ("f", "i", "u")
+
+    found = [thing for thing in opened.nwbfile.objects.values() if isinstance(thing, TimeSeries)]
+    found = [thing for thing in found if not isinstance(thing, RoiResponseSeries) and not is_ours(thing.comments)]
+    found = [thing for thing in found if may_hold_traces(thing)]
+    return sorted(found, key=lambda thing: (-len(thing.data.shape), _natural(opened.path_of(thing))))
+
+
+def _named(name: str, paths: Iterable) -> list:
+    """Those of some paths, or of series with a path, that a name stands for: the path itself, or its end."""
+    wanted = "/" + name.strip("/")
+    known = [(getattr(each, "path", each), each) for each in paths]
+    return [each for path, each in known if path == wanted] or [each for path, each in known if path.endswith(wanted)]
 
 
 def _describe(opened: OpenNwb, thing) -> _Series:
@@ -239,9 +302,7 @@ def _plain(text: str) -> str:
 
 
 def _find_named(opened: OpenNwb, name: str, known: Iterable[_Series]) -> _Series:
-    wanted = "/" + name.strip("/")
-    exact = [series for series in known if series.path == wanted]
-    found = exact or [series for series in known if series.path.endswith(wanted)]
+    found = _named(name, known)
     if len(found) == 1:
         return found[0]
     listed = ", ".join(series.path for series in (found or known))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cascade_adapters.containers.nwb.series import imaging_plane_of
 from cascade_engine.errors import InputError
 from cascade_engine.signal.grid import read_times
 
@@ -79,7 +80,7 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
     InputError
         If there is no frame rate, or frames are so irregular that there is none.
     """
-    plane_rate = _positive(getattr(series.rois.table.imaging_plane, "imaging_rate", None))
+    plane_rate = _positive(getattr(imaging_plane_of(series), "imaging_rate", None))
     own_rate = _positive(series.rate)
     if series.timestamps is not None:
         try:

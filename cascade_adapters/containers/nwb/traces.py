@@ -16,7 +16,7 @@ from cascade_adapters.containers.nwb.notes import Notes, read_notes
 from cascade_adapters.containers.nwb.opening import OpenNwb
 from cascade_adapters.containers.nwb.rois import cell_columns, mask_products
 from cascade_adapters.containers.nwb.rows_first import Loaded
-from cascade_adapters.containers.nwb.series import Recording, roi_rows, series_at
+from cascade_adapters.containers.nwb.series import Recording, imaging_plane_of, roi_rows, series_at, table_of
 from cascade_adapters.containers.nwb.timing import find_timing
 from cascade_adapters.containers.stored_dff import lacks_background
 from cascade_adapters.results.rows import Rows, computed
@@ -61,11 +61,12 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     values, n_frames = loaded.values, loaded.values.shape[1]
     timing = find_timing(series, path, n_frames, reading.frame_rate)
     if loaded.is_transposed:
-        remarks.append(f"{path} holds (roi, time) instead of (time, roi): it was turned round")
+        sure = "" if table_of(series) is not None else ", since it has more columns than rows"
+        remarks.append(f"{path} holds (roi, time) instead of (time, roi): it was turned round{sure}")
     remarks += timing.remarks
     invalid = invalid_frames(opened, series, timing, n_frames, remarks)
-    is_cell, cell_probability = cell_columns(series.rois.table, roi_rows(series), remarks)
-    indicator = getattr(series.rois.table.imaging_plane, "indicator", None)
+    is_cell, cell_probability = cell_columns(table_of(series), roi_rows(series), remarks)
+    indicator = getattr(imaging_plane_of(series), "indicator", None)
     common = _Common(
         frame_rate=timing.frame_rate,
         frame_rate_source=timing.source,

@@ -152,11 +152,12 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     from hdmf.common import DynamicTable, DynamicTableRegion, VectorData
-    from pynwb import ProcessingModule, ophys
+    from pynwb import ProcessingModule, TimeSeries, ophys
 
     results, timing = addition.results, addition.timing
-    tables = (thing for thing in opened.nwbfile.objects.values() if thing.name == addition.table.rpartition("/")[2])
-    table = next(thing for thing in tables if opened.path_of(thing) == addition.table)
+    named = (addition.table or "").rpartition("/")[2]
+    tables = (thing for thing in opened.nwbfile.objects.values() if thing.name == named)
+    table = next((thing for thing in tables if opened.path_of(thing) == addition.table), None)
     if layout.MODULE not in opened.nwbfile.processing:
         opened.nwbfile.add_processing_module(ProcessingModule(layout.MODULE, layout.MODULE_DESCRIPTION))
     module = opened.nwbfile.processing[layout.MODULE]
@@ -164,21 +165,27 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     if timing.timestamps is None:
         times = {"starting_time": float(timing.starting_time), "rate": float(timing.frame_rate)}
     for array in layout.arrays_with_frames(names.series):
+        facts = {
+            "data": _in_chunks(results.arrays[array.name], array, float(timing.frame_rate)),
+            "unit": layout.unit_of(array),
+            "description": layout.description_of(array),
+            "comments": addition.comments,
+            **times,
+        }
         container_name, name = names.series[array.name].split("/")[-2:]
+        if table is None:
+            module.add(TimeSeries(name=name, **facts))
+            continue
         if container_name not in module.data_interfaces:
             module.add(getattr(ophys, layout.container_of(array)[1])(name=container_name))
         module[container_name].add_roi_response_series(
             ophys.RoiResponseSeries(
                 name=name,
-                data=_in_chunks(results.arrays[array.name], array, float(timing.frame_rate)),
                 rois=DynamicTableRegion("rois", addition.rows, layout.REGION_DESCRIPTION, table=table),
-                unit=layout.unit_of(array),
-                description=layout.description_of(array),
-                comments=addition.comments,
-                **times,
+                **facts,
             )
         )
-    columns = [DynamicTableRegion("roi", addition.rows, layout.ROI_COLUMN_DESCRIPTION, table=table)]
+    columns = _rois(addition, table)
     for array in layout.arrays_by_roi(names.columns):
         values = np.asarray(results.arrays[array.name], dtype=array.dtype)
         columns.append(VectorData(names.columns[array.name], layout.description_of(array), data=values))
@@ -186,6 +193,14 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     module.add(DynamicTable(name, layout.TABLE_DESCRIPTION, columns=columns, id=numbers))
     if results.spikes is not None and names.units is not None:
         module.add(_units(addition, names.units, UnitColumns.of(results.spikes, addition), table))
+
+
+def _rois(addition: Addition, table: Any) -> list[Any]:
+    """The column with the ROI that each row is about, if there are any."""
+    from hdmf.common import DynamicTableRegion
+
+    described = layout.ROI_COLUMN_DESCRIPTION
+    return [] if table is None else [DynamicTableRegion("roi", addition.rows, described, table=table)]
 
 
 def _in_chunks(values: Rows, array: ResultArray, frame_rate: float) -> Any:
@@ -213,10 +228,10 @@ def _in_chunks(values: Rows, array: ResultArray, frame_rate: float) -> Any:
 
 
 def _units(addition: Addition, path: str, units: UnitColumns, table: Any) -> Any:
-    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
+    from hdmf.common import VectorData, VectorIndex
     from pynwb.misc import Units
 
-    columns = [DynamicTableRegion("roi", addition.rows, layout.ROI_COLUMN_DESCRIPTION, table=table)]
+    columns = _rois(addition, table)
     for name, values in units.columns.items():
         column = VectorData(name, units.descriptions[name], data=values)
         columns += [VectorIndex(f"{name}_index", units.until[name], target=column), column]
@@ -225,6 +240,6 @@ def _units(addition: Addition, path: str, units: UnitColumns, table: Any) -> Any
         description=layout.UNITS_DESCRIPTION,
         id=list(range(len(addition.rows))),
         columns=columns,
-        colnames=["roi", *units.columns],
+        colnames=[*([] if table is None else ["roi"]), *units.columns],
         resolution=layout.resolution_of(float(addition.timing.frame_rate)),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from pynwb import TimeSeries
 from scipy.ndimage import uniform_filter1d
 
 from cascade_adapters.containers.base import Reading, Selection
@@ -344,6 +345,53 @@ def test_no_dff_to_take(template):
         only(template).read(Reading(dff="container"))
 
 
+def without_rois(path: Path, zarr: bool = False) -> Path:
+    """Traces in plain time series: in order, turned round, and short with times that tell so; and something else."""
+    session, times = Session(), np.arange(N_FRAMES) / RATE
+    del session.nwbfile.processing["ophys"].data_interfaces["ImageSegmentation"]
+    module = session.module("calcium")
+    for name, data, given in (
+        ("raw", raw_traces().T, {"rate": RATE, "starting_time": 2.0}),
+        ("dff", dff_traces().T, {"rate": RATE}),
+        ("turned", raw_traces(), {"rate": RATE}),
+        ("timed", raw_traces().T[:5], {"timestamps": times[:5]}),
+    ):
+        module.add(TimeSeries(name=name, data=data, unit="n.a.", description="traces", **given))
+    session.nwbfile.add_acquisition(TimeSeries(name="speed", data=np.arange(50.0), rate=10.0, unit="m/s"))
+    return session.save(path, zarr)
+
+
+def test_a_file_without_rois_says_what_it_has(tmp_path):
+    path = without_rois(tmp_path / "a.nwb")
+    (container,) = NwbRecording.find(path)
+    expected = (
+        r"a.nwb holds no series of ROIs \(RoiResponseSeries\), but other time series: /processing/calcium/dff "
+        r"\(300, 6\), /processing/calcium/raw \(300, 6\), .*/acquisition/speed \(50,\); if one .*, pass it as --series"
+    )
+    with pytest.raises(InputError, match=expected):
+        container.read()
+    assert NwbRecording.find(tmp_path) == []
+    with pytest.raises(InputError, match="holds no series of ROIs"):
+        only(path, series="nothing").read()
+
+
+@pytest.mark.parametrize("name", ["raw", "dff", "turned", "timed", "/acquisition/speed"])
+def test_any_time_series_can_be_named(tmp_path, name):
+    traces = only(without_rois(tmp_path / "a.nwb"), series=name).read()
+    others = {"dff": dff_traces(), "timed": raw_traces()[:, :5], "/acquisition/speed": np.arange(50.0)[np.newaxis]}
+    expected = others.get(name, raw_traces())
+    np.testing.assert_allclose(traces.dff if name == "dff" else traces.fluorescence, expected, rtol=1e-6)
+    assert traces.frame_rate == pytest.approx(10.0 if name.endswith("speed") else RATE)
+    assert (traces.is_cell, traces.indicator) == (None, None)
+    turned = any("(roi, time) instead of (time, roi)" in remark for remark in traces.remarks)
+    assert turned == (name == "turned")
+
+
+def test_2_0b(changed):
+    container = only(changed(lambda file: file.attrs.update(nwb_version="2.0b")))
+    np.testing.assert_array_equal(container.read().fluorescence, raw_traces())
+
+
 # ------------------------------------------------------------------------------------------- values and their layout
 
 
@@ -620,7 +668,7 @@ def test_inspection_changes_nothing(template, random_model):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda file: file.attrs.update(nwb_version="2.0b"), "has the version 2.0b of NWB, which pynwb cannot read"),
+        (lambda file: file.attrs.update(nwb_version="1.2b"), "has the version 1.2b of NWB, which pynwb cannot read"),
         (lambda file: file.attrs.pop("nwb_version"), "is no NWB file: it has no nwb_version"),
         (lambda file: file.pop("identifier"), "cannot be opened by pynwb: .*identifier"),
         (lambda file: file.pop(f"{SERIES}/rois"), "cannot be opened by pynwb: .*rois"),

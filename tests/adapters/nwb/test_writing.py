@@ -31,7 +31,7 @@ from tests.adapters.nwb.helpers import (
     state,
     write,
 )
-from tests.adapters.nwb.test_reading import OPHYS, SERIES, TABLE
+from tests.adapters.nwb.test_reading import OPHYS, SERIES, TABLE, without_rois
 from tests.builders.nwb_files import N_FRAMES, N_ROIS, RATE, Session, raw_traces, simple
 
 
@@ -273,6 +273,29 @@ def test_units_say_when_each_roi_was_observed(tmp_path, name):
         if "Cascade" in f"{message.location}{message.object_name}"
     ]
     assert not [fault for fault in faults if fault.importance != Importance.BEST_PRACTICE_SUGGESTION]
+
+
+@pytest.mark.parametrize("name", ["a.nwb", "a.nwb.zarr"])
+def test_a_series_without_rois_gets_plain_series(tmp_path, name):
+    path = without_rois(tmp_path / name, zarr=name.endswith("zarr"))
+    (container,) = NwbRecording.find(path, Selection(series="raw"))
+    results = made_up(container)
+    spikes = Spikes(*(np.array(column) for column in ([1, 3], [50, 200], 2.0 + np.array([50, 200]) / RATE, [0.9, 1.0])))
+    container.write(replace(results, spikes=spikes))
+    with opened_by_pynwb(output(path)) as io:
+        module = io.read().processing["ophys"]
+        series, units = module["CascadeSpikes_raw"], module["CascadeUnits_raw"]
+        assert (series.neurodata_type, series.unit, series.starting_time) == ("TimeSeries", "Hz", 2.0)
+        np.testing.assert_allclose(series.data[:].T, RATE * results.spike_prob, rtol=1e-6)
+        np.testing.assert_allclose(units.get_unit_spike_times(3), [2.0 + 200 / RATE])
+        assert not pynwb.validate(io=io)
+    (again,) = NwbRecording.find(path)  # without naming it again
+    np.testing.assert_array_equal(again.results().spike_prob, results.spike_prob)
+    assert not again.is_stale()
+    (other,) = NwbRecording.find(path, Selection(series="dff"))
+    other.write(made_up(other))
+    assert len(NwbRecording.find(path)) == 2
+    assert again.restore() == [f"removed {output(path).name}"]
 
 
 def test_rows_of_the_table_are_those_of_the_series(tmp_path):
