@@ -271,7 +271,7 @@ def _describe(opened: OpenNwb, thing) -> _Series:
     rows = tuple(roi_rows(thing).tolist())
     start = thing.starting_time
     if thing.timestamps is not None and len(thing.timestamps):
-        start = thing.timestamps[0]
+        start = np.nan_to_num(thing.timestamps[0])
     shape = tuple(int(length) for length in thing.data.shape)
     return _Series(path, _role(path, thing), shape, opened.path_of(thing.rois.table), rows, float(start or 0.0))
 

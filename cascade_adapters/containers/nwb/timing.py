@@ -35,6 +35,8 @@ class Timing:
         Time of the first frame, in s.
     timestamps : array, shape (n_frames,), or None
         Time of each frame in s, unless they are evenly spaced.
+    untimed : array of bool, shape (n_frames,), or None
+        Frames that have no time of their own (NaN): those around them tell it.
     remarks : list of str
         What is doubtful.
     """
@@ -45,6 +47,7 @@ class Timing:
     dropped: dict[int, int] = field(default_factory=dict)
     starting_time: float = 0.0
     timestamps: np.ndarray | None = None
+    untimed: np.ndarray | None = None
     remarks: list[str] = field(default_factory=list)
 
     def times_of(self, frames: np.ndarray) -> np.ndarray:
@@ -117,6 +120,7 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
 def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int, given: float | None) -> Timing:
     if timestamps.shape != (n_frames,):
         raise InputError(f"{path} has {n_frames} frames, but {timestamps.size} timestamps")
+    timestamps, untimed = _filled(timestamps, path)
     try:
         found = read_times(timestamps, given)
     except InputError as error:
@@ -129,8 +133,23 @@ def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int, given: fl
         dropped=found.dropped,
         starting_time=float(timestamps[0]),
         timestamps=None if np.abs(timestamps - even).max() <= _EVEN_S else timestamps,
+        untimed=untimed,
         remarks=[f"the timestamps of {path} show {words}" for words in found.words],
     )
+
+
+def _filled(timestamps: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Times in which those that are missing lie evenly between their neighbours, and which these are."""
+    known = np.isfinite(timestamps)
+    if known.all():
+        return timestamps, None
+    if known.sum() < 2:
+        raise InputError(f"the timestamps of {path} are NaN")
+    frames, rows = np.flatnonzero(known), np.arange(len(timestamps))
+    filled, interval = np.interp(rows, frames, timestamps[known]), np.median(np.diff(timestamps[known]))
+    for end, is_beyond in ((frames[0], rows < frames[0]), (frames[-1], rows > frames[-1])):
+        filled[is_beyond] = timestamps[end] + (rows[is_beyond] - end) * interval
+    return filled, ~known
 
 
 def _positive(rate) -> float | None:

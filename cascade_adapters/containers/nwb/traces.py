@@ -21,10 +21,14 @@ from cascade_adapters.containers.nwb.timing import find_timing
 from cascade_adapters.containers.stored_dff import lacks_background
 from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
+from cascade_engine.signal.noise import noise_levels
 from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
 
 #: Part of the neuropil's changes that is subtracted where nobody says otherwise.
 _NEUROPIL_COEFFICIENT = 0.7
+
+#: Noise level (percent per sqrt(Hz)) below which there is no recording, and ROIs in which it is looked for.
+_LOWEST_NOISE_LEVEL, _SAMPLED_ROIS = 0.05, 50
 
 
 def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Traces:
@@ -67,11 +71,14 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     invalid = invalid_frames(opened, series, timing, n_frames, remarks)
     is_cell, cell_probability = cell_columns(table_of(series), roi_rows(series), remarks)
     indicator = getattr(imaging_plane_of(series), "indicator", None)
+    excluded = {"marked in invalid_times": invalid}
+    if timing.untimed is not None:
+        excluded["without a time (timestamps are NaN)"] = timing.untimed
     common = _Common(
         frame_rate=timing.frame_rate,
         frame_rate_source=timing.source,
         segments=timing.segments or notes.segments,
-        excluded={"marked in invalid_times": invalid},
+        excluded=excluded,
         dropped=timing.dropped,
         is_cell=is_cell,
         cell_probability=cell_probability,
@@ -80,7 +87,7 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         hashes=reader.hashes,
     )
     if path == recording.dff or reading.dff == "container":
-        traces = Traces(dff=_as_fraction(series, path, values, remarks), source=path, **common)
+        traces = Traces(dff=_as_fraction(series, path, values, timing.frame_rate, remarks), source=path, **common)
     else:
         traces = _raw_traces(opened, recording, reading, reader, loaded, path, notes, common)
     for other in recording.series:
@@ -127,13 +134,14 @@ def _raw_traces(
         if recording.dff and reading.dff == "auto":
             doubts: list[str] = []
             stored = reader.load(recording.dff).values
-            dff = _as_fraction(series_at(opened, recording.dff), recording.dff, stored, doubts)
+            of_dff = series_at(opened, recording.dff)
+            dff = _as_fraction(of_dff, recording.dff, stored, common["frame_rate"], doubts)
             lacks = lacks_background(values, dff)
             if lacks and not problem:
                 problem = "its dF/F is divided by much more than its baseline: a background was taken out of it"
             if problem and lacks is not None and not why_not_dff(dff, common["frame_rate"]):
-                remarks += [*doubts, f"{recording.dff} was used, not {path}: {problem}"]
-                return Traces(dff=dff, source=recording.dff, **common)
+                remarks += doubts
+                return Traces(dff=dff, source=f"{recording.dff}; not used: {path} ({problem})", **common)
             if problem:
                 problem += f", and {recording.dff} is not its dF/F"
     if problem:
@@ -214,8 +222,18 @@ def _choose_series(opened: OpenNwb, recording: Recording, reading: Reading) -> s
     return recording.name
 
 
-def _as_fraction(series: Any, path: str, values: Rows, remarks: list[str]) -> Rows:
+def _as_fraction(series: Any, path: str, values: Rows, frame_rate: float, remarks: list[str]) -> Rows:
+    """dF/F as a fraction, if its unit is percent and its noise does not say that this is wrong."""
     if str(series.unit).strip().lower() not in ("%", "percent", "percentage"):
+        return values
+    rows = np.unique(np.linspace(0, values.shape[0] - 1, _SAMPLED_ROIS).astype(int))
+    levels = noise_levels(np.stack([np.asarray(values[int(row)]) for row in rows]) / 100, frame_rate)
+    levels = levels[np.isfinite(levels) & (levels > 0)]
+    if levels.size and np.median(levels) < _LOWEST_NOISE_LEVEL:
+        remarks.append(
+            f"the unit of {path} is percent, but divided by 100 its noise level would be {np.median(levels):.2g} % per "
+            "sqrt(Hz): it was taken for a fraction"
+        )
         return values
     remarks.append(f"{path} is in percent: it was divided by 100")
     return computed(values, lambda _, block: block / np.float32(100.0))

@@ -308,6 +308,24 @@ def test_raw_fluorescence_that_is_dff_is_refused_unless_it_is_named(tmp_path):
     assert only(path).read(Reading(arbitrary_units=True)).dff is not None
 
 
+@pytest.mark.parametrize("conversion", [1.0, 0.01])
+def test_a_unit_of_percent_that_cannot_be_true_is_told(tmp_path, conversion):
+    """Values are a fraction once `conversion` is applied, whatever the unit says."""
+    session, dff = Session(), dff_traces()
+    session.series(session.table(), dff / conversion, unit="percent", conversion=conversion, name="dff")
+    traces = only(session.save(tmp_path / "a.nwb")).read()
+    np.testing.assert_allclose(traces.dff, dff, rtol=1e-5)
+    assert any("percent" in remark and "was taken for a fraction" in remark for remark in traces.remarks)
+
+
+def test_raw_traces_stay_where_the_unit_of_their_dff_is_wrong(tmp_path):
+    session, dff = Session(), dff_traces()
+    table = session.table()
+    session.series(table, 900 * (1 + dff))
+    session.series(table, dff, "DfOverF", unit="percent")
+    np.testing.assert_allclose(only(session.save(tmp_path / "a.nwb")).read().fluorescence, 900 * (1 + dff), rtol=1e-6)
+
+
 RAW_AND_DFF = {
     "around_zero": (lambda dff: 1800 * dff - 60, None, "dff"),
     "above_zero_without_background": (lambda dff: 1800 * dff + 400, None, "dff"),
@@ -337,7 +355,7 @@ def test_raw_traces_that_lack_their_background_give_way_to_their_dff(tmp_path, c
         np.testing.assert_allclose(traces.fluorescence, make_raw(dff), rtol=1e-5)
         return
     np.testing.assert_allclose(traces.dff, dff, rtol=1e-4, atol=1e-6)
-    assert any("DfOverF was used, not " in remark for remark in traces.remarks)
+    assert traces.source.startswith("/processing/ophys/Fluorescence/DfOverF; not used: /processing/ophys/Fluor")
 
 
 def test_no_dff_to_take(template):
@@ -583,6 +601,20 @@ def test_timestamps_without_a_rate_are_refused_unless_it_is_given(tmp_path, chan
         container.read()
     traces = container.read(Reading(frame_rate=RATE))
     assert traces.frame_rate == RATE and "taken for evenly spaced" in traces.remarks[0]
+
+
+def test_frames_without_a_time_are_left_out(tmp_path):
+    times = 5.0 + np.arange(N_FRAMES) / RATE
+    times[[0, 10, 11, 200, N_FRAMES - 1]] = np.nan
+    traces = only(simple(tmp_path / "a.nwb", timestamps=times)).read()
+    assert np.flatnonzero(traces.excluded_frames).tolist() == [0, 10, 11, 200, N_FRAMES - 1]
+    assert traces.frame_rate == pytest.approx(RATE) and not traces.dropped and traces.segments is None
+
+
+def test_no_frame_has_a_time(tmp_path):
+    path = simple(tmp_path / "a.nwb", timestamps=np.full(N_FRAMES, np.nan))
+    with pytest.raises(InputError, match=r"the timestamps of .* are NaN: resample .* or pass --frame-rate"):
+        only(path).read()
 
 
 def test_timestamps_of_another_number(changed):
