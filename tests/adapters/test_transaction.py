@@ -10,6 +10,7 @@ import pytest
 
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.results import Results
+from cascade_adapters.safe_writing import folder as safe_folder
 from cascade_adapters.safe_writing.folder import change_folder, finish_interrupted
 from cascade_adapters.safe_writing.lock import waiting
 from cascade_engine.errors import InputError
@@ -97,6 +98,32 @@ def test_a_transaction_without_changes_leaves_nothing(tmp_path):
         pass
     finish_interrupted(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_listed_changes_are_finished_in_a_copy_of_the_folder(tmp_path, monkeypatch, is_changed):
+    """Copying gives files new times; what tells whether somebody has changed one is its content."""
+    old = tmp_path / "old"
+    old.mkdir()
+    for name in ("a", "b"):
+        (old / name).write_bytes(f"old {name}".encode() * 100_000)
+
+    def killed(folder, staging):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(safe_folder, "_carry_out", killed)
+        with change_folder(old) as transaction:
+            for name in ("a", "b"):
+                with transaction.writing(name) as file:
+                    file.write(b"new")
+    new = Path(shutil.copytree(old, tmp_path / "new", copy_function=shutil.copyfile))
+    if is_changed:
+        (new / "b").write_bytes(b"else" + (new / "b").read_bytes()[4:])
+    finish_interrupted(new)
+    assert sorted(path.name for path in new.iterdir()) == ["a", "b"]
+    assert (new / "a").read_bytes() == b"new"
+    assert (new / "b").read_bytes()[:4] == (b"else" if is_changed else b"new")
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
