@@ -24,6 +24,7 @@ _BY_NUMBER = (
     ("recording", "dropped_frames"),
     ("rois", "without_prediction"),
     ("rois", "guarded_frames"),
+    ("rois", "rest_offsets"),
     ("discrete_spikes", "without_spikes"),
 )
 
@@ -63,6 +64,8 @@ class TracesUsed:
         Whether dF/F was computed or taken from the container.
     arbitrary_units : bool
         Whether it is not dF/F at all, but scaled to one noise level.
+    denoised : bool
+        Whether it is known to be denoised or smoothed.
     neuropil_coefficient : float or None
         Part of the neuropil that was subtracted; None if none was.
     baseline : dict or None
@@ -72,6 +75,7 @@ class TracesUsed:
     source: str
     dff: str
     arbitrary_units: bool = False
+    denoised: bool = False
     neuropil_coefficient: float | None = None
     baseline: dict[str, Any] | None = None
 
@@ -123,6 +127,8 @@ class RoiFacts:
         Why a ROI has no prediction.
     guarded_frames : dict of int to int
         Frames in which F0 lay below the noise, for ROIs with any.
+    rest_offsets : dict of int to float
+        What was subtracted from the container's dF/F (fraction) of ROIs that did not rest at 0.
     network_noise_levels : list of float or None
         Noise level (percent per sqrt(Hz)) that the networks were given for each ROI; None without a prediction.
     comparable_noise_levels : list of float or None
@@ -132,6 +138,7 @@ class RoiFacts:
 
     without_prediction: dict[int, str] = field(default_factory=dict)
     guarded_frames: dict[int, int] = field(default_factory=dict)
+    rest_offsets: dict[int, float] = field(default_factory=dict)
     network_noise_levels: list[float | None] = field(default_factory=list)
     comparable_noise_levels: list[float | None] = field(default_factory=list)
 

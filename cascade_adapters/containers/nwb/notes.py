@@ -28,20 +28,26 @@ class Notes:
         Frames of each uninterrupted segment.
     image_shape : tuple of int or None
         Height and width of the image in pixels; for volumes also the depth.
+    arbitrary_units : bool
+        Whether the series is no dF/F and cannot be turned into it.
+    denoised : bool
+        Whether it is known to be denoised.
     """
 
     neuropil_coefficient: float | None = None
     segments: list[int] | None = None
     image_shape: tuple[int, ...] | None = None
+    arbitrary_units: bool = False
+    denoised: bool = False
 
     @property
     def text(self) -> str:
         """The comments of a series that say so."""
-        known = {_KEYS.get(name, name): value for name, value in vars(self).items() if value is not None}
+        known = {_KEYS.get(name, name): value for name, value in vars(self).items() if value not in (None, False)}
         return json.dumps({_MARK: known}) if known else "no comments"
 
 
-def read_notes(comments: Any, n_frames: int) -> Notes:
+def read_notes(comments: Any, n_frames: int, description: str = "") -> Notes:
     """What the comments of a series say; what makes no sense counts as not said.
 
     Parameters
@@ -50,23 +56,28 @@ def read_notes(comments: Any, n_frames: int) -> Notes:
         Comments of the series.
     n_frames : int
         Its number of frames.
+    description : str
+        Description of the series, in which earlier versions said of dF/F that it is in arbitrary units.
 
     Returns
     -------
     Notes
         Empty for files that were not converted by us.
     """
+    is_arbitrary = description.startswith("dF/F: ") and description.endswith("in arbitrary units")
     try:
         found = json.loads(comments)[_MARK]
+        flags = {name: found.get(name) is True for name in ("arbitrary_units", "denoised")}
         coefficient, frames, shape = (
             found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape")
         )
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
-        return Notes()
+        return Notes(arbitrary_units=is_arbitrary)
+    flags["arbitrary_units"] |= is_arbitrary
     is_number = isinstance(coefficient, int | float) and math.isfinite(coefficient) and 0 <= coefficient <= 2
     frames = frames if _are_counts(frames) and sum(frames) == n_frames else None
     shape = tuple(shape) if _are_counts(shape) and len(shape) in (2, 3) else None
-    return Notes(float(coefficient) if is_number else None, frames, shape)
+    return Notes(float(coefficient) if is_number else None, frames, shape, **flags)
 
 
 def _are_counts(values: Any) -> bool:

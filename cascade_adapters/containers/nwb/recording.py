@@ -228,7 +228,8 @@ class NwbRecording(Container):
                         editor.remove(earlier.names)
                 for addition in (*additions, *kept):
                     arrays, spikes = addition.results.arrays, addition.results.spikes
-                    names = choose_names(editor.root, addition.series, arrays, [other for _, other in planned])
+                    taken = [other for _, other in planned]
+                    names = choose_names(editor.root, addition.series, arrays, taken, addition.arbitrary_units)
                     names = names if spikes is not None else replace(names, units=None)
                     planned.append((addition.with_record(names, copy_of, stamp_ns), names))
                 editor.add(planned)

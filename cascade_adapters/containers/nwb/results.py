@@ -102,7 +102,11 @@ def results_of(root: h5py.File | zarr.Group, series: str) -> Found | None:
 
 
 def choose_names(
-    root: h5py.File | zarr.Group, series: str, arrays: Collection[str], taken: Sequence[Names] = ()
+    root: h5py.File | zarr.Group,
+    series: str,
+    arrays: Collection[str],
+    taken: Sequence[Names] = (),
+    arbitrary_units: bool = False,
 ) -> Names:
     """Where results go, so that they collide with nothing.
 
@@ -116,6 +120,8 @@ def choose_names(
         Names of the arrays.
     taken : sequence of Names
         Where other results will be written too.
+    arbitrary_units : bool
+        Whether what they were inferred from is no dF/F.
 
     Returns
     -------
@@ -124,7 +130,7 @@ def choose_names(
     """
     paths = {path for names in taken for path in names.all}
     containers = {}
-    for array in layout.arrays_with_frames(arrays):
+    for array in layout.arrays_with_frames(arrays, arbitrary_units):
         possible = (layout.at(name) for name in layout.numbered(layout.container_of(array)[0]))
         containers[array.name] = next(path for path in possible if path not in root or _all_ours(root[path]))
     for name in layout.numbered(series.rpartition("/")[2]):

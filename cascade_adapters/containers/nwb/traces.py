@@ -19,7 +19,7 @@ from cascade_adapters.containers.nwb.series import Recording, roi_rows, series_a
 from cascade_adapters.containers.nwb.timing import find_timing
 from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
-from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_raw
+from cascade_engine.signal.units import why_not_raw
 
 #: Part of the neuropil's changes that is subtracted where nobody says otherwise.
 _NEUROPIL_COEFFICIENT = 0.7
@@ -57,7 +57,7 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     if loaded.is_transposed:
         remarks.append(f"{path} holds (roi, time) instead of (time, roi): it was turned round")
     remarks += timing.remarks
-    notes = read_notes(series.comments, n_frames)
+    notes = read_notes(series.comments, n_frames, series.description)
     invalid = invalid_frames(opened, series, timing, n_frames, remarks)
     is_cell, cell_probability = cell_columns(series.rois.table, roi_rows(series), remarks)
     indicator = getattr(series.rois.table.imaging_plane, "indicator", None)
@@ -72,6 +72,8 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         indicator=indicator if isinstance(indicator, str) else None,
         remarks=remarks,
         hashes=reader.hashes,
+        arbitrary_units=notes.arbitrary_units,
+        denoised=notes.denoised or (recording.is_denoised and not recording.residuals),
     )
     if path == recording.dff or reading.dff == "container":
         traces = Traces(dff=_as_fraction(series, path, values, remarks), source=path, **common)
@@ -95,6 +97,8 @@ class _Common(TypedDict):
     indicator: str | None
     remarks: list[str]
     hashes: Callable[[], dict[str, str]]
+    arbitrary_units: bool
+    denoised: bool
 
 
 def _raw_traces(
@@ -118,15 +122,11 @@ def _raw_traces(
     else:
         values = _without_padding(loaded, path, remarks)
         problem = why_not_raw(values)
-    if problem:
-        if not reading.arbitrary_units:
-            raise InputError(
-                f"{path} in {opened.name} cannot be turned into dF/F: {problem}; name it by --series with --dff "
-                "container if it is dF/F, or pass --arbitrary-units if it is neither"
-            )
-        remarks.append(ARBITRARY_UNITS)
-        dff = computed(values, lambda _, block: in_units_of_noise(block, common["frame_rate"]))
-        return Traces(dff=dff, source=f"{source}, in arbitrary units", arbitrary_units=True, **common)
+    if problem and not (reading.arbitrary_units or common["arbitrary_units"]):
+        raise InputError(
+            f"{path} in {opened.name} cannot be turned into dF/F: {problem}; name it by --series with --dff "
+            "container if it is dF/F, or pass --arbitrary-units if it is neither"
+        )
     if recording.neuropil:
         source = f"{path}, neuropil {recording.neuropil}"
     if recording.dff:

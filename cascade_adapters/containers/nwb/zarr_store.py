@@ -162,7 +162,7 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     times: dict[str, Any] = {"timestamps": timing.timestamps}
     if timing.timestamps is None:
         times = {"starting_time": float(timing.starting_time), "rate": float(timing.frame_rate)}
-    for array in layout.arrays_with_frames(names.series):
+    for array in layout.arrays_with_frames(names.series, addition.arbitrary_units):
         container_name, name = names.series[array.name].split("/")[-2:]
         if container_name not in module.data_interfaces:
             module.add(getattr(ophys, layout.container_of(array)[1])(name=container_name))
@@ -180,7 +180,7 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
             )
         )
     columns = [DynamicTableRegion("roi", addition.rows, layout.ROI_COLUMN_DESCRIPTION, table=table)]
-    for array in layout.arrays_by_roi(names.columns):
+    for array in layout.arrays_by_roi(names.columns, addition.arbitrary_units):
         values = np.asarray(results.arrays[array.name], dtype=array.dtype)
         columns.append(VectorData(names.columns[array.name], layout.description_of(array), data=values))
     name, numbers = names.table.rpartition("/")[2], list(range(len(addition.rows)))
