@@ -384,7 +384,7 @@ def _doubt_about_rest(dff: np.ndarray, frame_rate: float, segments: Sequence[int
     rests = find_rests(dff, frame_rate, segments)
     if rests.problem:
         raise InputError(f"{rests.problem}; or pass check_units=False if this is right")
-    found = rests.describe(rests.offsets)
+    found = rests.describe()
     return found and (
         f"{found}: this makes numbers of spikes wrong; subtract find_rests(dff, frame_rate).offsets[:, np.newaxis]"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cascade_engine.networks.indicators import indicators_named
 from cascade_engine.networks.settings import NOT_GIVEN
 from cascade_engine.networks.universal.architecture import known_indicator
+from cascade_engine.signal.dff import WITHIN_NOISE
 
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
@@ -175,7 +176,8 @@ def _left_out(report: Report) -> list[str]:
     for reason, count in Counter(report.without_prediction.values()).most_common():
         rois = [str(roi) for roi, note in report.without_prediction.items() if note == reason]
         named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
-        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason} (ROI {named})")
+        advice = "; --arbitrary-units goes on without dF/F" if reason == WITHIN_NOISE else ""
+        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason}{advice} (ROI {named})")
     if report.guarded_frames:
         counts = report.guarded_frames.values()
         lines.append(

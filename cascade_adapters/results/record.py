@@ -127,20 +127,20 @@ class RoiFacts:
         Why a ROI has no prediction.
     guarded_frames : dict of int to int
         Frames in which F0 lay below the noise, for ROIs with any.
-    rest_offsets : dict of int to float
-        What was subtracted from the container's dF/F (fraction) of ROIs that did not rest at 0.
     network_noise_levels : list of float or None
         Noise level (percent per sqrt(Hz)) that the networks were given for each ROI; None without a prediction.
     comparable_noise_levels : list of float or None
         Noise level that each ROI would have with F - r Fneu, to compare it with other recordings; None without dF/F,
         and the list is empty in records of earlier versions.
+    rest_offsets : dict of int to float
+        What was subtracted from the container's dF/F (fraction) of ROIs that did not rest at 0.
     """
 
     without_prediction: dict[int, str] = field(default_factory=dict)
     guarded_frames: dict[int, int] = field(default_factory=dict)
-    rest_offsets: dict[int, float] = field(default_factory=dict)
     network_noise_levels: list[float | None] = field(default_factory=list)
     comparable_noise_levels: list[float | None] = field(default_factory=list)
+    rest_offsets: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def check_units(traces: Traces, chosen: np.ndarray | None = None, rest: str = "a
         with np.errstate(invalid="ignore"):  # infinite values
             levels.append(noise_levels(on_grid[known], traces.frame_rate, grid.segments))
         medians.append(np.nanmedian(block.dff[known], axis=1))
-        peaks.append(np.nanmax(np.abs(block.dff[known]), axis=1))
+        peaks.append(np.max(np.abs(block.dff[known]), axis=1, initial=0.0, where=np.isfinite(block.dff[known])))
     if not medians:
         return offsets, []
     noise = np.concatenate(levels)
@@ -202,7 +202,7 @@ def _offsets(rests: Rests, traces: Traces, rest: str) -> tuple[np.ndarray, list[
     """What to subtract from each ROI, and a line that says so."""
     if rests.problem and rest == "auto":
         raise InputError(f"{traces.source}: {rests.problem}, or pass --rest subtract (or keep, if it is right)")
-    found = rests.describe(rests.offsets, "ROIs")
+    found = rests.describe("ROIs")
     if rest == "keep":
         return np.zeros(len(rests.levels)), [f"{found}: this was kept (--rest keep)"] if found else []
     return rests.offsets, [f"{found}: this was subtracted (--rest keep leaves it)"] if found else []

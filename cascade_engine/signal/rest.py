@@ -93,14 +93,14 @@ class Rests:
             return ""
         return f"most traces rest at about {middle:.2f}, as F / F0 does, where dF/F rests at 0: subtract 1"
 
-    def describe(self, offsets: np.ndarray, unit: str = "neurons") -> str:
+    def describe(self, called: str = "neurons") -> str:
         """How many traces have an offset, and of what size, in one phrase; empty if none has."""
-        given = offsets[offsets != 0]
+        given = self.offsets[self.offsets != 0]
         if not given.size:
             return ""
         median, n_known = float(np.median(given)), np.count_nonzero(np.isfinite(self.levels))
         spread = "" if given.size == 1 else f" (median; {given.min():.2f} to {given.max():.2f})"
-        return f"dF/F of {given.size} of {n_known} {unit} does not rest at 0, but at {median:.2f}{spread}"
+        return f"dF/F of {given.size} of {n_known} {called} does not rest at 0, but at {median:.2f}{spread}"
 
 
 def find_rests(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | None = None) -> Rests:

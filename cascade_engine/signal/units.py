@@ -81,7 +81,7 @@ def unit_problem(median_dff: float, noise_level: float, peak: float = 0.0) -> st
     """
     if median_dff > _RAW_MEDIAN:
         return f"the median of dF/F is {median_dff:.3g}, as of raw fluorescence: pass dF/F as a fraction (0.5 is 50 %)"
-    if noise_level > _PERCENT_NOISE_LEVEL:
+    if noise_level > _PERCENT_NOISE_LEVEL and peak < 100 * _HIGHEST_PEAK:
         return (
             f"the median noise level is {noise_level:.3g} % per sqrt(Hz), as if dF/F were in percent: divide it by 100"
         )
@@ -136,7 +136,7 @@ def why_not_raw(values: Any) -> str:
     middle = float(np.median(np.nanmedian(sample, axis=1)))
     negative = float(np.median(np.mean(sample < 0, axis=1)))
     if negative > (_NEGATIVE_FRACTION_IF_SMALL if middle < _RAW_MEDIAN else _NEGATIVE_FRACTION):
-        return f"the median is {middle:.3g} and {negative:.0%} of the values are below zero, as of dF/F"
+        return f"the median is {middle:.3g} and {negative:.0%} of the values are below zero, unlike raw fluorescence"
     return ""
 
 
