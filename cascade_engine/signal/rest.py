@@ -52,7 +52,7 @@ class Rests:
     noise : array, shape (n_neurons,), float64
         Standard deviation of the noise of these values.
     goes_down : array of bool, shape (n_neurons,)
-        Whether it leaves its rest downwards rather than upwards.
+        Whether it is not low most of the time, and goes down from there rather than up.
     """
 
     levels: np.ndarray
@@ -128,7 +128,7 @@ def find_rests(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | Non
     Examples
     --------
     >>> dff = 0.05 * np.random.default_rng(0).standard_normal((3, 3000)) + np.array([[0.0], [0.05], [-0.3]])
-    >>> find_rests(dff, frame_rate=30.0).offsets.round(2) + 0.0
+    >>> find_rests(dff, frame_rate=30.0).offsets.round(1)
     array([ 0. ,  0. , -0.3])
     """
     from scipy.special import ndtri
@@ -153,7 +153,7 @@ def find_rests(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | Non
         # a low percentile of noise lies below its mean
         levels[i] = at_rest - ndtri(_REST / 100) * noise[i]
         lowest[i] = low - ndtri(_LOWEST / 100) * noise[i]
-        goes_down[i] = middle - low > high - middle
+        goes_down[i] = middle > _TOO_LOW and middle - low > high - middle
     return Rests(levels, lowest, noise, goes_down)
 
 

@@ -40,6 +40,14 @@ def test_each_trace_may_rest_elsewhere_below_zero(dff):
     np.testing.assert_allclose(offsets[4:], shifts[4:], atol=0.1)
 
 
+def test_a_silent_neuron_may_rest_too_low_among_others():
+    dff = 0.05 * np.random.default_rng(0).standard_normal((40, 3000))
+    dff[::4] -= 0.3
+    offsets = find_rests(dff, RATE).offsets
+    np.testing.assert_allclose(offsets[::4], -0.3, atol=0.02)
+    assert np.count_nonzero(offsets) == 10
+
+
 def test_one_very_active_neuron_does_not_rest_too_high(dff):
     active = dff.copy()
     active[0] += 0.8
