@@ -161,6 +161,9 @@ def _binned(trace: np.ndarray, per_bin: int) -> np.ndarray:
     """Means of bins; NaN where more than half of the values are missing."""
     n_bins = len(trace) // per_bin
     frames = trace[: n_bins * per_bin].reshape(n_bins, per_bin)
+    means = frames @ np.full(per_bin, 1.0 / per_bin, dtype=trace.dtype)  # much faster than a mean of short rows
+    if not np.isnan(means).any():
+        return means
     present = ~np.isnan(frames)
     counts = np.count_nonzero(present, axis=1)
     sums = np.sum(frames, axis=1, dtype=np.float64, where=present)
