@@ -308,7 +308,7 @@ def _record(
             arbitrary_units=traces.arbitrary_units,
             denoised=traces.denoised,
             neuropil_coefficient=report.neuropil_coefficient,
-            baseline=None if traces.dff is not None else asdict(options.baseline),
+            baseline=asdict(options.baseline) if traces.dff is None or traces.arbitrary_units else None,
         ),
         recording=RecordingUsed(
             n_rois=traces.shape[0],
