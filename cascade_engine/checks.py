@@ -48,9 +48,8 @@ def _unusable_reason(trace: np.ndarray, windowsize: int, longest_segment: int) -
     largest, smallest = present.max(), present.min()
     if largest == smallest:
         return f"constant: every value is {largest:g}"
-    extreme = largest if largest > -smallest else smallest
-    if abs(extreme) > ABSURD_DFF:
-        return f"absurd dF/F of {extreme:.3g}: F0 is near zero, or this is not dF/F"
+    if max(largest, -smallest) > ABSURD_DFF:
+        return f"absurd dF/F (beyond {ABSURD_DFF:g}): F0 is near zero, or this is not dF/F"
     return ""
 
 
@@ -74,7 +73,8 @@ def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None
     if not usable.any():
         return
     middle = float(np.median([np.nanmedian(dff[i]) for i in np.flatnonzero(usable)]))
-    problem = unit_problem(middle, float(np.nanmedian(levels[usable])))
+    peak = float(np.median([np.nanmax(np.abs(dff[i])) for i in np.flatnonzero(usable)]))
+    problem = unit_problem(middle, float(np.nanmedian(levels[usable])), peak)
     if problem:
         raise InputError(f"{problem}; or pass check_units=False if this is right")
 

@@ -24,6 +24,7 @@ from cascade_engine.parallel import available_processors
 from cascade_engine.signal.bridging import bridge, longest_bridge
 from cascade_engine.signal.kernels import single_spike_amplitude
 from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
+from cascade_engine.signal.rest import find_rests
 from cascade_engine.signal.segments import segment_slices
 
 
@@ -200,7 +201,7 @@ def infer(
     segments : sequence of int, optional
         Frames of each uninterrupted segment; no window reaches from one into the next.
     check_units : bool
-        Refuse arrays that look like percent or raw fluorescence.
+        Refuse arrays that look like percent, raw fluorescence or F / F0, and warn of dF/F that does not rest at 0.
     n_threads : int, optional
         Threads to use. Default: all processors that this process may use.
     progress : bool or callable
@@ -231,6 +232,7 @@ def infer(
             f"noise_level must be one number or one per neuron ({len(dff)}), but there are {len(chosen.noise_level)}"
         )
     predictor = open_predictor(model, frame_rate, chosen)
+    doubt = _doubt_about_rest(dff, frame_rate, segments) if check_units else ""
     hidden = not progress or callable(progress)
     with tqdm(total=dff.size, disable=hidden, unit="frame", unit_scale=True, desc="predicting") as bar:
         block = infer_block(
@@ -250,7 +252,10 @@ def infer(
         model=model,
         settings=predictor.settings,
         notes=block.notes,
-        warnings=warnings_about(predictor, dff.shape[1], segments, block.noise_levels, usable, block.missing_part),
+        warnings=[
+            *filter(None, [doubt]),
+            *warnings_about(predictor, dff.shape[1], segments, block.noise_levels, usable, block.missing_part),
+        ],
     )
 
 
@@ -372,6 +377,17 @@ def warnings_about(
     slices = segment_slices(n_frames, segments)
     found += losses(missing_part, slices, predictor.shortest, usable, longest_bridge(predictor.frame_rate))
     return found
+
+
+def _doubt_about_rest(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | None) -> str:
+    """A warning about dF/F that does not rest at 0; empty if it does. F / F0 is refused."""
+    rests = find_rests(dff, frame_rate, segments)
+    if rests.problem:
+        raise InputError(f"{rests.problem}; or pass check_units=False if this is right")
+    found = rests.describe()
+    return found and (
+        f"{found}: this makes numbers of spikes wrong; subtract find_rests(dff, frame_rate).offsets[:, np.newaxis]"
+    )
 
 
 def _assumed_levels(given: float | Sequence[float] | None, measured: np.ndarray, first_neuron: int) -> np.ndarray:

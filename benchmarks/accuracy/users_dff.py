@@ -151,8 +151,9 @@ def simulated(model: Model) -> str:
                 baseline = Baseline(neuropil=kind)
                 result = delta_f_over_f(fluorescence, CONDITION.frame_rate, neuropil, baseline=baseline)
                 found = infer(result.dff, CONDITION.frame_rate, model=model).spike_prob
-                guarded = ", F0 below the noise" if result.guarded_frames.mean() > 0.5 * dff.shape[1] else ""
-                line += f" {np.median(np.nansum(found, axis=1) / n_spikes):.2f}{guarded} |"
+                counts = np.nansum(found, axis=1) / n_spikes
+                has_dff = np.array([not note for note in result.notes])
+                line += f" {np.median(counts[has_dff]):.2f} |" if has_dff.mean() > 0.5 else " F0 within the noise |"
             lines.append(line)
     return "\n".join(lines)
 

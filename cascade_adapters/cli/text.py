@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cascade_engine.networks.indicators import indicators_named
 from cascade_engine.networks.settings import NOT_GIVEN
 from cascade_engine.networks.universal.architecture import known_indicator
+from cascade_engine.signal.dff import WITHIN_NOISE
 
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
@@ -60,9 +61,9 @@ def describe_inspection(report: Report) -> str:
         report.path,
         f"  {report.kind}, {_size(report)}, {_minutes(report)}",
         f"  frame rate {report.frame_rate_hz:g} Hz ({report.frame_rate_source})",
-        f"  {'raw fluorescence' if report.dff == 'computed' else 'dF/F'} from {report.traces}",
+        f"  {_what(report)} from {report.traces}",
     ]
-    if report.dff == "computed":
+    if report.neuropil is not None or (report.dff == "computed" and not report.arbitrary_units):
         lines.append(f"  {_neuropil(report)}")
     if report.segments:
         frames = ", ".join(str(frames) for frames in report.segments)
@@ -96,6 +97,12 @@ def describe_restored(report: Report) -> str:
     if report.status == "failed":
         return describe_failure(report)
     return "\n".join([f"{report.path}: restored", *(f"  {text}" for text in report.restored)])
+
+
+def _what(report: Report) -> str:
+    if report.arbitrary_units:
+        return "traces"
+    return "raw fluorescence" if report.dff == "computed" else "dF/F"
 
 
 def _neuropil(report: Report) -> str:
@@ -146,15 +153,18 @@ def _excluded(report: Report) -> list[str]:
 
 
 def _noise(report: Report) -> list[str]:
+    if report.arbitrary_units:
+        return ["  noise level not known, since the traces are in arbitrary units; nothing is known of what to expect"]
     if report.noise_level is None or report.noise_level_range is None:
         return []
     low, high = report.noise_level_range
     comparable = report.comparable_noise_level or report.noise_level
     # what is not subtracted of the neuropil makes F0 greater, and noise smaller, than in the ground truth
     others = f"; {comparable:.1f} with F - r Fneu, to compare it" if comparable > 1.05 * report.noise_level else ""
+    judged = "that of denoised traces, which says nothing" if report.denoised else judge_noise(comparable)
     lines = [
         f"  noise level {report.noise_level:.1f} % per sqrt(Hz), {low:.1f} to {high:.1f} in 80 % of ROIs{others} "
-        f"({judge_noise(comparable)})"
+        f"({judged})"
     ]
     if report.expected is not None and report.frame_rate_hz is not None:
         lines.append(f"  {describe_expected(report.expected, comparable, report.frame_rate_hz)}")
@@ -166,9 +176,14 @@ def _left_out(report: Report) -> list[str]:
     for reason, count in Counter(report.without_prediction.values()).most_common():
         rois = [str(roi) for roi, note in report.without_prediction.items() if note == reason]
         named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
-        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason} (ROI {named})")
-    if report.n_guarded:
-        lines.append(f"  F0 below the noise in {report.n_guarded} ROIs: divided by the noise there instead of F0")
+        advice = "; --arbitrary-units goes on without dF/F" if reason == WITHIN_NOISE else ""
+        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason}{advice} (ROI {named})")
+    if report.guarded_frames:
+        counts = report.guarded_frames.values()
+        lines.append(
+            f"  F0 below the noise in {len(counts)} ROIs, for {min(counts)} to {max(counts)} of {report.n_frames} "
+            "frames: divided by the noise there instead of F0"
+        )
     return lines
 
 

@@ -18,6 +18,10 @@ from cascade_engine.declared import declared
 from cascade_engine.errors import InputError
 from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import as_frame_rate
+from cascade_engine.signal.units import ARBITRARY_UNITS, DENOISED
+
+#: What can be done where dF/F does not rest at 0.
+RESTS = ("auto", "subtract", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,10 @@ class Reading:
     dff : {"auto", "container", "compute"}
         Take dF/F from the container or compute it from raw fluorescence; by default whatever is sure to be right.
     arbitrary_units : bool
-        Accept traces in arbitrary units (no background to divide by) where no dF/F can be had.
+        Take the traces to be in arbitrary units, of which no dF/F can be had, whatever the container says.
+    rest : {"auto", "subtract", "keep"}
+        What to do where the container's dF/F does not rest at 0: subtract where it rests, but refuse what looks like
+        F / F0; subtract in any case; or leave it as it is.
     sessions : tuple of int or None
         Frames of each uninterrupted segment. Also as text: numbers with commas, or a text file with one on each line.
     """
@@ -87,7 +94,14 @@ class Reading:
         help="Use the container's dF/F, or compute it from raw fluorescence.",
         choices=("auto", "container", "compute"),
     )
-    arbitrary_units: bool = declared(False, help="Accept traces that cannot be turned into dF/F (one-photon).")
+    arbitrary_units: bool = declared(
+        False, help="Traces that are no dF/F and cannot be turned into it (one-photon): scale each by its noise."
+    )
+    rest: str = declared(
+        "auto",
+        help="Where dF/F does not rest at 0: subtract its rest but refuse F/F0, subtract that too, or keep it.",
+        choices=RESTS,
+    )
     sessions: str | tuple[int, ...] | None = declared(
         None,
         help="Frames of each session in a recording that was put together (9000,9000), or a text file with one number "
@@ -99,6 +113,8 @@ class Reading:
         object.__setattr__(self, "sessions", _as_counts(self.sessions))
         if self.dff not in ("auto", "container", "compute"):
             raise InputError(f"dff must be one of auto, container, compute, but it is {self.dff!r}")
+        if self.rest not in RESTS:
+            raise InputError(f"rest must be one of {', '.join(RESTS)}, but it is {self.rest!r}")
         if self.frame_rate is not None:
             as_frame_rate(self.frame_rate)
         if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient <= 2:
@@ -132,7 +148,7 @@ def _as_counts(sessions: Any) -> tuple[int, ...] | None:
 
 @dataclass(kw_only=True)
 class Traces:
-    """Traces of one recording, as read from a container: raw fluorescence, or dF/F.
+    """Traces of one recording, as read from a container: raw fluorescence, or dF/F, or either in arbitrary units.
 
     The arrays have one row per ROI, in the container's order. They may be read from the disk, block by block, when
     their rows are asked for (`cascade_adapters.results.rows.Rows`).
@@ -150,7 +166,10 @@ class Traces:
     background : array-like, shape (n_rois, n_frames), or None
         Fluorescence under each ROI that `fluorescence` does not hold; it counts for the baseline to divide by.
     arbitrary_units : bool
-        Whether `dff` is no dF/F but a trace scaled to one noise level.
+        Whether these are no dF/F and cannot be turned into it. They are kept as they are stored, and scaled by their
+        noise for inference (`cascade_engine.signal.units.scale_arbitrary`).
+    denoised : bool
+        Whether they are known to be denoised or smoothed, so that their noise level says nothing.
     frame_rate : float
         Frames per second of each ROI, in Hz.
     frame_rate_source : str
@@ -181,6 +200,7 @@ class Traces:
     neuropil_coefficient: float = 0.0
     background: Rows | None = None
     arbitrary_units: bool = False
+    denoised: bool = False
     frame_rate: float
     frame_rate_source: str
     source: str
@@ -203,6 +223,15 @@ class Traces:
         assert values is not None
         n_rois, n_frames = values.shape
         return int(n_rois), int(n_frames)
+
+    def in_arbitrary_units(self) -> Traces:
+        """The same, marked as traces of which no dF/F can be had."""
+        return replace(
+            self,
+            arbitrary_units=True,
+            source=f"{self.source}, in arbitrary units",
+            remarks=[*self.remarks, ARBITRARY_UNITS],
+        )
 
     def with_sessions(self, sessions: tuple[int, ...]) -> Traces:
         """The same with segments that the user tells.
@@ -285,7 +314,9 @@ class Container(ABC):
 
     @abstractmethod
     def read(self, reading: Reading = Reading()) -> Traces:
-        """Read the traces.
+        """Read the traces; what `reading` says about sessions and units is added by `traces`.
+
+        With ``reading.arbitrary_units`` nothing is refused because it is no dF/F.
 
         Raises
         ------
@@ -294,8 +325,12 @@ class Container(ABC):
         """
 
     def traces(self, reading: Reading = Reading()) -> Traces:
-        """What `read` gives, with the segments that the user tells."""
+        """What `read` gives, with what it is known to be, and with the segments that the user tells."""
         traces = self.read(reading)
+        if traces.arbitrary_units or reading.arbitrary_units:
+            traces = traces.in_arbitrary_units()
+        if traces.denoised:
+            traces.remarks.append(DENOISED)
         if reading.sessions is None:
             return traces
         assert not isinstance(reading.sessions, str)

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from cascade_adapters.containers.arrays.contents import ARBITRARY_DFF, ARBITRARY_SOURCE, DENOISED
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_adapters.results import Spikes, schema
@@ -20,10 +21,10 @@ from cascade_engine.errors import InputError
 CONTENT = {
     "F": "ROIs x frames: raw fluorescence, arbitrary units",
     "Fneu": "ROIs x frames: fluorescence of the neuropil around each ROI, same units as F",
-    "dff": "ROIs x frames: dF/F as a fraction; the one that spikes were inferred from, if they were",
+    "dff": "ROIs x frames: dF/F as a fraction, unless arbitrary_units is 1; that of the spikes, if there are any",
     "source_dff": "ROIs x frames: dF/F of the source, where it is another one",
     "spike_prob": "ROIs x frames: expected spikes per frame; multiply by frame_rate for Hz; NaN: no prediction",
-    "noise_levels": "per ROI: noise level of dff in percent per sqrt(Hz)",
+    "noise_levels": "per ROI: noise level of dff in percent per sqrt(Hz); NaN: not known",
     "spikes": "one row per discrete spike: ROI and frame, both from 0, time in s, confidence",
     "is_cell": "per ROI: 1 if it is taken for a cell",
     "cell_probability": "per ROI: how likely it is taken for a cell",
@@ -31,7 +32,9 @@ CONTENT = {
     "neuropil_coefficient": "part of the neuropil's changes that is not the ROI's",
     "frames_per_session": "frames of each uninterrupted segment, where there are several",
     "dropped_frames": "one row per gap: frame, from 0, and frames that were dropped before it (-1: it repeats another)",
-    "arbitrary_units": "1 if dff is no dF/F, but fluorescence in arbitrary units",
+    ARBITRARY_DFF: "1 if dff is no dF/F, but traces in arbitrary units",
+    ARBITRARY_SOURCE: "1 if F and source_dff are in arbitrary units, so that no dF/F can be had from them",
+    DENOISED: "1 if the traces are denoised or smoothed, so that their noise level says nothing",
     "image_shape": "height and width of the image in pixels (of a volume also its depth)",
     "pixels": "one row per pixel: ROI, row, column (of a volume also the plane), all counted from 0",
     "pixel_weights": "weight of each of these pixels in its ROI",
@@ -101,7 +104,9 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         "frames_per_session": traces.segments,
         "dropped_frames": list(traces.dropped.items()) or None,
         "source_dff": plane.source_dff,
-        "arbitrary_units": True if plane.has_arbitrary_units else None,
+        ARBITRARY_DFF: True if plane.has_arbitrary_units else None,
+        ARBITRARY_SOURCE: True if traces.arbitrary_units else None,
+        DENOISED: True if traces.denoised else None,
     }
     if plane.raw is not None:
         found |= {"F": plane.raw.fluorescence, "Fneu": plane.raw.neuropil}

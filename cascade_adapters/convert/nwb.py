@@ -156,16 +156,18 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
         )
 
     if plane.raw is not None:
-        add(Fluorescence, "Fluorescence", plane.raw.fluorescence, "a.u.", f"Raw fluorescence: {plane.raw.source}")
+        what = "Traces" if plane.raw.arbitrary_units else "Raw fluorescence"
+        add(Fluorescence, "Fluorescence", plane.raw.fluorescence, "a.u.", f"{what}: {plane.raw.source}")
         if plane.raw.neuropil is not None:
             coefficient = plane.raw.neuropil_coefficient
             described = f"Fluorescence around or under each ROI; {coefficient:g} times it is not the ROI's own"
             add(Fluorescence, "Neuropil", plane.raw.neuropil, "a.u.", described)
     if plane.dff is not None and (plane.raw is None or plane.is_dff_used or plane.source_dff is not None):
         assert plane.dff.dff is not None
-        is_arbitrary = plane.dff.arbitrary_units
-        described = f"dF/F: {plane.dff.source}" if is_arbitrary else f"dF/F as a fraction: {plane.dff.source}"
-        add(DfOverF, "DfOverF", plane.dff.dff, "a.u." if is_arbitrary else "n.a.", described)
+        if plane.dff.arbitrary_units:
+            add(Fluorescence, "Fluorescence", plane.dff.dff, "a.u.", f"Traces: {plane.dff.source}")
+        else:
+            add(DfOverF, "DfOverF", plane.dff.dff, "n.a.", f"dF/F as a fraction: {plane.dff.source}")
 
 
 def _notes(plane: Plane) -> Notes:
@@ -176,6 +178,8 @@ def _notes(plane: Plane) -> Notes:
         image_shape=None if plane.rois is None else plane.rois.image_shape,
         neuropil_is_background=plane.neuropil_is_background,
         is_dff_used=plane.is_dff_used,
+        arbitrary_units=plane.traces.arbitrary_units,
+        denoised=plane.traces.denoised,
     )
 
 

@@ -58,9 +58,10 @@ class Plane:
     def content(self) -> list[str]:
         """What there is, in words."""
         present = {
-            "raw fluorescence": self.raw is not None,
+            "raw fluorescence": self.raw is not None and not self.raw.arbitrary_units,
             "neuropil": self.raw is not None and self.raw.neuropil is not None,
-            "dF/F": self.results is not None or self.dff is not None,
+            "traces in arbitrary units": self.traces.arbitrary_units or self.has_arbitrary_units,
+            "dF/F": (self.results is not None or self.dff is not None) and not self.has_arbitrary_units,
             "spike probability": self.results is not None,
             "discrete spikes": self.results is not None and self.results.spikes is not None,
             "masks": self.rois is not None,
@@ -70,7 +71,7 @@ class Plane:
 
     @property
     def has_arbitrary_units(self) -> bool:
-        """Whether what stands for dF/F is a trace in arbitrary units."""
+        """Whether what stands for dF/F, of our results or of the container, is in arbitrary units."""
         if self.results is not None:
             return self.results.record.traces.arbitrary_units
         return self.dff is not None and self.dff.arbitrary_units
@@ -203,7 +204,7 @@ def _are_equal(dff: Rows, used: Rows) -> bool:
 
 def _read_other(container: Container, traces: Traces, reading: Reading) -> Traces | None:
     """The other one of raw fluorescence and dF/F, where the container has both."""
-    if reading.dff != "auto" or reading.arbitrary_units:
+    if reading.dff != "auto" or traces.arbitrary_units:
         return None
     try:
         other = container.traces(replace(reading, dff="container" if traces.dff is None else "compute"))

@@ -24,6 +24,7 @@ _BY_NUMBER = (
     ("recording", "dropped_frames"),
     ("rois", "without_prediction"),
     ("rois", "guarded_frames"),
+    ("rois", "rest_offsets"),
     ("discrete_spikes", "without_spikes"),
 )
 
@@ -63,6 +64,8 @@ class TracesUsed:
         Whether dF/F was computed or taken from the container.
     arbitrary_units : bool
         Whether it is not dF/F at all, but scaled to one noise level.
+    denoised : bool
+        Whether it is known to be denoised or smoothed.
     neuropil_coefficient : float or None
         Part of the neuropil that was subtracted; None if none was.
     baseline : dict or None
@@ -72,6 +75,7 @@ class TracesUsed:
     source: str
     dff: str
     arbitrary_units: bool = False
+    denoised: bool = False
     neuropil_coefficient: float | None = None
     baseline: dict[str, Any] | None = None
 
@@ -128,12 +132,15 @@ class RoiFacts:
     comparable_noise_levels : list of float or None
         Noise level that each ROI would have with F - r Fneu, to compare it with other recordings; None without dF/F,
         and the list is empty in records of earlier versions.
+    rest_offsets : dict of int to float
+        What was subtracted from the container's dF/F (fraction) of ROIs that did not rest at 0.
     """
 
     without_prediction: dict[int, str] = field(default_factory=dict)
     guarded_frames: dict[int, int] = field(default_factory=dict)
     network_noise_levels: list[float | None] = field(default_factory=list)
     comparable_noise_levels: list[float | None] = field(default_factory=list)
+    rest_offsets: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ block, from what computes them: the field of this name of `cascade_engine.infere
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class ResultArray:
         Version that wrote it first; results of earlier versions lack it.
     dtype : str
         Type of its values; all are floating point, NaN where there is no value.
+    if_arbitrary : tuple of str or None
+        Its unit and description where the traces are in arbitrary units, if they are others then.
     """
 
     name: str
@@ -40,6 +42,13 @@ class ResultArray:
     description: str
     since: str
     dtype: str = "float32"
+    if_arbitrary: tuple[str, str] | None = None
+
+    def in_units(self, arbitrary: bool) -> ResultArray:
+        """The same, with the unit and description that hold for dF/F, or for traces in arbitrary units."""
+        if not arbitrary or self.if_arbitrary is None:
+            return self
+        return replace(self, unit=self.if_arbitrary[0], description=self.if_arbitrary[1])
 
     @property
     def has_frames(self) -> bool:
@@ -66,6 +75,10 @@ ARRAYS: tuple[ResultArray, ...] = (
         "fraction",
         "dF/F, as a fraction, from which spikes were inferred. NaN: missing.",
         since="0.1.0",
+        if_arbitrary=(
+            "arbitrary units",
+            "No dF/F: traces in arbitrary units, scaled by their noise, from which spikes were inferred. NaN: missing.",
+        ),
     ),
     ResultArray(
         "noise_levels",
@@ -73,6 +86,7 @@ ARRAYS: tuple[ResultArray, ...] = (
         "percent per sqrt(Hz)",
         "Noise level of dF/F: median absolute change from frame to frame over the square root of the frame rate.",
         since="0.1.0",
+        if_arbitrary=("not known", "Noise level of dF/F: NaN, since it is not known in arbitrary units."),
     ),
 )
 

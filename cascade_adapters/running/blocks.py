@@ -1,4 +1,4 @@
-"""dF/F of a recording, some ROIs at a time: computed, or the container's own after a check."""
+"""dF/F of a recording, some ROIs at a time: computed, the container's own after a check, or what stands for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from cascade_adapters.containers.base import Traces
 from cascade_adapters.results.rows import row_blocks
 from cascade_engine.errors import InputError
-from cascade_engine.signal.dff import Baseline, delta_f_over_f
+from cascade_engine.signal.dff import Baseline, delta_f_over_f, less_baseline
 from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import noise_levels
+from cascade_engine.signal.rest import Rests, find_rests
 from cascade_engine.signal.steps import StepFinder
-from cascade_engine.signal.units import unit_problem
+from cascade_engine.signal.units import scale_arbitrary, unit_problem
 
 
 @dataclass
@@ -26,13 +27,15 @@ class DffBlock:
     rows : slice
         Which ROIs of the recording.
     dff : array, shape (n_rois, n_frames), float32
-        dF/F as a fraction; NaN for ROIs that were not chosen.
+        dF/F as a fraction, or scaled traces in arbitrary units; NaN for ROIs that were not chosen.
     guarded_frames : array, shape (n_rois,), int
         Frames in which F0 lay below the noise.
     noise_factor : array, shape (n_rois,), float64
         What to multiply noise levels with to compare them (`cascade_engine.signal.dff.DeltaF`).
     notes : list of str
         Per ROI: why it has no dF/F, or an empty string.
+    by_peak : array of bool, shape (n_rois,)
+        ROIs in arbitrary units that have no noise, and were scaled by their peak.
     """
 
     rows: slice
@@ -40,6 +43,7 @@ class DffBlock:
     guarded_frames: np.ndarray
     noise_factor: np.ndarray
     notes: list[str]
+    by_peak: np.ndarray
 
 
 def dff_blocks(
@@ -47,6 +51,7 @@ def dff_blocks(
     baseline: Baseline | None = None,
     chosen: np.ndarray | None = None,
     steps: StepFinder | None = None,
+    offsets: np.ndarray | None = None,
 ) -> Iterator[DffBlock]:
     """dF/F of all ROIs, block by block, in order.
 
@@ -63,6 +68,8 @@ def dff_blocks(
         ROIs to use; default: all.
     steps : StepFinder, optional
         Is given all raw fluorescence, on the grid of `Traces`.
+    offsets : array, shape (n_rois,), optional
+        What to subtract from the container's dF/F, as of `check_units`.
 
     Yields
     ------
@@ -80,11 +87,14 @@ def dff_blocks(
             guarded_frames=np.zeros(len(wanted), dtype=int),
             noise_factor=np.ones(len(wanted)),
             notes=["" if is_wanted else "not a cell" for is_wanted in wanted],
+            by_peak=np.zeros(len(wanted), dtype=bool),
         )
-        if traces.dff is not None:
+        if traces.dff is not None and not traces.arbitrary_units:
             with np.errstate(over="ignore", invalid="ignore"):  # what is too large is infinite, and reported as such
                 block.dff[wanted] = np.asarray(traces.dff[rows])[wanted]
             block.dff[:, traces.excluded_frames] = np.nan
+            if offsets is not None:
+                block.dff -= offsets[rows, np.newaxis].astype(np.float32)
         else:
             _compute(block, traces, grid, baseline, wanted, steps)
         yield block
@@ -98,14 +108,23 @@ def _compute(
     wanted: np.ndarray,
     steps: StepFinder | None,
 ) -> None:
-    assert traces.fluorescence is not None
+    stored = traces.dff if traces.fluorescence is None else traces.fluorescence
     fluorescence, neuropil, background = (
         None
         if values is None
         else grid.expand(_without(np.asarray(values[block.rows])[wanted], traces.excluded_frames))
-        for values in (traces.fluorescence, traces.neuropil, traces.background)
+        for values in (stored, traces.neuropil, traces.background)
     )
     assert fluorescence is not None
+    if traces.arbitrary_units:
+        detrended, notes = less_baseline(
+            fluorescence, traces.frame_rate, neuropil, traces.neuropil_coefficient, baseline, grid.segments
+        )
+        scaled = scale_arbitrary(detrended, traces.frame_rate, grid.segments)
+        block.dff[wanted], block.by_peak[wanted] = grid.collect(scaled.values), scaled.by_peak
+        for roi, *reasons in zip(np.flatnonzero(wanted), notes, scaled.notes, strict=True):
+            block.notes[roi] = next(filter(None, reasons), "")
+        return
     if steps is not None:
         steps.add(fluorescence if background is None else fluorescence + background)
     part = delta_f_over_f(
@@ -128,28 +147,62 @@ def _without(values: np.ndarray, excluded: np.ndarray) -> np.ndarray:
     return np.where(excluded, np.float32(np.nan), values) if excluded.any() else values
 
 
-def check_units(traces: Traces, chosen: np.ndarray | None = None) -> None:
-    """Refuse dF/F of a container that is none, or is in percent; computed dF/F needs no check.
+def check_units(traces: Traces, chosen: np.ndarray | None = None, rest: str = "auto") -> tuple[np.ndarray, list[str]]:
+    """Refuse dF/F of a container that is none, or is in percent, and find what it has to be corrected by.
+
+    Computed dF/F needs no check, nor do traces in arbitrary units.
+
+    Parameters
+    ----------
+    traces : Traces
+        As read.
+    chosen : array of bool, shape (n_rois,), optional
+        ROIs to look at; default: all.
+    rest : {"auto", "subtract", "keep"}
+        What to do where dF/F does not rest at 0 (`Reading`).
+
+    Returns
+    -------
+    offsets : array, shape (n_rois,), float64
+        What to subtract from dF/F of each ROI.
+    remarks : list of str
+        What was found.
 
     Raises
     ------
     InputError
         Saying what was found and what to do.
     """
+    offsets = np.zeros(traces.shape[0])
     if traces.dff is None or traces.arbitrary_units:
-        return
-    grid, levels, medians = traces.grid, [], []
+        return offsets, []
+    grid, levels, medians, peaks, rests = traces.grid, [], [], [], []
     for block in dff_blocks(traces, chosen=chosen):
+        on_grid = grid.expand(block.dff)
+        rests.append(find_rests(on_grid, traces.frame_rate, grid.segments))
         known = np.isfinite(block.dff).any(axis=1)
         if not known.any():
             continue
         with np.errstate(invalid="ignore"):  # infinite values
-            levels.append(noise_levels(grid.expand(block.dff[known]), traces.frame_rate, grid.segments))
+            levels.append(noise_levels(on_grid[known], traces.frame_rate, grid.segments))
         medians.append(np.nanmedian(block.dff[known], axis=1))
+        peaks.append(np.max(np.abs(block.dff[known]), axis=1, initial=0.0, where=np.isfinite(block.dff[known])))
     if not medians:
-        return
+        return offsets, []
     noise = np.concatenate(levels)
     level = float(np.nanmedian(noise)) if np.isfinite(noise).any() else 0.0
-    problem = unit_problem(float(np.median(np.concatenate(medians))), level)
+    middle, peak = (float(np.median(np.concatenate(values))) for values in (medians, peaks))
+    problem = unit_problem(middle, level, peak)
     if problem:
         raise InputError(f"{traces.source}: {problem}")
+    return _offsets(Rests.together(rests), traces, rest)
+
+
+def _offsets(rests: Rests, traces: Traces, rest: str) -> tuple[np.ndarray, list[str]]:
+    """What to subtract from each ROI, and a line that says so."""
+    if rests.problem and rest == "auto":
+        raise InputError(f"{traces.source}: {rests.problem}, or pass --rest subtract (or keep, if it is right)")
+    found = rests.describe("ROIs")
+    if rest == "keep":
+        return np.zeros(len(rests.levels)), [f"{found}: this was kept (--rest keep)"] if found else []
+    return rests.offsets, [f"{found}: this was subtracted (--rest keep leaves it)"] if found else []

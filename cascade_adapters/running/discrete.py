@@ -13,6 +13,7 @@ from cascade_engine._version import __version__
 from cascade_engine.discrete import TRUSTED_NOISE_LEVEL, DiscreteSpikes, infer_discrete_spikes
 from cascade_engine.errors import InputError
 from cascade_engine.signal.grid import FrameGrid
+from cascade_engine.signal.units import ARBITRARY_UNITS, DENOISED
 
 
 def add_spikes(container: Container, n_threads: int | None = None) -> Report:
@@ -67,7 +68,12 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
     )
     comparable = results.record.rois.comparable_noise_levels
     levels = np.array(comparable, dtype=float) if comparable else np.asarray(results.noise_levels[:])
-    warning = trust_warning(levels, has_prediction)
+    traces = results.record.traces
+    warnings = [
+        *([ARBITRARY_UNITS] if traces.arbitrary_units else []),
+        *([DENOISED] if traces.denoised else []),
+        *filter(None, [trust_warning(levels, has_prediction)]),
+    ]
     rates = n_spikes / n_frames * recording.frame_rate_hz  # no spikes are looked for in frames that were dropped
     notes = [note for each in found for note in each.notes]
     facts = SpikesFound(
@@ -77,7 +83,7 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
         kernel=settings.kernel or "gaussian",
         n_spikes=int(n_spikes.sum()),
         without_spikes={roi: note for roi, note in enumerate(notes) if note},
-        warnings=[warning] if warning else [],
+        warnings=warnings,
     )
     return Report(
         path=str(container.path),
@@ -85,6 +91,8 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
         n_rois=n_rois,
         n_frames=n_frames,
         frame_rate_hz=recording.frame_rate_hz,
+        arbitrary_units=traces.arbitrary_units,
+        denoised=traces.denoised,
         model=results.record.model.name,
         settings=settings.to_dict(),
         n_spikes=facts.n_spikes,

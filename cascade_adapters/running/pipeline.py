@@ -28,8 +28,8 @@ from cascade_engine.networks.base import Predictor
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 from cascade_engine.signal.frames import frame_text
-from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.steps import StepFinder
+from cascade_engine.signal.units import ARBITRARY_PEAK
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -136,11 +136,7 @@ def _infer(
         report.status = "planned"
         survey(report, container, traces, options, predictor, chosen)
         return report, None
-    try:
-        check_units(traces, chosen)
-    except InputError as error:
-        raise InputError(f"{container.path}: {error}") from None
-
+    offsets = _checked(report, container, traces, options, chosen)
     n_rois, n_frames = traces.shape
     grid = traces.grid
     found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
@@ -148,8 +144,8 @@ def _infer(
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
     with _ProgressBar(container, int(np.count_nonzero(chosen)) * grid.n_frames, options.progress) as advance:
-        for block in dff_blocks(traces, options.baseline, chosen, found.steps):
-            inferred = _infer_block(predictor, block, grid, n_threads=options.n_threads, progress=advance)
+        for block in dff_blocks(traces, options.baseline, chosen, found.steps, offsets):
+            inferred = _infer_block(predictor, block, traces, n_threads=options.n_threads, progress=advance)
             produced = {**vars(inferred), **vars(block)}
             for array in schema.ARRAYS:
                 arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
@@ -177,23 +173,37 @@ def survey(
     InputError
         What `process` would refuse.
     """
-    try:
-        check_units(traces, chosen)
-    except InputError as error:
-        raise InputError(f"{container.path}: {error}") from None
+    offsets = _checked(report, container, traces, options, chosen)
     grid = traces.grid
     found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
-    for block in dff_blocks(traces, options.baseline, chosen, found.steps):
-        found.add(block, _infer_block(predictor, block, grid, predict=False))
+    for block in dff_blocks(traces, options.baseline, chosen, found.steps, offsets):
+        found.add(block, _infer_block(predictor, block, traces, predict=False))
     _conclude(report, found, predictor, traces, chosen)
 
 
-def _infer_block(predictor: Predictor, block: DffBlock, grid: FrameGrid, **options: Any) -> InferredBlock:
+def _checked(report: Report, container: Container, traces: Traces, options: Options, chosen: np.ndarray) -> np.ndarray:
+    """What to subtract from dF/F of each ROI; what is no dF/F is refused."""
+    try:
+        offsets, remarks = check_units(traces, chosen, options.reading.rest)
+    except InputError as error:
+        raise InputError(f"{container.path}: {error}") from None
+    report.warnings += remarks
+    report.rest_offsets = {int(roi): round(float(offsets[roi]), 4) for roi in np.flatnonzero(offsets)}
+    return offsets
+
+
+def _infer_block(predictor: Predictor, block: DffBlock, traces: Traces, **options: Any) -> InferredBlock:
     """What is inferred from a block, for the frames that are stored."""
+    grid = traces.grid
     on_grid = grid.expand(block.dff)
     inferred = infer_block(predictor, on_grid, first_neuron=block.rows.start, segments=grid.segments, **options)
     missing_part = np.isnan(block.dff).sum(axis=1) / max(1, block.dff.shape[1])
-    return replace(inferred, spike_prob=grid.collect(inferred.spike_prob), missing_part=missing_part)
+    levels = inferred.noise_levels
+    if traces.arbitrary_units:  # a noise level needs dF/F
+        levels = np.full_like(levels, np.nan)
+    return replace(
+        inferred, spike_prob=grid.collect(inferred.spike_prob), noise_levels=levels, missing_part=missing_part
+    )
 
 
 @dataclass
@@ -206,6 +216,7 @@ class _Found:
     network_noise_levels: list[float] = field(default_factory=list)
     missing_part: list[float] = field(default_factory=list)
     guarded_frames: list[int] = field(default_factory=list)
+    n_by_peak: int = 0
     notes: list[str] = field(default_factory=list)
 
     def add(self, block, inferred) -> None:
@@ -214,6 +225,7 @@ class _Found:
         self.network_noise_levels += inferred.network_noise_levels.tolist()
         self.missing_part += inferred.missing_part.tolist()
         self.guarded_frames += block.guarded_frames.tolist()
+        self.n_by_peak += np.count_nonzero(block.by_peak)
         # the earliest reason is the true one
         self.notes += [first or second for first, second in zip(block.notes, inferred.notes, strict=True)]
 
@@ -227,6 +239,7 @@ def report_on(container: Container, traces: Traces, options: Options, predictor:
         traces=traces.source,
         dff="computed" if traces.dff is None else "container",
         arbitrary_units=traces.arbitrary_units,
+        denoised=traces.denoised,
         n_rois=n_rois,
         n_cells=None if traces.is_cell is None else int(np.count_nonzero(traces.is_cell)),
         n_frames=n_frames,
@@ -252,7 +265,7 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
         report.noise_level = float(np.median(known))
         report.noise_level_range = np.percentile(known, [10, 90]).tolist()
         report.comparable_noise_level = comparable = float(np.nanmedian(found.comparable_noise_levels))
-        if not traces.arbitrary_units:  # a noise level needs dF/F
+        if not traces.denoised:
             report.expected = expected_figures(predictor.model, traces.frame_rate, comparable, predictor.settings)
     usable = np.array([not note for note in found.notes], dtype=bool)
     n_frames = traces.shape[1]
@@ -260,6 +273,11 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     report.warnings += warnings_about(
         predictor, traces.grid.n_frames, traces.grid.segments, levels, usable, n_missing / max(n_frames, 1)
     )
+    if found.n_by_peak:
+        report.warnings.append(
+            f"{found.n_by_peak} of {traces.shape[0]} ROIs have no noise to be scaled by: they are denoised, or zero "
+            f"between events, and were scaled so that their peak is {ARBITRARY_PEAK:g}"
+        )
     step = found.steps.found()
     if step is not None:
         frame = int(traces.grid.stored(step[0]))
@@ -269,7 +287,9 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
             f"session begins there, pass --sessions {','.join(map(str, np.diff(ends)))}"
         )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
-    report.n_guarded = int(np.count_nonzero(found.guarded_frames))
+    report.guarded_frames = {
+        roi: frames for roi, frames in enumerate(found.guarded_frames) if frames and not found.notes[roi]
+    }
 
 
 def _record(
@@ -286,8 +306,9 @@ def _record(
             source=traces.source,
             dff="computed" if traces.dff is None else "container",
             arbitrary_units=traces.arbitrary_units,
+            denoised=traces.denoised,
             neuropil_coefficient=report.neuropil_coefficient,
-            baseline=None if traces.dff is not None else asdict(options.baseline),
+            baseline=asdict(options.baseline) if traces.dff is None or traces.arbitrary_units else None,
         ),
         recording=RecordingUsed(
             n_rois=traces.shape[0],
@@ -303,6 +324,7 @@ def _record(
         rois=RoiFacts(
             without_prediction={roi: note for roi, note in enumerate(found.notes) if note},
             guarded_frames={roi: frames for roi, frames in enumerate(found.guarded_frames) if frames},
+            rest_offsets=report.rest_offsets,
             network_noise_levels=_or_none(found.network_noise_levels),
             comparable_noise_levels=_or_none(found.comparable_noise_levels),
         ),

@@ -27,8 +27,8 @@ class Report:
         Which of the container's traces were used.
     dff : {"computed", "container"} or None
         Whether dF/F was computed or taken from the container.
-    arbitrary_units : bool
-        Whether the traces are in arbitrary units.
+    arbitrary_units, denoised : bool
+        Whether the traces are in arbitrary units, and whether they are known to be denoised.
     n_rois, n_cells, n_frames : int or None
         Size of the recording, and how many ROIs the container takes for cells.
     frame_rate_hz, frame_rate_source
@@ -60,8 +60,10 @@ class Report:
         What the model reached under conditions like these (`cascade_engine.evaluation.expected_figures`).
     without_prediction : dict of int to str
         Reason for each ROI that has, or would have, no prediction.
-    n_guarded : int
-        ROIs in which F0 lay below the noise somewhere.
+    guarded_frames : dict of int to int
+        Frames in which F0 lay below the noise, for ROIs with any that have a prediction all the same.
+    rest_offsets : dict of int to float
+        Where the container's dF/F of a ROI rested instead of at 0; this was subtracted.
     earlier_results : str or None
         State of results that were there before, in words.
     n_spikes, n_active : int or None
@@ -85,6 +87,7 @@ class Report:
     traces: str = ""
     dff: str | None = None
     arbitrary_units: bool = False
+    denoised: bool = False
     n_rois: int | None = None
     n_cells: int | None = None
     n_frames: int | None = None
@@ -104,7 +107,8 @@ class Report:
     comparable_noise_level: float | None = None
     expected: dict[str, Any] | None = None
     without_prediction: dict[int, str] = field(default_factory=dict)
-    n_guarded: int = 0
+    guarded_frames: dict[int, int] = field(default_factory=dict)
+    rest_offsets: dict[int, float] = field(default_factory=dict)
     earlier_results: str | None = None
     n_spikes: int | None = None
     n_active: int | None = None

@@ -2,8 +2,9 @@
 
 ``corrected = F - r * (Fneu - kept * median(Fneu))``, where ``kept`` is the part of the neuropil's level that stays in
 F, and so in F0: all of it, half, or none (the usual ``F - r * Fneu``). ``dF/F = (corrected - F0) / max(F0, noise)``,
-where the noise is the standard deviation of the frame-to-frame noise, so that dF/F neither explodes nor changes its
-sign where F0 is near or below zero. Frames in which the noise replaces F0 are counted. Where a pipeline has taken the
+where the noise is the standard deviation of the frame-to-frame noise (above 30 frames per second: of their mean over
+1/30 s), so that dF/F neither explodes nor changes its sign where F0 is near or below zero. Frames in which the noise
+replaces F0 are counted, and a neuron for which these are most frames has no dF/F. Where a pipeline has taken the
 background out of F, as CaImAn does, F0 of F is subtracted and F0 of F plus background is the divisor.
 """
 
@@ -32,6 +33,14 @@ _CORRECTED_PERCENTILES = (1.0, 99.0)
 
 #: Beyond these limits F0 would follow the events themselves.
 _SHORTEST_WINDOW_S, _HIGHEST_PERCENTILE = 2.0, 90.0
+
+#: F0 is compared with the noise of a mean over this time (s), or of a single frame if that takes longer: otherwise the
+#: noise of single frames would hide F0 in every fast recording.
+_GUARD_S = 1 / 30
+
+#: Why a neuron has no dF/F where F0 is guarded in more than this part of its frames.
+_MOST_FRAMES = 0.5
+WITHIN_NOISE = "F0 lies within the noise in most frames, so that there is no dF/F"
 
 #: Width (s, standard deviation) of the smoothing before the minimum and maximum filters.
 _MAXIMIN_SMOOTHING_S = 0.33
@@ -90,7 +99,7 @@ class DeltaF:
     Attributes
     ----------
     dff : array, shape (n_neurons, n_frames), float32
-        dF/F as a fraction; NaN where F or Fneu is missing, and for neurons without any baseline.
+        dF/F as a fraction; NaN where F or Fneu is missing, and for neurons without a baseline to divide by.
     f0 : array, shape (n_neurons, n_frames), float32
         Baseline to divide by, in the unit of F.
     guarded_frames : array, shape (n_neurons,), int
@@ -149,35 +158,20 @@ def delta_f_over_f(
         If the arrays do not fit together.
     """
     fluorescence, frame_rate, baseline = as_traces(fluorescence), as_frame_rate(frame_rate), baseline or Baseline()
-    for name, other in (("neuropil", neuropil), ("background", background)):
-        if other is not None and np.shape(other) != fluorescence.shape:
-            raise InputError(
-                f"fluorescence has the shape {fluorescence.shape}, but the {name}'s is {np.shape(other)}: "
-                "they must be the same"
-            )
+    _refuse_other_shape(fluorescence, "neuropil", neuropil)
+    _refuse_other_shape(fluorescence, "background", background)
     n_neurons, n_frames = fluorescence.shape
     slices = segment_slices(n_frames, segments)
     dff = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
     f0 = np.full((n_neurons, n_frames), np.nan, dtype=np.float32)
     guarded, noise_factor, notes = np.zeros(n_neurons, dtype=int), np.ones(n_neurons), [""] * n_neurons
     for i in range(n_neurons):
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is reported
-            trace = fluorescence[i].astype(np.float32)
-        kept = np.float32(0.0)
-        notes[i] = _reason_without_baseline(trace, "F")
-        if neuropil is not None and neuropil_coefficient != 0 and not notes[i]:
-            with np.errstate(over="ignore"):
-                surround = np.asarray(neuropil[i], dtype=np.float32)
-            notes[i] = _reason_to_mistrust(surround, "Fneu")
-            if not notes[i]:
-                kept = np.float32(neuropil_coefficient * NEUROPIL_KEPT[baseline.neuropil]) * np.nanmedian(surround)
-                trace = trace - np.float32(neuropil_coefficient) * surround + kept
-                notes[i] = _reason_without_baseline(trace, "F less neuropil")
+        trace, kept, notes[i] = _corrected(fluorescence, neuropil, i, neuropil_coefficient, baseline)
         if background is not None and not notes[i]:
             notes[i] = _reason_to_mistrust(background[i], "the background")
         if notes[i]:
             continue
-        noise = _noise_sd(trace, slices)
+        noise = _noise_sd(trace, slices) * min(1.0, (_GUARD_S * frame_rate) ** -0.5)
         f0[i] = resting = _segment_baselines(trace, slices, frame_rate, baseline)
         if background is not None:
             f0[i] = _segment_baselines(trace + background[i], slices, frame_rate, baseline)
@@ -185,13 +179,86 @@ def delta_f_over_f(
         if not np.nanmax(denominator) > 0:
             notes[i] = "F0 is not above zero and there is no noise to divide by"
             continue
-        guarded[i] = np.count_nonzero((f0[i] < noise) & np.isfinite(trace))
+        present = np.isfinite(trace)
+        guarded[i] = np.count_nonzero((f0[i] < noise) & present)
+        if guarded[i] > _MOST_FRAMES * np.count_nonzero(present):
+            notes[i] = WITHIN_NOISE
+            continue
         denominator[denominator <= 0] = np.nan
         dff[i] = (trace - resting) / denominator
         usual = np.nanmedian(f0[i]) - kept
         if usual > noise:
             noise_factor[i] = np.nanmedian(denominator) / usual
     return DeltaF(dff, f0, guarded, noise_factor, notes)
+
+
+def less_baseline(
+    traces: np.ndarray,
+    frame_rate: float,
+    neuropil: np.ndarray | None = None,
+    neuropil_coefficient: float = 0.7,
+    baseline: Baseline | None = None,
+    segments: Sequence[int] | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """Traces less neuropil and baseline, divided by nothing: for traces that have no F0 to divide by.
+
+    Parameters
+    ----------
+    traces : array, shape (n_neurons, n_frames)
+        In any unit; NaN where missing.
+    frame_rate : float
+        Frame rate in Hz.
+    neuropil, neuropil_coefficient, baseline, segments
+        As of `delta_f_over_f`.
+
+    Returns
+    -------
+    detrended : array, shape (n_neurons, n_frames), float32
+        In the unit of the traces; NaN for neurons that cannot be used.
+    notes : list of str
+        Per neuron: why it cannot be used, or an empty string.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit together.
+    """
+    traces, frame_rate, baseline = as_traces(traces), as_frame_rate(frame_rate), baseline or Baseline()
+    _refuse_other_shape(traces, "neuropil", neuropil)
+    slices = segment_slices(traces.shape[1], segments)
+    detrended, notes = np.full(traces.shape, np.nan, dtype=np.float32), []
+    for i in range(len(traces)):
+        trace, _, note = _corrected(traces, neuropil, i, neuropil_coefficient, baseline)
+        if not note:
+            detrended[i] = trace - _segment_baselines(trace, slices, frame_rate, baseline)
+        notes.append(note)
+    return detrended, notes
+
+
+def _refuse_other_shape(fluorescence: np.ndarray, name: str, other: np.ndarray | None) -> None:
+    if other is not None and np.shape(other) != fluorescence.shape:
+        raise InputError(
+            f"fluorescence has the shape {fluorescence.shape}, but the {name}'s is {np.shape(other)}: "
+            "they must be the same"
+        )
+
+
+def _corrected(
+    fluorescence: np.ndarray, neuropil: np.ndarray | None, i: int, coefficient: float, baseline: Baseline
+) -> tuple[np.ndarray, np.float32, str]:
+    """F of one neuron less its neuropil, what of the neuropil's level stays in it, and why it cannot be used."""
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is reported
+        trace = fluorescence[i].astype(np.float32)
+    kept, note = np.float32(0.0), _reason_without_baseline(trace, "F")
+    if neuropil is not None and coefficient != 0 and not note:
+        with np.errstate(over="ignore"):
+            surround = np.asarray(neuropil[i], dtype=np.float32)
+        note = _reason_to_mistrust(surround, "Fneu")
+        if not note:
+            kept = np.float32(coefficient * NEUROPIL_KEPT[baseline.neuropil]) * np.nanmedian(surround)
+            trace = trace - np.float32(coefficient) * surround + kept
+            note = _reason_without_baseline(trace, "F less neuropil")
+    return trace, kept, note
 
 
 def _reason_to_mistrust(trace: np.ndarray, name: str) -> str:

@@ -253,11 +253,13 @@ def test_own_dff_beside_the_one_of_cascade(monkeypatch, tmp_path):
 def test_arbitrary_units_are_called_so(monkeypatch, tmp_path):
     give(
         monkeypatch,
-        Given(traces={"container": dff_traces(source="detrended, in arbitrary units", arbitrary_units=True)}),
+        Given(traces={"container": dff_traces(source="components", arbitrary_units=True)}),
     )
     with opened(to_nwb(tmp_path, tmp_path / "out.nwb")) as io:
-        series = io.read().processing["ophys"]["DfOverF"]["plane0"]
-        assert (series.unit, series.description) == ("a.u.", "dF/F: detrended, in arbitrary units")
+        ophys = io.read().processing["ophys"]
+        series = ophys["Fluorescence"]["plane0"]
+        assert (series.unit, series.description) == ("a.u.", "Traces: components, in arbitrary units")
+        assert "DfOverF" not in ophys.data_interfaces
 
 
 def test_without_neuropil_masks_and_cells(tmp_path):

@@ -39,6 +39,7 @@ OTHER_VALUES = {
     "neuropil_coefficient": 0.4,
     "dff": "container",
     "arbitrary_units": True,
+    "rest": "keep",
     "sessions": [400, 500],
     "channel": 2,
     "series": "plane1",

@@ -22,7 +22,7 @@ from cascade_engine.signal.dff import delta_f_over_f
 from cascade_engine.signal.noise import noise_levels
 from tests.builders.array_files import make_dff, save_mat73
 from tests.builders.killing import fresh, kills, needs_fork
-from tests.builders.running import made_up_record, made_up_results, run_one
+from tests.builders.running import dff_of, made_up_record, made_up_results, run_one
 from tests.builders.segmentation_files import (
     IMAGE_SHAPE,
     RATE,
@@ -136,7 +136,7 @@ def test_what_extract_was_given_is_asked_for(tmp_path, config, message):
         ExtractFile(path), rf"{message}.*; pass --dff container .*--dff compute .*--arbitrary-units if they are not"
     )
     np.testing.assert_array_equal(ExtractFile(path).read(AS_DFF).dff, make_dff())
-    refused(ExtractFile(path), "below zero, as of dF/F: pass --dff container", AS_RAW)
+    refused(ExtractFile(path), "below zero, unlike raw fluorescence: pass --dff container", AS_RAW)
     raw = 300 * (1 + make_dff())
     save_extract(path, raw, **config)
     np.testing.assert_array_equal(ExtractFile(path).read(AS_RAW).fluorescence, raw)
@@ -167,14 +167,16 @@ def test_cnmfe_takes_the_trace_with_its_noise(tmp_path):
     refused(container, "CNMF-E stores no frame rate: pass --frame-rate", Reading())
     refused(container, "away that dF/F would be divided by; pass --dff container if the traces are dF/F, --arbitrary")
     refused(container, "leave out --dff compute", AS_RAW)
-    traces = container.read(ARBITRARY)
+    traces = container.traces(ARBITRARY)
     assert traces.source == "cnmfeAnalysisOutput.extractedSignalsEst, in arbitrary units"
     (remark,) = traces.remarks
     assert remark.startswith("ARBITRARY UNITS")
     # of one noise level, whatever unit they were in; neither noise nor events were lost
-    np.testing.assert_allclose(noise_levels(traces.dff, RATE), 2.0, rtol=1e-5)
-    assert all(np.corrcoef(own, true)[0, 1] > 0.99 for own, true in zip(traces.dff, make_dff(), strict=True))
-    np.testing.assert_allclose(traces.dff, CnmfeFile(save_cnmfe(path, 70 * make_dff())).read(ARBITRARY).dff, atol=1e-5)
+    scaled = dff_of(traces).dff
+    np.testing.assert_allclose(noise_levels(scaled, RATE), 2.0, rtol=1e-5)
+    assert all(np.corrcoef(own, true)[0, 1] > 0.99 for own, true in zip(scaled, make_dff(), strict=True))
+    brighter = CnmfeFile(save_cnmfe(path, 70 * make_dff())).traces(ARBITRARY)
+    np.testing.assert_allclose(scaled, dff_of(brighter).dff, atol=1e-5)
     check_rois(container.rois())
 
 
@@ -224,7 +226,7 @@ def test_units_of_inscopix(tmp_path, isx):
     path = save_isxd(tmp_path / "b.isxd")
     refused(InscopixFile(path), "does not say what its traces are in; pass --dff container", Reading())
     assert InscopixFile(path).read(Reading(dff="container")).dff.shape == (3, 160)
-    np.testing.assert_allclose(noise_levels(InscopixFile(path).read(ARBITRARY).dff, RATE), 2.0, rtol=1e-5)
+    np.testing.assert_allclose(noise_levels(dff_of(InscopixFile(path).traces(ARBITRARY)).dff, RATE), 2.0, rtol=1e-5)
     raw = save_isxd(tmp_path / "c.isxd", 300 * (1 + make_dff()))
     assert InscopixFile(raw).read(Reading(dff="compute")).fluorescence.shape == (3, 160)
 

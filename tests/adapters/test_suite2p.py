@@ -19,7 +19,7 @@ from cascade_adapters.running.options import parse_options
 from cascade_engine import infer
 from cascade_engine.discrete import TRUSTED_NOISE_LEVEL
 from cascade_engine.errors import CascadeError, CascadeWarning
-from cascade_engine.signal.dff import delta_f_over_f
+from cascade_engine.signal.dff import WITHIN_NOISE, delta_f_over_f
 from tests.builders.running import inspect_one
 from tests.builders.suite2p_folders import change_settings, hashes, make_plane, make_recording, save_settings
 
@@ -324,7 +324,7 @@ def test_names_shapes_types_and_order_of_the_results(plane, run, random_model):
 def test_the_report(plane, run):
     (report,) = run(plane.folder)
     assert (report.path, report.kind, report.status) == (str(plane.folder), "suite2p", "done")
-    assert (report.n_rois, report.n_frames, report.frame_rate_hz, report.n_guarded) == (6, 900, 30.0, 0)
+    assert (report.n_rois, report.n_frames, report.frame_rate_hz, report.guarded_frames) == (6, 900, 30.0, {})
     assert report.noise_level == pytest.approx(2.0, rel=0.25)
     assert report.without_prediction == {} and report.warnings == []
     json.dumps(report.to_dict(), allow_nan=False)
@@ -412,15 +412,13 @@ def test_bad_rois_are_named_and_harm_no_others(plane, run):
     f[3] = 250.0 - np.arange(900) % 2 * 2 * 250.0
     np.save(plane.folder / "F.npy", f)
     (report,) = run(plane.folder, existing="overwrite")
-    assert report.without_prediction == {1: "F is zero throughout", 4: "F has no finite value"}
+    # ROI 3 jumps between 250 and -250: its F0 is below its noise throughout
+    assert report.without_prediction == {1: "F is zero throughout", 3: WITHIN_NOISE, 4: "F has no finite value"}
     assert Suite2pPlane(plane.folder).record().rois.without_prediction == report.without_prediction
     found = spike_prob(plane.folder)
-    assert np.isnan(found[[1, 4]]).all()
+    assert np.isnan(found[[1, 3, 4]]).all() and np.isnan(np.load(plane.folder / "cascade_dff.npy")[3]).all()
     np.testing.assert_array_equal(found[[0, 2, 5]], everything[[0, 2, 5]])
-    # ROI 3 jumps between 250 and -250: its F0 is below its noise, which is divided by instead
-    assert report.n_guarded == 1
-    assert record(plane.folder)["rois"]["guarded_frames"] == {"3": 900}
-    assert np.abs(np.load(plane.folder / "cascade_dff.npy")[3]).max() < 5.0
+    assert report.guarded_frames == {} and record(plane.folder)["rois"]["guarded_frames"] == {"3": 900}
 
 
 def test_missing_frames_stay_local(plane, run):
@@ -503,6 +501,7 @@ def test_the_record(plane, run, random_model):
         "source": "F.npy and Fneu.npy",
         "dff": "computed",
         "arbitrary_units": False,
+        "denoised": False,
         "neuropil_coefficient": 0.5,
         "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0, "neuropil": "changes"},
     }

@@ -36,14 +36,15 @@ def inspect_one(container: Container, **options: Any) -> Report:
 
 def dff_of(traces: Traces, baseline: Baseline | None = None, chosen: np.ndarray | None = None) -> DffBlock:
     """dF/F of all ROIs, as a single block."""
-    check_units(traces, chosen)
-    blocks = list(dff_blocks(traces, baseline, chosen))
+    offsets, _ = check_units(traces, chosen)
+    blocks = list(dff_blocks(traces, baseline, chosen, offsets=offsets))
     return DffBlock(
         rows=slice(0, traces.shape[0]),
         dff=np.concatenate([block.dff for block in blocks]),
         guarded_frames=np.concatenate([block.guarded_frames for block in blocks]),
         noise_factor=np.concatenate([block.noise_factor for block in blocks]),
         notes=[note for block in blocks for note in block.notes],
+        by_peak=np.concatenate([block.by_peak for block in blocks]),
     )
 
 

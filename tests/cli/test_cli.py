@@ -131,6 +131,7 @@ def test_options_reach_the_record(tmp_path, run):
         "source": "F.npy and Fneu.npy",
         "dff": "computed",
         "arbitrary_units": False,
+        "denoised": False,
         "neuropil_coefficient": 0.4,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0, "neuropil": "changes"},
     }

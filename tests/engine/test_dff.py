@@ -6,7 +6,8 @@ import pytest
 from cascade_adapters.containers.base import Traces
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth import simulate_dataset
-from cascade_engine.signal.dff import METHODS, NEUROPIL_KEPT, Baseline, delta_f_over_f
+from cascade_engine.signal.dff import METHODS, NEUROPIL_KEPT, WITHIN_NOISE, Baseline, delta_f_over_f, less_baseline
+from cascade_engine.signal.noise import noise_level_to_sd, noise_levels
 from tests.builders.running import dff_of
 from tests.builders.suite2p_folders import neuropil_traces
 
@@ -92,14 +93,15 @@ def test_what_of_the_neuropil_stays_in_f0(truth):
         np.testing.assert_allclose(result.noise_factor, factor, rtol=0.03)
 
 
-def test_a_neuropil_brighter_than_the_cell_is_guarded():
-    """Where r Fneu exceeds F, F - r Fneu has no baseline to divide by: the noise takes its place, and is counted."""
+def test_a_neuropil_brighter_than_the_cell_leaves_no_dff():
+    """Where r Fneu exceeds F throughout, F - r Fneu has no baseline to divide by, and no dF/F is made up."""
     neuropil = np.full((1, 1200), 200.0)
     f = 100.0 * (1 + quiet())
     full, changes = (delta_f_over_f(f, RATE, neuropil, 0.7, Baseline(neuropil=what)) for what in ("full", "changes"))
     assert full.guarded_frames[0] == 1200 and changes.guarded_frames[0] == 0
     assert full.noise_factor[0] == changes.noise_factor[0] == 1  # F - r Fneu is nothing to compare with
-    assert np.abs(full.dff).max() < 10
+    assert np.isnan(full.dff).all() and full.notes == [WITHIN_NOISE]
+    assert np.isfinite(changes.dff).all() and changes.notes == [""]
     with pytest.raises(InputError, match="neuropil must be one of changes, half, full, but it is 'none'"):
         Baseline(neuropil="none")
 
@@ -114,7 +116,7 @@ def test_neuropil_coefficient_scales_what_is_subtracted():
 
 def test_neuropil_that_is_missing_or_infinite_is_told():
     f = 100.0 * (1 + np.repeat(quiet(), 3, axis=0))
-    neuropil = np.tile(50.0 + np.arange(1200.0), (3, 1))
+    neuropil = np.tile(50.0 + np.arange(1200.0) / 40.0, (3, 1))
     neuropil[0], neuropil[1, 7] = np.nan, np.inf
     result = delta_f_over_f(f, RATE, neuropil)
     assert result.notes == ["Fneu has no finite value", "Fneu holds infinite values", ""]
@@ -170,13 +172,46 @@ def test_rois_without_a_signal_say_why_and_harm_no_others(with_neuropil):
 
 @pytest.mark.parametrize("f0", [-500.0, -1.0, 0.0, 1e-6, 3.0])
 def test_an_f0_near_or_below_zero_neither_explodes_nor_turns_over(f0):
-    """A large neuropil can push F0 anywhere; noise (s.d. 10) is what is divided by then."""
+    """A large neuropil can push F0 anywhere; where it does so now and then, noise (s.d. 10) is what is divided by."""
     noise = 10.0 * np.random.default_rng(2).standard_normal((1, 1800))
-    noise[0, 900] += 200.0
-    result = delta_f_over_f(f0 + noise, RATE, baseline=Baseline("constant", percentile=50.0))
-    assert result.guarded_frames[0] == 1800
+    noise[0, 300] += 200.0
+    noise[0] += np.where(np.arange(1800) < 800, f0, 100.0)
+    result = delta_f_over_f(noise, RATE, baseline=Baseline("constant", percentile=50.0), segments=[800, 1000])
+    assert result.guarded_frames[0] == 800
     assert np.abs(result.dff).max() < 30.0
-    assert result.dff[0, 900] == pytest.approx(20.0, rel=0.3)
+    assert result.dff[0, 300] == pytest.approx(20.0, rel=0.3)
+
+
+@pytest.mark.parametrize("f0", [-500.0, -1.0, 0.0, 1e-6, 3.0])
+def test_an_f0_within_the_noise_in_most_frames_leaves_no_dff(f0):
+    noise = 10.0 * np.random.default_rng(2).standard_normal((2, 1800))
+    noise[0] += np.where(np.arange(1800) < 1000, f0, 100.0)
+    noise[1] += 100.0
+    result = delta_f_over_f(noise, RATE, baseline=Baseline("constant", percentile=50.0), segments=[1000, 800])
+    assert result.notes == [WITHIN_NOISE, ""]
+    assert np.isnan(result.dff[0]).all() and np.isfinite(result.dff[1]).all()
+    assert result.guarded_frames.tolist() == [1000, 0]
+
+
+@pytest.mark.parametrize("rate", [30.0, 500.0])
+def test_a_fast_recording_is_judged_by_more_than_single_frames(rate):
+    """At 500 frames per second the noise of a frame exceeds F0 in a recording of moderate noise (6 % per sqrt(Hz))."""
+    sd = noise_level_to_sd(6.0, rate)
+    f = 100.0 * (1 + sd * np.random.default_rng(3).standard_normal((1, int(60 * rate))))
+    result = delta_f_over_f(f, rate)
+    assert result.notes == [""] and not result.guarded_frames.any()
+    assert noise_levels(result.dff, rate)[0] == pytest.approx(6.0, rel=0.05)
+
+
+def test_a_trace_less_its_baseline_keeps_its_unit():
+    wave = 30.0 * np.sin(np.arange(1800) / 40.0)[np.newaxis]
+    f = -5000.0 + 100.0 * np.random.default_rng(4).standard_normal((1, 1800)) + 0.7 * wave
+    (trace,), notes = less_baseline(f, RATE, 200.0 + wave, 0.7)
+    assert notes == [""]
+    assert abs(trace.mean()) < 20.0 and trace.std() == pytest.approx(100.0, rel=0.1)
+    assert np.isnan(less_baseline(np.zeros((1, 300)), RATE)[0]).all()
+    with pytest.raises(InputError, match="the neuropil's is"):
+        less_baseline(f, RATE, wave[:, :-1])
 
 
 def test_guarded_frames_are_counted_one_by_one():

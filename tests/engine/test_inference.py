@@ -91,7 +91,7 @@ def test_unusable_neurons_are_named_and_disturb_nobody(random_model):
         1: "all values are missing",
         2: "constant: every value is 0.5",
         3: "infinite dF/F in 1 frames",
-        4: "absurd dF/F of -1e+06",
+        4: "absurd dF/F (beyond 1000)",
         5: "no 64 consecutive frames without missing values",
         6: "constant",
         7: "no two neighbouring frames",

@@ -24,7 +24,7 @@ from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
 from cascade_adapters.containers.transposed import TransposedRows
 from cascade_adapters.results import Record, Results, Spikes, schema
-from cascade_adapters.results.rows import Rows, computed
+from cascade_adapters.results.rows import Rows
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside, source_of
 from cascade_adapters.safe_writing.folder import finish_interrupted
@@ -32,7 +32,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.file_formats.npy import ArrayOnDisk
 from cascade_engine.file_formats.variables import Variable, load_numbers
-from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
+from cascade_engine.signal.units import why_not_dff, why_not_raw
 
 #: Name of the array of discrete spikes.
 _DISCRETE = "spikes"
@@ -96,23 +96,35 @@ class ArrayFile(Container):
         stored = load_numbers(variable, self.path) if variable.open is None else variable.open()
         traces = orientation.to_rois(stored, self.scratch_folder)
         is_raw = self._selection.raw or reading.dff == "compute"
-        problem = why_not_raw(traces) if is_raw else why_not_dff(traces, rate)
-        if problem and not reading.arbitrary_units:
-            advice = "leave out --raw and --dff compute" if is_raw else "pass --raw if they are raw fluorescence"
-            raise InputError(f"{self.path}: {problem}; {advice}, or pass --arbitrary-units if they are neither")
-        doubts = filter(None, [problem, problem and ARBITRARY_UNITS, doubt_orientation(traces)])
+        arbitrary, denoised = contents.told_of(variable.name or self.path.stem)
+        if not (arbitrary or reading.arbitrary_units):
+            self._check_units(traces, rate, is_raw)
+        doubts = filter(None, [doubt_orientation(traces)])
         source = f"{variable.name or self.path.name}, {orientation.name} ({orientation.reason})"
         facts: dict[str, Any] = {
             "frame_rate": rate,
             "frame_rate_source": rate_source,
-            "source": f"{source}, in arbitrary units" if problem else source,
+            "source": source,
+            "arbitrary_units": arbitrary,
+            "denoised": denoised,
             "remarks": [*contents.remarks, *remarks, *doubts],
             "hashes": self._hashes_of(traces),
         }
-        if problem:
-            scaled = computed(traces, lambda _, block: in_units_of_noise(block, rate))
-            return Traces(dff=scaled, arbitrary_units=True, **facts)
         return Traces(fluorescence=traces, **facts) if is_raw else Traces(dff=traces, **facts)
+
+    def _check_units(self, traces: Rows, rate: float, is_raw: bool) -> None:
+        """Refuse what cannot be what it is taken for, with what it may be instead."""
+        no_raw, no_dff = why_not_raw(traces), why_not_dff(traces, rate)
+        problem = no_raw if is_raw else no_dff
+        if not problem:
+            return
+        if no_raw and no_dff:
+            raise InputError(
+                f"{self.path}: neither dF/F ({no_dff}) nor raw fluorescence ({no_raw}): pass --arbitrary-units to go "
+                "on without dF/F"
+            )
+        advice = "leave out --raw and --dff compute" if is_raw else "pass --raw if they are raw fluorescence"
+        raise InputError(f"{self.path}: {problem}; {advice}, or pass --arbitrary-units if they are neither")
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of the file."""

@@ -13,7 +13,6 @@ from cascade_adapters.containers.stored_dff import why_no_dff
 from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate
-from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise
 
 _UNTOUCHED_RATE = 30.0
 
@@ -56,16 +55,13 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
         "remarks": remarks,
         "hashes": raw.hashes,
     }
+    if reading.arbitrary_units:
+        return Traces(fluorescence=raw.values, source=raw.source, **facts)
     if background is None:
-        if not reading.arbitrary_units:
-            raise InputError(
-                f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had, and "
-                "F_dff is only detrended; pass --arbitrary-units to go on without"
-            )
-        remarks.append(f"{ARBITRARY_UNITS}; without a background there is no dF/F")
-        dff = ComputedRows(raw.values.shape, lambda rows: in_units_of_noise(raw.values[rows], rate))
-        source = f"{raw.source}, detrended, in arbitrary units"
-        return Traces(dff=dff, source=source, arbitrary_units=True, **facts)
+        raise InputError(
+            f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had, and "
+            "F_dff is only detrended; pass --arbitrary-units to go on without"
+        )
     if _is_one_photon(fields):
         remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
     if reading.dff != "compute":

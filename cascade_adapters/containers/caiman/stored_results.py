@@ -32,7 +32,7 @@ _RECORD = "provenance"
 
 _MISSING = -np.inf
 
-_DESCRIPTION = "; ".join(f"{array.name}: {array.description} ({array.unit})" for array in schema.ARRAYS) + (
+_DESCRIPTION = (
     "; one row per component as of the run, missing values are -inf; spikes: one row per discrete spike: component, "
     "frame, time in s, confidence; provenance: the record, JSON as bytes"
 )
@@ -61,7 +61,9 @@ def to_fields(results: Results) -> tuple[dict[str, Rows], dict[str, str]]:
         arrays[_SPIKES] = results.spikes.table
     record = results.record
     arrays[_RECORD] = np.frombuffer(record.to_json().encode(), dtype=np.uint8).copy()
-    return arrays, {"description": _DESCRIPTION, "model": record.model.name, "created": record.created}
+    known = (array.in_units(record.traces.arbitrary_units) for array in schema.ARRAYS)
+    described = "; ".join(f"{array.name}: {array.description} ({array.unit})" for array in known)
+    return arrays, {"description": described + _DESCRIPTION, "model": record.model.name, "created": record.created}
 
 
 def refuse_others(found: Any, where: str) -> None:

@@ -44,6 +44,11 @@ class Addition:
         """The record as JSON."""
         return self.results.record.to_json()
 
+    @property
+    def arbitrary_units(self) -> bool:
+        """Whether what spikes were inferred from is no dF/F."""
+        return self.results.record.traces.arbitrary_units
+
     def with_record(self, names: Names, copy_of: dict[str, Any] | None, stamp_ns: int | None) -> Addition:
         """The same with a record that remembers where everything is.
 

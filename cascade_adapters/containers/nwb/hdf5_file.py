@@ -50,7 +50,7 @@ class Editor:
         """Write results where nothing is yet."""
         for addition, names in additions:
             self._require(f"processing/{layout.MODULE}", "ProcessingModule", layout.MODULE_DESCRIPTION)
-            for array in layout.arrays_with_frames(names.series):
+            for array in layout.arrays_with_frames(names.series, addition.arbitrary_units):
                 if addition.table is not None:
                     self._require(names.series[array.name].rpartition("/")[0], layout.container_of(array)[1])
                 _write_series(self.root, names.series[array.name], array, addition)
@@ -218,7 +218,7 @@ def _write_region(parent: h5py.Group, name: str, addition: Addition, description
 def _write_table_of_rois(root: h5py.File, names: Names, addition: Addition) -> None:
     table = _typed_table(root.create_group(names.table), "DynamicTable", addition)
     _write_table(table, addition, names.columns.values(), layout.TABLE_DESCRIPTION)
-    for array in layout.arrays_by_roi(names.columns):
+    for array in layout.arrays_by_roi(names.columns, addition.arbitrary_units):
         values = np.asarray(addition.results.arrays[array.name], dtype=array.dtype)
         _write_column(table, names.columns[array.name], values, addition, layout.description_of(array))
 

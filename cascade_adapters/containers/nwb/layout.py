@@ -1,9 +1,9 @@
 """Where results lie in an NWB file, and what is said of them there; alike for HDF5 and Zarr.
 
 ``processing/ophys`` gets a container for each array with a value per ROI and frame (``CascadeSpikes`` for expected
-spikes per frame, ``CascadeDfOverF``, ``CascadeFooBar`` for an array ``foo_bar``). Every recording has a series in each;
-and a table with a column for each array with one value per ROI, ``CascadeNoiseLevels_NAME``, and, where they were asked
-for, one of discrete spikes, ``CascadeUnits_NAME``.
+spikes per frame, ``CascadeDfOverF``, or ``CascadeTraces`` if these are in arbitrary units, ``CascadeFooBar`` for an
+array ``foo_bar``). Every recording has a series in each; and a table with a column for each array with one value per
+ROI, ``CascadeNoiseLevels_NAME``, and, where they were asked for, one of discrete spikes, ``CascadeUnits_NAME``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ MODULE = "ophys"
 MODULE_DESCRIPTION = "optical physiology: results of cascade-spikes"
 
 #: Containers and columns with names of their own; all others are named like their array.
-_CONTAINERS = {"spike_prob": "CascadeSpikes", "dff": "CascadeDfOverF"}
+_CONTAINERS = {"spike_prob": "CascadeSpikes"}
 _COLUMNS = {"noise_levels": "noise_level"}
+
+#: Unit of traces in arbitrary units, and the container that they are in instead of one for dF/F.
+_ARBITRARY, _NO_DFF = "arbitrary units", ("CascadeTraces", "Fluorescence")
 
 TABLE = "CascadeNoiseLevels"
 UNITS = "CascadeUnits"
@@ -64,8 +67,10 @@ _WRITTEN_BYTES = 64_000_000
 
 def container_of(array: ResultArray) -> tuple[str, str]:
     """Name and type of the container that holds the series of an array."""
+    if array.name == "dff":
+        return _NO_DFF if array.unit == _ARBITRARY else ("CascadeDfOverF", "DfOverF")
     name = _CONTAINERS.get(array.name) or "Cascade" + "".join(word.capitalize() for word in array.name.split("_"))
-    return name, "DfOverF" if array.name == "dff" else "Fluorescence"
+    return name, "Fluorescence"
 
 
 def column_of(array: ResultArray) -> str:
@@ -75,7 +80,9 @@ def column_of(array: ResultArray) -> str:
 
 def unit_of(array: ResultArray) -> str:
     """Unit of the stored values of a series."""
-    return {"spike_prob": "Hz", "dff": "n.a."}.get(array.name, array.unit)
+    if array.name == "spike_prob":
+        return "Hz"
+    return "n.a." if array.unit == "fraction" else array.unit
 
 
 def stored_type(array: ResultArray) -> str:
@@ -114,14 +121,14 @@ def description_of(array: ResultArray) -> str:
     return f"{stored} The comments hold the record of how it came about, as JSON." if array.has_frames else stored
 
 
-def arrays_with_frames(among: Collection[str]) -> list[ResultArray]:
+def arrays_with_frames(among: Collection[str], arbitrary_units: bool = False) -> list[ResultArray]:
     """The arrays that are written as series, as far as there are any of these names."""
-    return [array for array in schema.ARRAYS if array.has_frames and array.name in among]
+    return [array.in_units(arbitrary_units) for array in schema.ARRAYS if array.has_frames and array.name in among]
 
 
-def arrays_by_roi(among: Collection[str]) -> list[ResultArray]:
+def arrays_by_roi(among: Collection[str], arbitrary_units: bool = False) -> list[ResultArray]:
     """The arrays that are written as columns of a table, as far as there are any of these names."""
-    return [array for array in schema.ARRAYS if not array.has_frames and array.name in among]
+    return [array.in_units(arbitrary_units) for array in schema.ARRAYS if not array.has_frames and array.name in among]
 
 
 def rois_at_a_time(n_frames: int) -> int:

@@ -15,6 +15,9 @@ _MARK = "cascade-spikes conversion"
 #: Facts that are stored under another name.
 _KEYS = {"segments": "frames_per_session"}
 
+#: Facts that are so or not.
+_FLAGS = ("neuropil_is_background", "is_dff_used", "arbitrary_units", "denoised")
+
 
 @dataclass(frozen=True)
 class Notes:
@@ -32,6 +35,10 @@ class Notes:
         The neuropil is the background that a pipeline had taken out of the fluorescence.
     is_dff_used : bool
         The source's own dF/F is what spikes are inferred from there.
+    arbitrary_units : bool
+        Whether the series is no dF/F and cannot be turned into it.
+    denoised : bool
+        Whether it is known to be denoised.
     """
 
     neuropil_coefficient: float | None = None
@@ -39,6 +46,8 @@ class Notes:
     image_shape: tuple[int, ...] | None = None
     neuropil_is_background: bool = False
     is_dff_used: bool = False
+    arbitrary_units: bool = False
+    denoised: bool = False
 
     @property
     def text(self) -> str:
@@ -51,7 +60,7 @@ class Notes:
         return json.dumps({_MARK: known}) if known else "no comments"
 
 
-def read_notes(comments: Any, n_frames: int) -> Notes:
+def read_notes(comments: Any, n_frames: int, description: str = "") -> Notes:
     """What the comments of a series say; what makes no sense counts as not said.
 
     Parameters
@@ -60,24 +69,28 @@ def read_notes(comments: Any, n_frames: int) -> Notes:
         Comments of the series.
     n_frames : int
         Its number of frames.
+    description : str
+        Description of the series, in which earlier versions said of dF/F that it is in arbitrary units.
 
     Returns
     -------
     Notes
         Empty for files that were not converted by us.
     """
+    is_arbitrary = description.startswith("dF/F: ") and description.endswith("in arbitrary units")
     try:
         found = json.loads(comments)[_MARK]
+        flags = {name: found.get(name) is True for name in _FLAGS}
         coefficient, frames, shape = (
             found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape")
         )
-        flags = [found.get(name) is True for name in ("neuropil_is_background", "is_dff_used")]
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
-        return Notes()
+        return Notes(arbitrary_units=is_arbitrary)
+    flags["arbitrary_units"] |= is_arbitrary
     is_number = isinstance(coefficient, int | float) and math.isfinite(coefficient) and 0 <= coefficient <= 2
     frames = frames if _are_counts(frames) and sum(frames) == n_frames else None
     shape = tuple(shape) if _are_counts(shape) and len(shape) in (2, 3) else None
-    return Notes(float(coefficient) if is_number else None, frames, shape, *flags)
+    return Notes(float(coefficient) if is_number else None, frames, shape, **flags)
 
 
 def _are_counts(values: Any) -> bool:

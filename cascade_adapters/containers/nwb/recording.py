@@ -238,7 +238,9 @@ class NwbRecording(Container):
                     arrays, spikes = addition.results.arrays, addition.results.spikes
                     others = [other for _, other in planned]
                     has_rois = addition.table is not None
-                    names = choose_names(editor.root, addition.series, arrays, others, has_rois)
+                    names = choose_names(
+                        editor.root, addition.series, arrays, others, has_rois, addition.arbitrary_units
+                    )
                     names = names if spikes is not None else replace(names, units=None)
                     planned.append((addition.with_record(names, copy_of, stamp_ns), names))
                 editor.add(planned)

@@ -111,6 +111,7 @@ def choose_names(
     arrays: Collection[str],
     taken: Sequence[Names] = (),
     has_rois: bool = True,
+    arbitrary_units: bool = False,
 ) -> Names:
     """Where results go, so that they collide with nothing.
 
@@ -126,6 +127,8 @@ def choose_names(
         Where other results will be written too.
     has_rois : bool
         Whether the series belongs to ROIs; if not, its results cannot lie in the containers for such series.
+    arbitrary_units : bool
+        Whether what they were inferred from is no dF/F.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def choose_names(
     """
     paths = {path for names in taken for path in names.all}
     containers = {}
-    for array in layout.arrays_with_frames(arrays):
+    for array in layout.arrays_with_frames(arrays, arbitrary_units):
         possible = (layout.at(name) for name in layout.numbered(layout.container_of(array)[0]))
         containers[array.name] = next(path for path in possible if path not in root or _all_ours(root[path]))
     for name in layout.numbered(series.rpartition("/")[2]):

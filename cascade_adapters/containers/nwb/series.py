@@ -59,6 +59,8 @@ class Recording:
         Fluorescence of CaImAn's background components.
     is_named : bool
         The user has named the series.
+    is_denoised : bool
+        By its name or description the series is denoised.
     remarks : tuple of str
         What is doubtful about the choice.
     """
@@ -69,6 +71,7 @@ class Recording:
     residuals: str | None = None
     background: str | None = None
     is_named: bool = False
+    is_denoised: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -368,6 +371,7 @@ def _complete(opened: OpenNwb, series: _Series, known: list[_Series], selection:
         residuals,
         background,
         is_named,
+        series.role == "denoised",
         tuple(remarks),
     )
 

@@ -22,7 +22,7 @@ from cascade_adapters.containers.stored_dff import lacks_background
 from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import noise_levels
-from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
+from cascade_engine.signal.units import why_not_dff, why_not_raw
 
 #: Part of the neuropil's changes that is subtracted where nobody says otherwise.
 _NEUROPIL_COEFFICIENT = 0.7
@@ -57,7 +57,7 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     series = series_at(opened, path)
     remarks = list(recording.remarks)
     reader = _Reader(opened, recording)
-    notes = read_notes(series.comments, len(series.data))
+    notes = read_notes(series.comments, len(series.data), series.description)
     if notes.is_dff_used and reading.dff == "auto" and recording.dff is not None:
         path = recording.dff
         series = series_at(opened, path)
@@ -85,6 +85,8 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         indicator=indicator if isinstance(indicator, str) else None,
         remarks=remarks,
         hashes=reader.hashes,
+        arbitrary_units=notes.arbitrary_units,
+        denoised=notes.denoised or (recording.is_denoised and not recording.residuals),
     )
     if path == recording.dff or reading.dff == "container":
         traces = Traces(dff=_as_fraction(series, path, values, timing.frame_rate, remarks), source=path, **common)
@@ -108,6 +110,8 @@ class _Common(TypedDict):
     indicator: str | None
     remarks: list[str]
     hashes: Callable[[], dict[str, str]]
+    arbitrary_units: bool
+    denoised: bool
 
 
 def _raw_traces(
@@ -122,6 +126,7 @@ def _raw_traces(
 ) -> Traces:
     """Traces of which dF/F is to be computed, or that are none in any unit."""
     source, background, remarks = path, None, common["remarks"]
+    is_arbitrary = reading.arbitrary_units or common["arbitrary_units"]
     if recording.residuals:
         residuals = reader.load(recording.residuals).values
         values = computed(loaded.values, lambda rows, block: block + np.asarray(residuals[rows]))
@@ -131,7 +136,7 @@ def _raw_traces(
     else:
         values = _without_padding(loaded, path, remarks)
         problem = why_not_raw(values)
-        if recording.dff and reading.dff == "auto":
+        if recording.dff and reading.dff == "auto" and not is_arbitrary:
             doubts: list[str] = []
             stored = reader.load(recording.dff).values
             of_dff = series_at(opened, recording.dff)
@@ -144,17 +149,11 @@ def _raw_traces(
                 return Traces(dff=dff, source=f"{recording.dff}; not used: {path} ({problem})", **common)
             if problem:
                 problem += f", and {recording.dff} is not its dF/F"
-    if problem:
-        if not reading.arbitrary_units:
-            advice = (
-                "name it by --series with --dff container if it is dF/F, or pass --arbitrary-units if it is neither"
-            )
-            if recording.dff:
-                advice = f"pass --dff container to use {recording.dff} all the same, or --arbitrary-units"
-            raise InputError(f"{path} in {opened.name} cannot be turned into dF/F: {problem}; {advice}")
-        remarks.append(ARBITRARY_UNITS)
-        dff = computed(values, lambda _, block: in_units_of_noise(block, common["frame_rate"]))
-        return Traces(dff=dff, source=f"{source}, in arbitrary units", arbitrary_units=True, **common)
+    if problem and not is_arbitrary:
+        advice = "name it by --series with --dff container if it is dF/F, or pass --arbitrary-units if it is neither"
+        if recording.dff:
+            advice = f"pass --dff container to use {recording.dff} all the same, or --arbitrary-units"
+        raise InputError(f"{path} in {opened.name} cannot be turned into dF/F: {problem}; {advice}")
     if recording.neuropil:
         source = f"{path}, neuropil {recording.neuropil}"
     if recording.dff:

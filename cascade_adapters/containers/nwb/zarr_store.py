@@ -164,7 +164,7 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
     times: dict[str, Any] = {"timestamps": timing.timestamps}
     if timing.timestamps is None:
         times = {"starting_time": float(timing.starting_time), "rate": float(timing.frame_rate)}
-    for array in layout.arrays_with_frames(names.series):
+    for array in layout.arrays_with_frames(names.series, addition.arbitrary_units):
         facts = {
             "data": _in_chunks(results.arrays[array.name], array, float(timing.frame_rate)),
             "unit": layout.unit_of(array),
@@ -186,7 +186,7 @@ def _add_objects(opened: OpenNwb, addition: Addition, names: Names) -> None:
             )
         )
     columns = _rois(addition, table)
-    for array in layout.arrays_by_roi(names.columns):
+    for array in layout.arrays_by_roi(names.columns, addition.arbitrary_units):
         values = np.asarray(results.arrays[array.name], dtype=array.dtype)
         columns.append(VectorData(names.columns[array.name], layout.description_of(array), data=values))
     name, numbers = names.table.rpartition("/")[2], list(range(len(addition.rows)))

@@ -18,7 +18,7 @@ from cascade_adapters.safe_writing.beside import FilesBeside
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.signal.noise import as_frame_rate
-from cascade_engine.signal.units import ARBITRARY_UNITS, in_units_of_noise, why_not_dff, why_not_raw
+from cascade_engine.signal.units import why_not_dff, why_not_raw
 
 #: Name of the array of discrete spikes.
 _DISCRETE = "spikes"
@@ -142,6 +142,8 @@ class SegmentationSource(Container):
         rate, rate_source = frame_rate
         remarks = facts.pop("remarks", [])
         facts |= {"frame_rate": rate, "frame_rate_source": rate_source, "remarks": remarks}
+        if reading.arbitrary_units:
+            return Traces(fluorescence=values, source=source, **facts)
         said = {"auto": unit, "container": "dff", "compute": "raw"}[reading.dff]
         if unit in ("dff", "raw") and said != unit:
             held = "dF/F, no raw fluorescence" if unit == "dff" else "raw fluorescence, no dF/F"
@@ -156,14 +158,6 @@ class SegmentationSource(Container):
             return Traces(dff=values, source=source, **facts)
         if said == "raw":
             return Traces(fluorescence=values, source=source, **facts)
-        if reading.arbitrary_units:
-            remarks.append(ARBITRARY_UNITS)
-            return Traces(
-                dff=in_units_of_noise(values, rate),
-                source=f"{source}, in arbitrary units",
-                arbitrary_units=True,
-                **facts,
-            )
         raw = ", --dff compute if they are raw fluorescence" if self.may_be_raw else ""
         raise InputError(
             f"{self.path}: {unit}; pass --dff container if the traces are dF/F{raw}, --arbitrary-units if they are not"

@@ -131,6 +131,8 @@ class Suite2pPlane(Container):
             is_cell=is_cell,
             cell_probability=cell_probability,
             remarks=remarks,
+            arbitrary_units=settings.arbitrary_units,
+            denoised=settings.denoised,
             hashes=lambda: {name: array.sha256() for name, array in files.items()},
         )
         return without_background(traces) if settings.neuropil_is_background and neuropil is not None else traces

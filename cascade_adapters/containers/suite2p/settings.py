@@ -25,6 +25,9 @@ DEFAULT_NEUROPIL_COEFFICIENT = 0.7
 #: Where the conversion notes frames that were dropped, since suite2p has no place for it: frame and number before it.
 DROPPED_FRAMES = "cascade_dropped_frames"
 
+#: Where it notes that F is in arbitrary units, so that no dF/F can be had, and that F is denoised.
+ARBITRARY_UNITS, DENOISED = "cascade_arbitrary_units", "cascade_denoised"
+
 _UNTOUCHED_RATE = 10.0
 
 #: Where suite2p keeps the frames that it was told, or has found, to be bad: one boolean per frame.
@@ -56,6 +59,8 @@ class Suite2pSettings:
         Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
     remarks : list of str
         What is doubtful.
+    arbitrary_units, denoised : bool
+        Whether the conversion has noted that F is in arbitrary units, or denoised.
     """
 
     frame_rate: float
@@ -66,6 +71,8 @@ class Suite2pSettings:
     bad_frames: dict[str, Any]
     dropped_frames: dict[int, int]
     remarks: list[str]
+    arbitrary_units: bool = False
+    denoised: bool = False
 
 
 def read_settings(
@@ -105,8 +112,9 @@ def read_settings(
     found, source = _first(files, (BAD_FRAMES,))
     bad_frames = {} if found is None else {f"marked in {source} ({BAD_FRAMES})": found}
     dropped_frames = _dropped_frames(files, remarks)
+    flags = (_first(files, (name,))[0] is True for name in (ARBITRARY_UNITS, DENOISED))
     return Suite2pSettings(
-        rate, rate_source, neuropil_coefficient, is_background, sessions, bad_frames, dropped_frames, remarks
+        rate, rate_source, neuropil_coefficient, is_background, sessions, bad_frames, dropped_frames, remarks, *flags
     )
 
 

@@ -14,7 +14,8 @@ from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.containers.registry import find_containers
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.signal.dff import delta_f_over_f
-from cascade_engine.signal.units import ARBITRARY_NOISE_LEVEL, ARBITRARY_UNITS, in_units_of_noise
+from cascade_engine.signal.noise import noise_levels
+from cascade_engine.signal.units import ARBITRARY_NOISE_LEVEL, ARBITRARY_UNITS
 from tests.adapters.arrays.helpers import ROIS_FIRST, read, refused
 from tests.builders.array_files import RATE, make_dff, path_of, save, save_mat73
 from tests.builders.suite2p_folders import make_plane
@@ -34,7 +35,7 @@ def test_raw_fluorescence_becomes_dff(tmp_path, run):
 def test_dff_is_not_taken_for_raw_fluorescence(tmp_path):
     raw = Selection(orientation="rois-first", raw=True)
     path = save(tmp_path, "npy", make_dff())
-    refused(path, r"below zero, as of dF/F; leave out --raw", raw)
+    refused(path, r"below zero, unlike raw fluorescence; leave out --raw", raw)
     refused(path, r"--raw and --dff container contradict", raw, Reading(frame_rate=RATE, dff="container"))
     # fluorescence that somebody has scaled to its mean is raw all the same
     scaled = read(save(tmp_path, "npy", 1.0 + 0.2 * make_dff()), raw)
@@ -44,8 +45,8 @@ def test_dff_is_not_taken_for_raw_fluorescence(tmp_path):
 def test_percent_and_z_scores_are_refused(tmp_path):
     percent = 100 * make_dff()
     path = save(tmp_path, "npy", percent)
-    refused(path, r"as of raw fluorescence: pass dF/F as a fraction \(0.5 is 50 %\); pass --raw")
-    refused(path, "below zero, as of dF/F", Selection(orientation="rois-first", raw=True))
+    refused(path, r"neither dF/F .*as of raw fluorescence: pass dF/F as a fraction \(0.5 is 50 %\).*--arbitrary-units")
+    refused(path, "below zero, unlike raw fluorescence", Selection(orientation="rois-first", raw=True))
     path = save(tmp_path, "npy", percent - np.median(percent, axis=1, keepdims=True))
     refused(path, "as if dF/F were in percent: divide it by 100")
     scores = make_dff() - make_dff().mean(axis=1, keepdims=True)
@@ -58,21 +59,26 @@ def test_percent_and_z_scores_are_refused(tmp_path):
 def test_arbitrary_units_are_told(tmp_path, run, form, selection):
     scores = (make_dff() - make_dff().mean(axis=1, keepdims=True)) / make_dff().std(axis=1, keepdims=True)
     path = save(tmp_path, form, scores)
-    refused(path, "or pass --arbitrary-units if they are neither", selection)
+    refused(path, "neither dF/F .*as z-scores.* nor raw fluorescence .*: pass --arbitrary-units", selection)
     report = run(path, selection, arbitrary_units=True)
     assert report.arbitrary_units and report.traces.endswith(", in arbitrary units")
     assert any(ARBITRARY_UNITS in warning for warning in report.warnings)
     results = ArrayFile(path, selection).results()
     assert results.record.traces.arbitrary_units and results.record.warnings == report.warnings
-    np.testing.assert_allclose(results.dff, in_units_of_noise(scores, RATE), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(results.noise_levels, ARBITRARY_NOISE_LEVEL, rtol=1e-4)
+    np.testing.assert_allclose(noise_levels(results.dff[:], RATE), ARBITRARY_NOISE_LEVEL, rtol=1e-4)
+    for scaled, given in zip(results.dff[:], scores, strict=True):
+        assert np.corrcoef(scaled, given)[0, 1] > 0.999
+    assert np.isnan(results.noise_levels).all() and report.noise_level is None and report.expected is None
     assert not ArrayFile(path, selection).is_stale()
 
 
-def test_accepting_arbitrary_units_changes_nothing_where_units_are_known(tmp_path):
-    traces = read(save(tmp_path, "npy", make_dff()), reading=Reading(frame_rate=RATE, arbitrary_units=True))
-    assert not traces.arbitrary_units and traces.remarks == []
-    np.testing.assert_array_equal(traces.dff[:], make_dff())
+def test_arbitrary_units_are_followed_where_the_numbers_could_be_dff(tmp_path, run):
+    """What the user says of the units holds, whatever the numbers look like, and they are scaled."""
+    path = save(tmp_path, "npy", 5 * make_dff())
+    report = run(path, ROIS_FIRST, arbitrary_units=True)
+    assert report.arbitrary_units and report.noise_level is None
+    scaled = ArrayFile(path, ROIS_FIRST).results().dff[:]
+    np.testing.assert_allclose(noise_levels(scaled, RATE), ARBITRARY_NOISE_LEVEL, rtol=1e-4)
 
 
 def test_missing_and_infinite_values(tmp_path, run):

@@ -11,6 +11,7 @@ from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.containers.stored_dff import why_no_dff
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
+from cascade_engine.signal.dff import WITHIN_NOISE
 from cascade_engine.signal.noise import noise_levels
 from tests.adapters.caiman.helpers import BAD_RATE, COMPUTE, GIVEN, change, set_frame_rate
 from tests.builders.caiman_files import (
@@ -109,13 +110,14 @@ def test_infinite_backgrounds_are_no_baseline_and_not_worth_a_warning(value):
     )
 
 
-def test_a_baseline_near_zero_is_guarded_rather_than_taken_over(path, cnmf):
+def test_a_baseline_near_zero_leaves_no_dff_and_that_of_caiman_is_not_taken_over(path, cnmf):
     """CaImAn divides by whatever it is, even by numbers below zero."""
     change(path, b=np.full((cnmf.estimates.b.shape), 1e-3))
     traces = CaimanFile(path).read(GIVEN)
     assert traces.dff is None and "F_dff was not used" in traces.remarks[0]
     change(path, C=cnmf.estimates.C - (cnmf.estimates.C + cnmf.estimates.YrA).mean(axis=1, keepdims=True))
-    assert np.abs(dff_of(CaimanFile(path).read(GIVEN)).dff).max() < 100
+    block = dff_of(CaimanFile(path).read(GIVEN))
+    assert block.notes == [WITHIN_NOISE] * 6 and np.isnan(block.dff).all()
 
 
 def test_c_alone_is_never_used(path):
@@ -186,13 +188,15 @@ def test_one_photon_results_are_refused_unless_their_units_are_accepted(path, cn
     for dff in ("auto", "container", "compute"):
         with pytest.raises(InputError, match=r"no background b and f, as one-photon .*pass --arbitrary-units"):
             container.read(Reading(dff=dff))
-    traces = container.read(Reading(arbitrary_units=True))
-    assert traces.source == "C + YrA, detrended, in arbitrary units"
+    traces = container.traces(Reading(arbitrary_units=True))
+    assert traces.arbitrary_units and traces.source == "C + YrA, in arbitrary units"
     (remark,) = traces.remarks
     assert remark.startswith("ARBITRARY UNITS: ")
-    np.testing.assert_allclose(noise_levels(traces.dff, 20.0), 2.0, rtol=1e-3)
     raw = cnmf.estimates.C + cnmf.estimates.YrA
-    for found, expected in zip(traces.dff, raw, strict=True):
+    np.testing.assert_allclose(traces.fluorescence[:], raw, rtol=1e-5, atol=1e-4)  # as they are stored
+    scaled = dff_of(traces).dff
+    np.testing.assert_allclose(noise_levels(scaled, 20.0), 2.0, rtol=1e-3)
+    for found, expected in zip(scaled, raw, strict=True):
         assert np.corrcoef(np.diff(found), np.diff(expected))[0, 1] > 0.999
 
 
@@ -204,20 +208,22 @@ def test_arbitrary_units_end_to_end(path, run):
     assert sha256(path) == before
     report = run(path, arbitrary_units=True)
     assert report.warnings[0].startswith("ARBITRARY UNITS")
-    assert CaimanFile(path).record().traces.source == "C + YrA, detrended, in arbitrary units"
+    assert CaimanFile(path).record().traces.source == "C + YrA, in arbitrary units"
     found = inspect_one(CaimanFile(path), arbitrary_units=True)
-    assert found.noise_level is not None and found.expected is None
+    assert found.noise_level is None and found.expected is None
 
 
 def test_a_silent_component_in_arbitrary_units_has_no_prediction(path, cnmf):
     change(path, b=None, C=np.zeros_like(cnmf.estimates.C))
     change(path, YrA=np.where(np.arange(6)[:, None] == 1, 0.0, cnmf.estimates.YrA))
-    traces = CaimanFile(path).read(Reading(arbitrary_units=True))
-    assert np.isnan(traces.dff[1]).all() and np.isfinite(traces.dff[[0, 2, 3, 4, 5]]).all()
+    block = dff_of(CaimanFile(path).traces(Reading(arbitrary_units=True)))
+    assert np.isnan(block.dff[1]).all() and np.isfinite(block.dff[[0, 2, 3, 4, 5]]).all()
+    assert block.notes == ["", "F is zero throughout", "", "", "", ""]
 
 
-def test_accepting_arbitrary_units_changes_nothing_where_dff_can_be_had(path):
-    assert CaimanFile(path).read(Reading(arbitrary_units=True)).source == "F_dff"
+def test_arbitrary_units_are_followed_where_dff_could_be_had(path):
+    traces = CaimanFile(path).traces(Reading(arbitrary_units=True))
+    assert traces.arbitrary_units and traces.source == "C + YrA, in arbitrary units" and traces.background is None
 
 
 @pytest.mark.parametrize("version", VERSIONS)

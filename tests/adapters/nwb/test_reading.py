@@ -176,8 +176,8 @@ def test_caiman_without_background_needs_consent(tmp_path):
     container = only(caiman_layout(tmp_path / "caiman.nwb", background=False))
     with pytest.raises(InputError, match=r"without the background.*--arbitrary-units"):
         container.read()
-    traces = container.read(Reading(arbitrary_units=True))
-    assert traces.dff is not None and any("ARBITRARY UNITS" in text for text in traces.remarks)
+    traces = container.traces(Reading(arbitrary_units=True))
+    assert traces.arbitrary_units and any("ARBITRARY UNITS" in text for text in traces.remarks)
 
 
 def test_caiman_in_several_modules(tmp_path):
@@ -301,11 +301,11 @@ def test_raw_fluorescence_that_is_dff_is_refused_unless_it_is_named(tmp_path):
     session = Session()
     session.series(session.table(), dff_traces())
     path = session.save(tmp_path / "a.nwb")
-    with pytest.raises(InputError, match=r"cannot be turned into dF/F: .*as of dF/F; name it by --series"):
+    with pytest.raises(InputError, match=r"cannot be turned into dF/F: .*unlike raw fluorescence; name it by --series"):
         only(path).read()
     named = only(path, series="RoiResponseSeries").read(Reading(dff="container"))
     np.testing.assert_array_equal(named.dff, dff_traces())
-    assert only(path).read(Reading(arbitrary_units=True)).dff is not None
+    assert only(path).traces(Reading(arbitrary_units=True)).arbitrary_units
 
 
 @pytest.mark.parametrize("conversion", [1.0, 0.01])
