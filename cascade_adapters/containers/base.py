@@ -14,10 +14,11 @@ import numpy as np
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
-from cascade_engine.declared import declared
+from cascade_engine.declared import check_limits, declared
 from cascade_engine.errors import InputError
+from cascade_engine.signal.dff import NEUROPIL_HINT, NEUROPIL_LIMITS
 from cascade_engine.signal.grid import FrameGrid
-from cascade_engine.signal.noise import as_frame_rate
+from cascade_engine.signal.noise import FRAME_RATE_HINT, FRAME_RATE_LIMITS, as_frame_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,9 @@ class Reading:
         Frame rate of each ROI in Hz.
     neuropil_coefficient : float or None
         Part of the neuropil's changes to be subtracted.
+    offset : float
+        What the detector gives without light, in counts: subtracted from raw fluorescence and neuropil before anything
+        else is done with them.
     dff : {"auto", "container", "compute"}
         Take dF/F from the container or compute it from raw fluorescence; by default whatever is sure to be right.
     arbitrary_units : bool
@@ -77,10 +81,26 @@ class Reading:
     """
 
     frame_rate: float | None = declared(
-        None, help="Frame rate of each ROI in Hz [default: the container's].", unit="Hz", metavar="HZ"
+        None,
+        help="Frame rate of each ROI in Hz [default: the container's].",
+        unit="Hz",
+        metavar="HZ",
+        limits=FRAME_RATE_LIMITS,
+        hint=FRAME_RATE_HINT,
     )
     neuropil_coefficient: float | None = declared(
-        None, help="Part of the neuropil to subtract [default: the container's, else 0.7].", metavar="R"
+        None,
+        help="Part of the neuropil to subtract [default: the container's, else 0.7].",
+        metavar="R",
+        limits=NEUROPIL_LIMITS,
+        hint=NEUROPIL_HINT,
+    )
+    offset: float = declared(
+        0.0,
+        help="What the detector gives without light, to be subtracted from raw fluorescence and neuropil.",
+        unit="counts",
+        metavar="COUNTS",
+        limits=(-1e6, 1e6),
     )
     dff: str = declared(
         "auto",
@@ -99,12 +119,7 @@ class Reading:
         object.__setattr__(self, "sessions", _as_counts(self.sessions))
         if self.dff not in ("auto", "container", "compute"):
             raise InputError(f"dff must be one of auto, container, compute, but it is {self.dff!r}")
-        if self.frame_rate is not None:
-            as_frame_rate(self.frame_rate)
-        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient <= 2:
-            raise InputError(
-                f"the neuropil coefficient must lie between 0 and 2, but it is {self.neuropil_coefficient}"
-            )
+        check_limits(self)
 
 
 def _as_counts(sessions: Any) -> tuple[int, ...] | None:
@@ -149,6 +164,10 @@ class Traces:
         Part of the neuropil's changes to be subtracted.
     background : array-like, shape (n_rois, n_frames), or None
         Fluorescence under each ROI that `fluorescence` does not hold; it counts for the baseline to divide by.
+    per_count : array, shape (n_rois,), or None
+        What one count in each pixel adds to the trace of a ROI, where that is not one.
+    offset : float
+        What the detector gives without light, in counts, still to be subtracted; see `Reading.offset`.
     arbitrary_units : bool
         Whether `dff` is no dF/F but a trace scaled to one noise level.
     frame_rate : float
@@ -180,6 +199,8 @@ class Traces:
     neuropil: Rows | None = None
     neuropil_coefficient: float = 0.0
     background: Rows | None = None
+    per_count: np.ndarray | None = None
+    offset: float = 0.0
     arbitrary_units: bool = False
     frame_rate: float
     frame_rate_source: str
@@ -294,8 +315,21 @@ class Container(ABC):
         """
 
     def traces(self, reading: Reading = Reading()) -> Traces:
-        """What `read` gives, with the segments that the user tells."""
+        """What `read` gives, with the offset and the segments that the user tells."""
         traces = self.read(reading)
+        try:
+            as_frame_rate(traces.frame_rate)
+        except InputError as error:
+            raise InputError(f"{self.path}: {traces.frame_rate_source}: {error}: pass --frame-rate") from None
+        if reading.offset:
+            if traces.fluorescence is None or (traces.background is not None and traces.per_count is None):
+                found = "traces in arbitrary units" if traces.arbitrary_units else "dF/F"
+                found = found if traces.fluorescence is None else "components without the weights of their pixels"
+                raise InputError(
+                    f"{self.path}: --offset is subtracted from raw fluorescence, but {traces.source} is {found}: leave "
+                    "it out, or pass --dff compute where there is raw fluorescence too"
+                )
+            traces = replace(traces, offset=reading.offset)
         if reading.sessions is None:
             return traces
         assert not isinstance(reading.sessions, str)

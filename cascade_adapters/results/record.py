@@ -65,6 +65,8 @@ class TracesUsed:
         Whether it is not dF/F at all, but scaled to one noise level.
     neuropil_coefficient : float or None
         Part of the neuropil that was subtracted; None if none was.
+    offset : float
+        What was subtracted of raw fluorescence and neuropil before, in counts.
     baseline : dict or None
         How F0 was found; None if dF/F was the container's.
     """
@@ -73,6 +75,7 @@ class TracesUsed:
     dff: str
     arbitrary_units: bool = False
     neuropil_coefficient: float | None = None
+    offset: float = 0.0
     baseline: dict[str, Any] | None = None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_engine.errors import InputError
 from cascade_engine.signal.grid import read_times
 
@@ -47,7 +48,14 @@ class Timing:
     remarks: list[str] = field(default_factory=list)
 
 
-def find_timing(series, path: str, n_frames: int, given: float | None = None) -> Timing:
+def find_timing(
+    series,
+    path: str,
+    n_frames: int,
+    given: float | None = None,
+    defaults: dict[float, str] | None = None,
+    n_planes: int | None = None,
+) -> Timing:
     """Find out when frames were taken.
 
     What the user gives comes first, then the timestamps of the series, its rate, and the rate of the imaging plane.
@@ -62,6 +70,10 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
         Frames in its data.
     given : float, optional
         Frame rate in Hz that the user gives.
+    defaults : dict of float to str, optional
+        Rates (Hz) that programs write that know none, and whose they are.
+    n_planes : int, optional
+        Planes that were scanned one after the other.
 
     Returns
     -------
@@ -104,6 +116,8 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
             f"the frame rate of {path} is {timing.frame_rate:.4g} Hz, but the imaging_rate of its imaging plane is "
             f"{plane_rate:.4g} Hz: the former was believed; --frame-rate overrides"
         )
+    elif series.timestamps is None:
+        timing.remarks += doubts_about_rate(timing.frame_rate, f"the {timing.source}", defaults, n_planes)
     return timing
 
 
