@@ -201,7 +201,7 @@ def check_axes(dff: np.ndarray, frame_rate: float) -> str:
     """
     doubt = doubt_orientation(dff)
     n_neurons, n_frames = dff.shape
-    if n_neurons > n_frames and (doubt or doubt_length(n_frames, frame_rate)):
+    if 0 < n_frames < n_neurons and (doubt or doubt_length(n_frames, frame_rate)):
         why = doubt or f"{n_frames} frames are {n_frames / frame_rate:.2g} s at {frame_rate:g} Hz"
         raise InputError(
             f"dff would be {n_neurons} neurons of {n_frames} frames, but {why}: the shape must be "

@@ -20,7 +20,7 @@ POPULATIONS = PRINCIPAL, INTERNEURONS = ("principal", "interneurons")
 NOT_GIVEN = "unknown"
 
 #: Noise levels that the networks can be told to assume, and how they are written.
-_NOISE_LIMITS, _NOISE_UNIT, _NOISE_HINT = (0.05, 100.0), "% per sqrt(Hz)", "1.5 is a usual one"
+NOISE_LIMITS, NOISE_UNIT, NOISE_HINT = (0.05, 100.0), "% per sqrt(Hz)", "1.5 is a usual one"
 
 #: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
 _DEFAULT_SMOOTHING_FRAMES = 1.5
@@ -69,7 +69,7 @@ class Settings:
     noise_level: float | tuple[float, ...] | None = declared(
         None,
         help="Noise level that the networks assume [default: each neuron's own, as measured].",
-        unit=_NOISE_UNIT,
+        unit=NOISE_UNIT,
         metavar="NU",
     )
     threshold: int | bool = declared(
@@ -151,15 +151,15 @@ def _plain_levels(noise_level: Any) -> float | tuple[float, ...] | None:
         raise InputError(f"noise_level must be one number or one per neuron, but its shape is {np.shape(noise_level)}")
     levels = tuple(_same_nan(_number("noise_level", level)) for level in noise_level)
     known = [level for level in levels if not math.isnan(level)]
-    if known and np.median(known) < _NOISE_LIMITS[0]:  # a few very clean neurons are nothing unusual
+    if known and np.median(known) < NOISE_LIMITS[0]:  # a few very clean neurons are nothing unusual
         _noise_level(float(np.median(known)))
     for level in known:
-        checked_number("noise_level", level, (0.0, _NOISE_LIMITS[1]), _NOISE_UNIT, _NOISE_HINT)
+        checked_number("noise_level", level, (0.0, NOISE_LIMITS[1]), NOISE_UNIT, NOISE_HINT)
     return levels
 
 
 def _noise_level(given: Any) -> float:
-    return checked_number("noise_level", given, _NOISE_LIMITS, _NOISE_UNIT, _NOISE_HINT)
+    return checked_number("noise_level", given, NOISE_LIMITS, NOISE_UNIT, NOISE_HINT)
 
 
 def _same_nan(value: float) -> float:

@@ -57,8 +57,6 @@ def _step_correlation(trace: np.ndarray, starts: Sequence[int]) -> float:
 
     trace = np.asarray(trace, dtype=np.float64)
     present = np.isfinite(trace)
-    if np.count_nonzero(present) < _FEWEST_PAIRS:
-        return np.nan
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.diff(trace)
     steps[[start - 1 for start in starts if start <= len(steps)]] = np.nan
@@ -75,5 +73,6 @@ def _step_correlation(trace: np.ndarray, starts: Sequence[int]) -> float:
     if np.count_nonzero(pairs) < _FEWEST_PAIRS:
         return np.nan
     first, second = first[pairs], second[pairs]
-    scale = np.sqrt(np.mean(first**2) * np.mean(second**2))
-    return float(np.mean(first * second) / scale) if scale > 0 else 1.0
+    if np.count_nonzero(first == 0) > 0.5 * len(first):
+        return 1.0
+    return float(np.mean(first * second) / np.sqrt(np.mean(first**2) * np.mean(second**2)))

@@ -172,7 +172,7 @@ def test_what_is_no_array_of_traces_is_refused(random_model, bad):
         (2.0, 32.0, "was trained for 30 Hz"),
         (9.0, 30.0, "knows only up to 4"),
         (0.3, 30.0, "knows only down to 1"),
-        (0.05, 30.0, "denoised or smoothed"),
+        (0.05, 30.0, "an offset of the detector that is left in F0"),
     ],
 )
 def test_doubts_are_told(random_model, level, frame_rate, message):

@@ -210,7 +210,7 @@ def planes_scanned_with(opened: OpenNwb, series) -> int:
     """
     from pynwb.ophys import RoiResponseSeries
 
-    numbers = set()
+    numbers: set[int] = set()
     for other in opened.nwbfile.objects.values():
         if not isinstance(other, RoiResponseSeries) or is_ours(other.comments):
             continue
