@@ -14,7 +14,7 @@ import numpy as np
 from cascade_engine.signal.segments import segment_slices
 
 #: Frames of each neuron that are looked at, and fewest pairs of steps that tell anything.
-_SAMPLED_FRAMES, _FEWEST_PAIRS = 20_000, 100
+_SAMPLED_FRAMES, _FEWEST_PAIRS = 6000, 100
 
 #: Steps are cut off at this many times their median size.
 _LARGEST_STEP = 4.0
