@@ -90,7 +90,8 @@ def test_suite2p_has_planes_in_one_table(tmp_path):
         assert traces.source == f"{OPHYS}/Fluorescence/plane{number}, neuropil {OPHYS}/Neuropil/plane{number}"
         assert traces.neuropil_coefficient == 0.7 and traces.frame_rate == RATE
         # the wrong rate of the movie is nowhere believed
-        assert traces.remarks == []
+        (remark,) = traces.remarks
+        assert "is 30 Hz, and there are 2 planes" in remark
         expected = np.arange(number * N_ROIS, (number + 1) * N_ROIS) % 3 != 2
         np.testing.assert_array_equal(traces.is_cell, expected)
         assert traces.cell_probability[0] == pytest.approx(number * N_ROIS / (2 * N_ROIS - 1))
