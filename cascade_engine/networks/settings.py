@@ -12,15 +12,13 @@ import numpy as np
 from cascade_engine.declared import check_limits, checked_number, declared
 from cascade_engine.errors import InputError
 from cascade_engine.signal.kernels import KERNELS, SMOOTHING_HINT, SMOOTHING_LIMITS
+from cascade_engine.signal.noise import NOISE_HINT, NOISE_LIMITS, NOISE_UNIT
 
 #: What the neurons can be.
 POPULATIONS = PRINCIPAL, INTERNEURONS = ("principal", "interneurons")
 
 #: Name of an indicator that the networks are not given.
 NOT_GIVEN = "unknown"
-
-#: Noise levels that the networks can be told to assume, and how they are written.
-NOISE_LIMITS, NOISE_UNIT, NOISE_HINT = (0.05, 100.0), "% per sqrt(Hz)", "1.5 is a usual one"
 
 #: Default width of the Gaussian, in frames: 50 ms at 30 Hz, 200 ms at 7.5 Hz.
 _DEFAULT_SMOOTHING_FRAMES = 1.5

@@ -13,6 +13,9 @@ from cascade_engine.signal.segments import segment_slices
 #: Frame rates (Hz) that a recording of calcium can have, and how they are written.
 FRAME_RATE_LIMITS, FRAME_RATE_HINT = (0.1, 2000.0), "frames per second, not s per frame or kHz"
 
+#: Noise levels that can be told or asked for, and how they are written.
+NOISE_LIMITS, NOISE_UNIT, NOISE_HINT = (0.05, 100.0), "% per sqrt(Hz)", "1.5 is a usual one"
+
 #: Median of |x1 - x2| for two independent standard normal numbers: sqrt(2) times the normal's 75 % quantile.
 MEDIAN_ABS_DIFFERENCE = 0.9538725524
 

@@ -8,7 +8,7 @@ from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_adapters.containers.registry import find_containers
 from cascade_engine.errors import InputError
 from tests.builders import array_files, caiman_files, nwb_files
-from tests.builders.suite2p_folders import make_plane, save_settings
+from tests.builders.suite2p_folders import change_settings, make_plane, save_settings
 
 
 def remarks(path, **reading) -> str:
@@ -88,9 +88,16 @@ def test_volumes_of_caiman(tmp_path):
 
 @pytest.mark.parametrize("rate", [0.033, 33_000.0])
 def test_rates_that_are_not_in_hz(tmp_path, rate):
-    folder = make_plane(tmp_path / "plane0", frame_rate=rate).folder
+    folder = make_plane(tmp_path / "plane0").folder
+    change_settings(folder, fs=rate)
     with pytest.raises(
         InputError, match=rf"plane0: fs in ops.npy: frame_rate must be .* but it is {rate}.*pass --frame"
     ):
         remarks(folder)
     assert remarks(folder, frame_rate=30.0) == ""
+
+
+def test_a_given_rate_that_times_contradict(tmp_path):
+    path = nwb_files.simple(tmp_path / "times.nwb", timestamps=np.arange(nwb_files.N_FRAMES) / 7.5)
+    assert "--frame-rate 30 was followed, although the timestamps of" in remarks(path, frame_rate=30.0)
+    assert "mean 7.5 Hz" in remarks(path, frame_rate=30.0) and "--frame-rate" not in remarks(path, frame_rate=7.5)

@@ -13,6 +13,9 @@ from cascade_engine.signal.grid import read_times
 #: Relative difference from which two frame rates contradict each other.
 _CONTRADICTION = 0.02
 
+#: What the name of the source of a frame rate begins with if it is measured.
+_TIMESTAMPS = "timestamps"
+
 #: Timestamps that lie this close (in s) to even spacing are evenly spaced.
 _EVEN_S = 1e-6
 
@@ -110,6 +113,10 @@ def find_timing(
         if given is None and series.rate is not None and own_rate is None:
             timing.remarks.append(f"the rate of {path} is {series.rate:g}; the imaging plane's was taken")
     if given is not None:
+        if timing.source.startswith(_TIMESTAMPS) and abs(timing.frame_rate / given - 1.0) > _CONTRADICTION:
+            timing.remarks.append(
+                f"--frame-rate {given:g} was followed, although the {timing.source} mean {timing.frame_rate:.4g} Hz"
+            )
         timing.frame_rate, timing.source = given, "given"
     elif plane_rate is not None and abs(timing.frame_rate / plane_rate - 1.0) > _CONTRADICTION:
         timing.remarks.append(
@@ -131,7 +138,7 @@ def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int, given: fl
     even = np.linspace(timestamps[0], timestamps[-1], n_frames)
     return Timing(
         frame_rate=found.frame_rate,
-        source=f"timestamps of {path}",
+        source=f"{_TIMESTAMPS} of {path}",
         segments=found.segments,
         dropped=found.dropped,
         starting_time=float(timestamps[0]),
