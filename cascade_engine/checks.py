@@ -21,7 +21,7 @@ _DENOISED_NOISE_LEVEL = 0.1
 _SMOOTHED_CORRELATION = -0.15
 
 #: On less (s) than this a neuron cannot be described well.
-_SHORT_S = 10.0
+_SHORT_S = 5.0
 
 
 def unusable_reasons(dff: np.ndarray, windowsize: int, longest_segment: int) -> list[str]:

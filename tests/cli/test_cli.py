@@ -132,6 +132,7 @@ def test_options_reach_the_record(tmp_path, run):
         "dff": "computed",
         "arbitrary_units": False,
         "neuropil_coefficient": 0.4,
+        "offset": 0.0,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0, "neuropil": "changes"},
     }
     assert record["settings"]["noise_level"] == 2.0 and record["settings"]["threshold"] is False

@@ -256,7 +256,7 @@ def test_lost_frames_are_told(random_model):
     assert told.endswith("no prediction; up to 10 in a row were bridged for the network, longer gaps hidden from it")
 
 
-@pytest.mark.parametrize(("n_frames", "told"), [(20, "only 20 frames (0.67 s at 30 Hz)"), (250, "only 250"), (310, "")])
+@pytest.mark.parametrize(("n_frames", "told"), [(20, "only 20 frames (0.67 s at 30 Hz)"), (140, "only 140"), (160, "")])
 def test_short_recordings_are_told(n_frames, told):
     warnings = [text for text in infer(noise(2, n_frames), RATE).warnings if "a neuron cannot be known from" in text]
     assert [told in text for text in warnings] == ([True] if told else [])
