@@ -8,13 +8,20 @@ import numpy as np
 
 from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
+from cascade_engine.signal.orientation import doubt_orientation
 from cascade_engine.signal.units import unit_problem
 
 #: dF/F (fraction) that is too large to be true: F0 was near zero.
 ABSURD_DFF = 1e3
 
-#: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches: most such traces were denoised or smoothed.
+#: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches.
 _DENOISED_NOISE_LEVEL = 0.1
+
+#: Neighbouring steps of a recorded trace have a correlation below this (`cascade_engine.signal.smoothness`).
+_SMOOTHED_CORRELATION = -0.15
+
+#: On less (s) than this a neuron cannot be described well.
+_SHORT_S = 5.0
 
 
 def unusable_reasons(dff: np.ndarray, windowsize: int, longest_segment: int) -> list[str]:
@@ -74,7 +81,8 @@ def check_units(dff: np.ndarray, levels: np.ndarray, usable: np.ndarray) -> None
         return
     middle = float(np.median([np.nanmedian(dff[i]) for i in np.flatnonzero(usable)]))
     peak = float(np.median([np.nanmax(np.abs(dff[i])) for i in np.flatnonzero(usable)]))
-    problem = unit_problem(middle, float(np.nanmedian(levels[usable])), peak)
+    known = levels[usable & np.isfinite(levels)]
+    problem = unit_problem(middle, float(np.median(known)) if known.size else 0.0, peak)
     if problem:
         raise InputError(f"{problem}; or pass check_units=False if this is right")
 
@@ -85,6 +93,7 @@ def doubts(
     levels: np.ndarray,
     usable: np.ndarray,
     known_levels: np.ndarray,
+    step_correlations: np.ndarray,
 ) -> list[str]:
     """What makes a prediction doubtful, one line each.
 
@@ -100,6 +109,8 @@ def doubts(
         Neurons that are predicted.
     known_levels : array, shape (n_levels,)
         Noise levels that the model was trained for.
+    step_correlations : array, shape (n_neurons,)
+        As of `cascade_engine.signal.smoothness.step_correlations`.
 
     Returns
     -------
@@ -110,6 +121,9 @@ def doubts(
     doubt = config.doubt_about_rate(frame_rate)
     if doubt:
         found.append(doubt)
+    smoothing = _smoothed(step_correlations[usable])
+    if smoothing:
+        found.append(smoothing)
     levels, n_all = levels[usable], int(np.count_nonzero(usable))
     highest, lowest = known_levels.max(), known_levels.min()
     above, below = levels > 1.25 * highest, levels < 0.5 * lowest
@@ -120,16 +134,80 @@ def doubts(
             f"knows only up to {highest:g}: their spikes are unreliable"
         )
     if np.count_nonzero(denoised) > 0.5 * n_all:
-        found.append(
-            f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
-            f"down to {levels.min():.2g}, as of denoised or smoothed traces: use the original ones"
-        )
+        if not smoothing:  # else that is the reason
+            found.append(
+                f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
+                f"down to {levels.min():.2g}, which hardly any microscope reaches: an offset of the detector that is "
+                "left in F0 makes dF/F and its noise too small (subtract it: --offset); denoised traces cannot be used"
+            )
     elif below.any():
         found.append(
             f"{np.count_nonzero(below)} of {n_all} neurons have noise levels down to {levels.min():.2g}, but the model "
             f"knows only down to {lowest:g}: a model for less noise would do better"
         )
     return found
+
+
+def _smoothed(correlations: np.ndarray) -> str:
+    """A warning if most traces are smoother than a detector gives them."""
+    known = correlations[np.isfinite(correlations)]
+    smoothed = known > _SMOOTHED_CORRELATION
+    if not np.count_nonzero(smoothed) > 0.5 * len(known):
+        return ""
+    return (
+        f"{np.count_nonzero(smoothed)} of {len(known)} traces are smoothed, interpolated, denoised or filled: "
+        f"neighbouring steps have a correlation of {np.median(known):.2f}, those of recorded noise -0.5. The noise "
+        "level is then too low, and spikes are wrong: use the original traces, with NaN where there are no frames"
+    )
+
+
+def doubt_length(n_frames: int, frame_rate: float) -> str:
+    """A warning if a recording is too short to describe a neuron; empty if it is not.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of the recording.
+    frame_rate : float
+        In Hz.
+    """
+    if n_frames >= _SHORT_S * frame_rate:
+        return ""
+    return (
+        f"there are only {n_frames} frames ({n_frames / frame_rate:.2g} s at {frame_rate:g} Hz): a neuron cannot be "
+        f"known from less than {_SHORT_S:g} s, so that noise level and spikes are unreliable"
+    )
+
+
+def check_axes(dff: np.ndarray, frame_rate: float) -> str:
+    """Find out whether axes were mixed up.
+
+    Parameters
+    ----------
+    dff : array, shape (n_neurons, n_frames)
+        What is meant to be dF/F, neurons first.
+    frame_rate : float
+        In Hz.
+
+    Returns
+    -------
+    str
+        A warning, or empty.
+
+    Raises
+    ------
+    InputError
+        If it is all but certain: there are also more neurons than frames; or there are, and frames of a few seconds.
+    """
+    doubt = doubt_orientation(dff)
+    n_neurons, n_frames = dff.shape
+    if 0 < n_frames < n_neurons and (doubt or doubt_length(n_frames, frame_rate)):
+        why = doubt or f"{n_frames} frames are {n_frames / frame_rate:.2g} s at {frame_rate:g} Hz"
+        raise InputError(
+            f"dff would be {n_neurons} neurons of {n_frames} frames, but {why}: the shape must be "
+            "(n_neurons, n_frames), so pass dff.T; or check_units=False if this is right"
+        )
+    return f"{doubt}: the shape must be (n_neurons, n_frames)" if doubt else ""
 
 
 def losses(

@@ -6,10 +6,13 @@ documentation and the stored record are made from it.
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
+
+from cascade_engine.errors import InputError
 
 _KEY = "declared"
 
@@ -34,6 +37,10 @@ class Declared:
         What stands for its value on the command line.
     options : tuple of str
         Names of its command-line option; by default made from `name`.
+    limits : tuple of float or None
+        Lowest and highest number that it can be.
+    hint : str
+        What to say of a number beyond these limits, such as how it is written in its unit.
     type : type
         Type of its values: bool, int, float or str.
     """
@@ -45,6 +52,8 @@ class Declared:
     choices: tuple[Any, ...] | None
     metavar: str | None
     options: tuple[str, ...]
+    limits: tuple[float, float] | None
+    hint: str
     type: type
 
 
@@ -56,10 +65,62 @@ def declared(
     choices: tuple[Any, ...] | None = None,
     metavar: str | None = None,
     options: tuple[str, ...] = (),
+    limits: tuple[float, float] | None = None,
+    hint: str = "",
 ) -> Any:
     """A field of a dataclass with what is to be said about it; the parameters are those of `Declared`."""
     facts = {"help": help, "unit": unit, "choices": choices, "metavar": metavar, "options": options}
-    return field(default=default, metadata={_KEY: facts})
+    return field(default=default, metadata={_KEY: facts | {"limits": limits, "hint": hint}})
+
+
+def checked_number(
+    name: str, value: Any, limits: tuple[float, float], unit: str | None = None, hint: str = ""
+) -> float:
+    """A number, if it lies within limits.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in the message.
+    value : object
+        What was given.
+    limits : tuple of float
+        Lowest and highest number that it can be.
+    unit : str, optional
+        Its unit.
+    hint : str
+        How it is written in this unit, or what else to do.
+
+    Raises
+    ------
+    InputError
+        If it is no number, or lies beyond the limits: in one line, with the unit.
+
+    Examples
+    --------
+    >>> checked_number("smoothing", 0.05, (0, 20), "s")
+    0.05
+    """
+    with_unit = f" {unit}" if unit else ""
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not limits[0] <= number <= limits[1]:
+        more = f" ({hint})" if hint else ""
+        raise InputError(
+            f"{name} must be a number from {limits[0]:g} to {limits[1]:g}{with_unit}{more}, but it is {value!r}"
+        )
+    return number
+
+
+def check_limits(holder: Any) -> None:
+    """Raise `InputError` if a number that a dataclass holds lies beyond the limits that its field declares."""
+    for each in declared_fields(type(holder)):
+        value = getattr(holder, each.name)
+        if each.limits is not None and value is not None:
+            name = each.options[0].removeprefix("--").replace("-", "_")
+            checked_number(name, value, each.limits, each.unit, each.hint)
 
 
 def declared_fields(cls: type) -> list[Declared]:

@@ -12,20 +12,21 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from cascade_engine.checks import check_axes, doubt_length, doubts, losses, unusable_reasons
 from cascade_engine.checks import check_units as refuse_other_units
-from cascade_engine.checks import doubts, losses, unusable_reasons
 from cascade_engine.declared import declared_fields
 from cascade_engine.errors import CascadeWarning, InputError
 from cascade_engine.networks.base import Predictor, Progress
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import DEFAULT_MODEL, Model, load_model
-from cascade_engine.parallel import available_processors
+from cascade_engine.parallel import as_threads
 from cascade_engine.signal.bridging import bridge, longest_bridge
-from cascade_engine.signal.kernels import single_spike_amplitude
+from cascade_engine.signal.kernels import doubt_smoothing, single_spike_amplitude
 from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
 from cascade_engine.signal.rest import find_rests
 from cascade_engine.signal.segments import segment_slices
+from cascade_engine.signal.smoothness import step_correlations
 
 
 @dataclass
@@ -42,6 +43,8 @@ class InferredBlock:
         Noise level that the networks used for it were trained for, or were given; NaN for a neuron without prediction.
     missing_part : array, shape (n_neurons,), float64
         Part of the frames without a value.
+    step_correlations : array, shape (n_neurons,), float64
+        Correlation of neighbouring steps: -0.5 in noise, about 0 in smoothed traces; NaN where it is not known.
     notes : list of str
         Per neuron: why it has no prediction, or an empty string.
     """
@@ -50,6 +53,7 @@ class InferredBlock:
     noise_levels: np.ndarray
     network_noise_levels: np.ndarray
     missing_part: np.ndarray
+    step_correlations: np.ndarray
     notes: list[str]
 
 
@@ -201,7 +205,8 @@ def infer(
     segments : sequence of int, optional
         Frames of each uninterrupted segment; no window reaches from one into the next.
     check_units : bool
-        Refuse arrays that look like percent, raw fluorescence or F / F0, and warn of dF/F that does not rest at 0.
+        Refuse arrays that look like percent, raw fluorescence, F / F0, or frames x neurons, and warn of dF/F that does
+        not rest at 0.
     n_threads : int, optional
         Threads to use. Default: all processors that this process may use.
     progress : bool or callable
@@ -231,8 +236,9 @@ def infer(
         raise InputError(
             f"noise_level must be one number or one per neuron ({len(dff)}), but there are {len(chosen.noise_level)}"
         )
+    n_threads = as_threads(n_threads)
     predictor = open_predictor(model, frame_rate, chosen)
-    doubt = _doubt_about_rest(dff, frame_rate, segments) if check_units else ""
+    doubts = [check_axes(dff, frame_rate), _doubt_about_rest(dff, frame_rate, segments)] if check_units else []
     hidden = not progress or callable(progress)
     with tqdm(total=dff.size, disable=hidden, unit="frame", unit_scale=True, desc="predicting") as bar:
         block = infer_block(
@@ -253,8 +259,16 @@ def infer(
         settings=predictor.settings,
         notes=block.notes,
         warnings=[
-            *filter(None, [doubt]),
-            *warnings_about(predictor, dff.shape[1], segments, block.noise_levels, usable, block.missing_part),
+            *filter(None, doubts),
+            *warnings_about(
+                predictor,
+                dff.shape[1],
+                segments,
+                block.noise_levels,
+                usable,
+                block.missing_part,
+                block.step_correlations,
+            ),
         ],
     )
 
@@ -319,12 +333,14 @@ def infer_block(
         usable[i] = False
     assumed[~usable] = np.nan
     missing_part = np.isnan(dff).mean(axis=1) if n_frames else np.zeros(n_neurons)
+    correlations = np.full(n_neurons, np.nan)
+    correlations[usable] = step_correlations(dff[usable], segments)
     if not predict:
         nothing = np.full(n_neurons, np.nan)
-        return InferredBlock(np.empty((0, n_frames), np.float32), levels, nothing, missing_part, notes)
+        return InferredBlock(np.empty((0, n_frames), np.float32), levels, nothing, missing_part, correlations, notes)
 
-    seen, n_threads = bridge(dff, frame_rate, slices), n_threads or available_processors()
-    spike_prob, network_levels = predictor.predict(seen, assumed, slices, n_threads, progress)
+    seen = bridge(dff, frame_rate, slices)
+    spike_prob, network_levels = predictor.predict(seen, assumed, slices, as_threads(n_threads), progress)
     spike_prob[np.isnan(dff)] = np.nan
     for i in np.flatnonzero(usable):
         if np.isnan(spike_prob[i]).all():
@@ -335,7 +351,7 @@ def infer_block(
         _clip(spike_prob, predictor, small_too=settings.threshold == 1)
     if not np.isnan(settings.padding):
         spike_prob[np.ix_(usable, predictor.edge_frames(slices))] = settings.padding
-    return InferredBlock(spike_prob, levels, network_levels, missing_part, notes)
+    return InferredBlock(spike_prob, levels, network_levels, missing_part, correlations, notes)
 
 
 def warnings_about(
@@ -345,6 +361,7 @@ def warnings_about(
     noise_levels: np.ndarray,
     usable: np.ndarray,
     missing_part: np.ndarray,
+    step_correlations: np.ndarray,
 ) -> list[str]:
     """What makes a result as a whole doubtful, one line each.
 
@@ -362,6 +379,8 @@ def warnings_about(
         Neurons that are predicted.
     missing_part : array, shape (n_neurons,)
         Part of the frames without a value.
+    step_correlations : array, shape (n_neurons,)
+        Correlation of neighbouring steps, as in `InferredBlock`.
 
     Returns
     -------
@@ -373,7 +392,9 @@ def warnings_about(
     if model.preset:
         how = f"{settings.kernel} kernel of {1000 * (settings.smoothing or 0):g} ms, {settings.population}"
         found.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
-    found += doubts(model.config, predictor.frame_rate, noise_levels, usable, model.noise_levels)
+    found += filter(None, [doubt_smoothing(predictor.frame_rate, settings.resolved_kernel[0])])
+    found += filter(None, [doubt_length(n_frames, predictor.frame_rate) if usable.any() else ""])
+    found += doubts(model.config, predictor.frame_rate, noise_levels, usable, model.noise_levels, step_correlations)
     slices = segment_slices(n_frames, segments)
     found += losses(missing_part, slices, predictor.shortest, usable, longest_bridge(predictor.frame_rate))
     return found

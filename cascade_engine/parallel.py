@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from cascade_engine.declared import checked_number
+
 _Piece = TypeVar("_Piece")
+
+#: Numbers of threads that can be asked for.
+THREAD_LIMITS = (1, 1024)
 
 
 def available_processors() -> int:
@@ -16,6 +21,13 @@ def available_processors() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every platform
         return os.cpu_count() or 1
+
+
+def as_threads(n_threads: int | None) -> int:
+    """Number of threads to use: as given, or all processors; raises `InputError` for no sensible number."""
+    if n_threads is None:
+        return available_processors()
+    return int(checked_number("n_threads", n_threads, THREAD_LIMITS, hint="leave it out for all processors"))
 
 
 def work_through(

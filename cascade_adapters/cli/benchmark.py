@@ -10,23 +10,33 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cascade_adapters.cli.numbers import FRAME_RATE, NOISE_LEVEL, SMOOTHING
+
 if TYPE_CHECKING:
     from cascade_engine.evaluation.scores import NeuronScore
     from cascade_engine.networks.store import Model
-
-_positive = click.FloatRange(0, min_open=True)
 
 
 @click.command("benchmark")
 @click.argument("model", default="auto")
 @click.argument("datasets", nargs=-1)
-@click.option("--frame-rate", type=_positive, metavar="HZ", help="Frame rate [default: the model's, else 30].")
-@click.option("--smoothing", type=_positive, metavar="S", help="Width of the kernel [default: the model's].")
+@click.option(
+    "--frame-rate",
+    type=FRAME_RATE,
+    metavar="HZ",
+    help="Frame rate [default: the model's, else 30].",
+)
+@click.option(
+    "--smoothing",
+    type=SMOOTHING,
+    metavar="S",
+    help="Width of the kernel [default: the model's].",
+)
 @click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Form of the kernel [default: the model's].")
 @click.option(
     "--noise-level",
     "noise_levels",
-    type=_positive,
+    type=NOISE_LEVEL,
     multiple=True,
     default=(2.0, 4.0, 8.0),
     show_default=True,

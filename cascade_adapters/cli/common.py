@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cascade_engine.declared import checked_number
+from cascade_engine.errors import InputError
+
+
+class Number(click.ParamType):
+    """A number within limits; the parameters are those of `cascade_engine.declared.checked_number`."""
+
+    name = "number"
+
+    def __init__(self, limits: tuple[float, float], unit: str | None = None, hint: str = ""):
+        self._how = limits, unit, hint
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Convert an argument."""
+        number: float = click.FLOAT.convert(value, param, ctx)
+        try:
+            return checked_number("it", number, *self._how)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
 #: Names of these options.
 COMMON = ("wait", "log")
+
+#: A day.
+_LONGEST_WAIT_S = 86_400
 
 
 def add_common_options(command: click.Command, waits: bool) -> None:
@@ -43,7 +68,7 @@ def _set_log(ctx: click.Context, parameter: click.Parameter, path: Path | None) 
 def _wait() -> click.Option:
     return click.Option(
         ["--wait"],
-        type=click.FloatRange(0),
+        type=Number((0, _LONGEST_WAIT_S), "s"),
         metavar="S",
         expose_value=False,
         callback=_set_wait,

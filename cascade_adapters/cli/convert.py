@@ -50,7 +50,7 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
     callback=_print_template,
     help="Print an empty file for --metadata.",
 )
-@choices_of("reading", "selection", leave_out=("in_place",))
+@choices_of("reading", "selection", leave_out=("in_place", "offset"))
 def command(
     source: Path,
     target: Path,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cascade_adapters.cli.numbers import FRAME_RATE, MINUTES, NOISE_LEVEL
+
 if TYPE_CHECKING:
     from cascade_engine.ground_truth import Neuron
 
-_positive = click.FloatRange(0, min_open=True)
 _root_option = click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
 
 
@@ -147,11 +148,29 @@ def check_command(folder: Path) -> None:
 
 @command.command("simulate")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--neurons", type=click.IntRange(1), default=8, show_default=True, help="Number of neurons.")
-@click.option("--minutes", type=_positive, default=5.0, show_default=True, help="Length of each recording in minutes.")
-@click.option("--frame-rate", type=_positive, default=30.0, show_default=True, metavar="HZ", help="Frame rate.")
+@click.option("--neurons", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Number of neurons.")
 @click.option(
-    "--noise-level", type=_positive, default=1.0, show_default=True, metavar="NU", help="Noise level in % per sqrt(Hz)."
+    "--minutes",
+    type=MINUTES,
+    default=5.0,
+    show_default=True,
+    help="Length of each recording in minutes.",
+)
+@click.option(
+    "--frame-rate",
+    type=FRAME_RATE,
+    default=30.0,
+    show_default=True,
+    metavar="HZ",
+    help="Frame rate.",
+)
+@click.option(
+    "--noise-level",
+    type=NOISE_LEVEL,
+    default=1.0,
+    show_default=True,
+    metavar="NU",
+    help="Noise level in % per sqrt(Hz).",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
 def simulate_command(

@@ -9,12 +9,15 @@ from typing import Any
 import click
 
 from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
+from cascade_engine.parallel import THREAD_LIMITS
 
 
 @click.command("spikes", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of("selection", leave_out=("in_place",))
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Number of threads [default: all processors].")
+@click.option(
+    "--threads", type=click.IntRange(*THREAD_LIMITS), metavar="N", help="Number of threads [default: all processors]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) -> None:
     """Find discrete spikes in the results of 'cascade run' at or below PATHS, and write them beside the results.

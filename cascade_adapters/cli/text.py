@@ -65,6 +65,8 @@ def describe_inspection(report: Report) -> str:
     ]
     if report.neuropil is not None or (report.dff == "computed" and not report.arbitrary_units):
         lines.append(f"  {_neuropil(report)}")
+        if report.offset:
+            lines.append(f"  {report.offset:g} counts of the detector subtracted first (--offset)")
     if report.segments:
         frames = ", ".join(str(frames) for frames in report.segments)
         lines.append(f"  {len(report.segments)} segments of {frames} frames")

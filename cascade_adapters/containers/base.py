@@ -14,10 +14,11 @@ import numpy as np
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
-from cascade_engine.declared import declared
+from cascade_engine.declared import check_limits, declared
 from cascade_engine.errors import InputError
+from cascade_engine.signal.dff import NEUROPIL_HINT, NEUROPIL_LIMITS
 from cascade_engine.signal.grid import FrameGrid
-from cascade_engine.signal.noise import as_frame_rate
+from cascade_engine.signal.noise import FRAME_RATE_HINT, FRAME_RATE_LIMITS, as_frame_rate
 from cascade_engine.signal.units import ARBITRARY_UNITS, DENOISED
 
 #: What can be done where dF/F does not rest at 0.
@@ -72,6 +73,9 @@ class Reading:
         Frame rate of each ROI in Hz.
     neuropil_coefficient : float or None
         Part of the neuropil's changes to be subtracted.
+    offset : float
+        What the detector gives without light, in counts: subtracted from raw fluorescence and neuropil before anything
+        else is done with them.
     dff : {"auto", "container", "compute"}
         Take dF/F from the container or compute it from raw fluorescence; by default whatever is sure to be right.
     arbitrary_units : bool
@@ -84,10 +88,26 @@ class Reading:
     """
 
     frame_rate: float | None = declared(
-        None, help="Frame rate of each ROI in Hz [default: the container's].", unit="Hz", metavar="HZ"
+        None,
+        help="Frame rate of each ROI in Hz [default: the container's].",
+        unit="Hz",
+        metavar="HZ",
+        limits=FRAME_RATE_LIMITS,
+        hint=FRAME_RATE_HINT,
     )
     neuropil_coefficient: float | None = declared(
-        None, help="Part of the neuropil to subtract [default: the container's, else 0.7].", metavar="R"
+        None,
+        help="Part of the neuropil to subtract [default: the container's, else 0.7].",
+        metavar="R",
+        limits=NEUROPIL_LIMITS,
+        hint=NEUROPIL_HINT,
+    )
+    offset: float = declared(
+        0.0,
+        help="What the detector gives without light, to be subtracted from raw fluorescence and neuropil.",
+        unit="counts",
+        metavar="COUNTS",
+        limits=(-1e6, 1e6),
     )
     dff: str = declared(
         "auto",
@@ -115,12 +135,7 @@ class Reading:
             raise InputError(f"dff must be one of auto, container, compute, but it is {self.dff!r}")
         if self.rest not in RESTS:
             raise InputError(f"rest must be one of {', '.join(RESTS)}, but it is {self.rest!r}")
-        if self.frame_rate is not None:
-            as_frame_rate(self.frame_rate)
-        if self.neuropil_coefficient is not None and not 0 <= self.neuropil_coefficient <= 2:
-            raise InputError(
-                f"the neuropil coefficient must lie between 0 and 2, but it is {self.neuropil_coefficient}"
-            )
+        check_limits(self)
 
 
 def _as_counts(sessions: Any) -> tuple[int, ...] | None:
@@ -165,6 +180,10 @@ class Traces:
         Part of the neuropil's changes to be subtracted.
     background : array-like, shape (n_rois, n_frames), or None
         Fluorescence under each ROI that `fluorescence` does not hold; it counts for the baseline to divide by.
+    per_count : array, shape (n_rois,), or None
+        What one count in each pixel adds to the trace of a ROI, where that is not one.
+    offset : float
+        What the detector gives without light, in counts, still to be subtracted; see `Reading.offset`.
     arbitrary_units : bool
         Whether these are no dF/F and cannot be turned into it. They are kept as they are stored, and scaled by their
         noise for inference (`cascade_engine.signal.units.scale_arbitrary`).
@@ -199,6 +218,8 @@ class Traces:
     neuropil: Rows | None = None
     neuropil_coefficient: float = 0.0
     background: Rows | None = None
+    per_count: np.ndarray | None = None
+    offset: float = 0.0
     arbitrary_units: bool = False
     denoised: bool = False
     frame_rate: float
@@ -325,12 +346,18 @@ class Container(ABC):
         """
 
     def traces(self, reading: Reading = Reading()) -> Traces:
-        """What `read` gives, with what it is known to be, and with the segments that the user tells."""
+        """What `read` gives, with what it is known to be, and with the offset and the segments that the user tells."""
         traces = self.read(reading)
+        try:
+            as_frame_rate(traces.frame_rate)
+        except InputError as error:
+            raise InputError(f"{self.path}: {traces.frame_rate_source}: {error}: pass --frame-rate") from None
         if traces.arbitrary_units or reading.arbitrary_units:
             traces = traces.in_arbitrary_units()
         if traces.denoised:
             traces.remarks.append(DENOISED)
+        if reading.offset:
+            traces = replace(traces, offset=self._offset(traces, reading.offset))
         if reading.sessions is None:
             return traces
         assert not isinstance(reading.sessions, str)
@@ -338,6 +365,21 @@ class Container(ABC):
             return traces.with_sessions(reading.sessions)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from None
+
+    def _offset(self, traces: Traces, offset: float) -> float:
+        """The offset of the detector that is to be subtracted from these traces; refused where it cannot be."""
+        if traces.arbitrary_units:
+            found = "traces in arbitrary units"
+        elif traces.fluorescence is None:
+            found = "dF/F"
+        elif traces.background is not None and traces.per_count is None:
+            found = "components without the weights of their pixels"
+        else:
+            return offset
+        raise InputError(
+            f"{self.path}: --offset is subtracted from raw fluorescence, but {traces.source} is {found}: leave it out, "
+            "or pass --dff compute where there is raw fluorescence too"
+        )
 
     @abstractmethod
     def fingerprint(self) -> dict[str, str]:

@@ -68,6 +68,8 @@ class TracesUsed:
         Whether it is known to be denoised or smoothed.
     neuropil_coefficient : float or None
         Part of the neuropil that was subtracted; None if none was.
+    offset : float
+        What was subtracted of raw fluorescence and neuropil before, in counts.
     baseline : dict or None
         How F0 was found; None if dF/F was the container's.
     """
@@ -77,6 +79,7 @@ class TracesUsed:
     arbitrary_units: bool = False
     denoised: bool = False
     neuropil_coefficient: float | None = None
+    offset: float = 0.0
     baseline: dict[str, Any] | None = None
 
 

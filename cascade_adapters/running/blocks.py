@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,8 +15,14 @@ from cascade_engine.signal.dff import Baseline, delta_f_over_f, less_baseline
 from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.noise import noise_levels
 from cascade_engine.signal.rest import Rests, find_rests
-from cascade_engine.signal.steps import StepFinder
 from cascade_engine.signal.units import scale_arbitrary, unit_problem
+
+
+class RawFinder(Protocol):
+    """Looks for something in raw fluorescence, such as `cascade_engine.signal.steps.StepFinder`."""
+
+    def add(self, fluorescence: np.ndarray) -> None:
+        """Add ROIs, shape (n_rois, n_frames)."""
 
 
 @dataclass
@@ -50,7 +57,7 @@ def dff_blocks(
     traces: Traces,
     baseline: Baseline | None = None,
     chosen: np.ndarray | None = None,
-    steps: StepFinder | None = None,
+    finder: RawFinder | None = None,
     offsets: np.ndarray | None = None,
 ) -> Iterator[DffBlock]:
     """dF/F of all ROIs, block by block, in order.
@@ -66,7 +73,7 @@ def dff_blocks(
         How to find F0.
     chosen : array of bool, shape (n_rois,), optional
         ROIs to use; default: all.
-    steps : StepFinder, optional
+    finder : RawFinder, optional
         Is given all raw fluorescence, on the grid of `Traces`.
     offsets : array, shape (n_rois,), optional
         What to subtract from the container's dF/F, as of `check_units`.
@@ -96,7 +103,7 @@ def dff_blocks(
             if offsets is not None:
                 block.dff -= offsets[rows, np.newaxis].astype(np.float32)
         else:
-            _compute(block, traces, grid, baseline, wanted, steps)
+            _compute(block, traces, grid, baseline, wanted, finder)
         yield block
 
 
@@ -106,7 +113,7 @@ def _compute(
     grid: FrameGrid,
     baseline: Baseline | None,
     wanted: np.ndarray,
-    steps: StepFinder | None,
+    finder: RawFinder | None,
 ) -> None:
     stored = traces.dff if traces.fluorescence is None else traces.fluorescence
     fluorescence, neuropil, background = (
@@ -125,8 +132,9 @@ def _compute(
         for roi, *reasons in zip(np.flatnonzero(wanted), notes, scaled.notes, strict=True):
             block.notes[roi] = next(filter(None, reasons), "")
         return
-    if steps is not None:
-        steps.add(fluorescence if background is None else fluorescence + background)
+    fluorescence, neuropil, background = _without_offset(traces, block.rows, wanted, fluorescence, neuropil, background)
+    if finder is not None:
+        finder.add(fluorescence if background is None else fluorescence + background)
     part = delta_f_over_f(
         fluorescence,
         traces.frame_rate,
@@ -140,6 +148,26 @@ def _compute(
     block.noise_factor[wanted] = part.noise_factor
     for roi, note in zip(np.flatnonzero(wanted), part.notes, strict=True):
         block.notes[roi] = note
+
+
+def _without_offset(
+    traces: Traces,
+    rows: slice,
+    wanted: np.ndarray,
+    fluorescence: np.ndarray,
+    neuropil: np.ndarray | None,
+    background: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Raw traces less the detector's offset; a background holds it where there is one. A silent ROI stays silent."""
+    if not traces.offset:
+        return fluorescence, neuropil, background
+    if background is not None:
+        assert traces.per_count is not None
+        offsets = np.float32(traces.offset) * traces.per_count[rows][wanted]
+        return fluorescence, neuropil, background - offsets[:, np.newaxis]
+    is_silent = ~np.nan_to_num(fluorescence).any(axis=1, keepdims=True)
+    less = np.where(is_silent, np.float32(0.0), np.float32(traces.offset))
+    return fluorescence - less, None if neuropil is None else neuropil - np.float32(traces.offset), None
 
 
 def _without(values: np.ndarray, excluded: np.ndarray) -> np.ndarray:

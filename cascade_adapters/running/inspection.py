@@ -52,4 +52,7 @@ def _describe_results(container: Container) -> str:
     if record is None:
         return "none"
     state = "stale (the traces have changed since)" if container.is_stale() else "up to date"
-    return f"by {record.model.name}, {record.created}, {state}"
+    smoothing, kernel = record.settings.resolved_kernel
+    indicator = record.settings.given_indicator or "not told"
+    how = f"{kernel} kernel of {1000 * smoothing:g} ms, indicator {indicator}"
+    return f"by {record.model.name}, {how}, {record.created}, {state}"

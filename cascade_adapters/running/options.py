@@ -15,10 +15,11 @@ import numpy as np
 
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.running.excluded import BAD_FRAMES, as_frames
-from cascade_engine.declared import Declared, declared, declared_fields
+from cascade_engine.declared import Declared, check_limits, declared, declared_fields
 from cascade_engine.errors import InputError
 from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import AUTOMATIC
+from cascade_engine.parallel import THREAD_LIMITS
 from cascade_engine.signal.dff import Baseline
 
 EXISTING = ("error", "skip", "overwrite")
@@ -81,7 +82,11 @@ class Options:
     )
     existing: str = declared("error", help="What to do with a recording that has results.", choices=EXISTING)
     n_threads: int | None = declared(
-        None, help="Number of threads [default: all processors].", metavar="N", options=("--threads",)
+        None,
+        help="Number of threads [default: all processors].",
+        metavar="N",
+        options=("--threads",),
+        limits=THREAD_LIMITS,
     )
     progress: bool = False
 
@@ -92,8 +97,7 @@ class Options:
             raise InputError(f"bad_frames must be one of {', '.join(BAD_FRAMES)}, but it is {self.bad_frames!r}")
         if self.exclude_frames is not None:
             object.__setattr__(self, "exclude_frames", as_frames(self.exclude_frames))
-        if self.n_threads is not None and self.n_threads < 1:
-            raise InputError(f"n_threads must be 1 or more, but it is {self.n_threads}")
+        check_limits(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Every choice by its flat name, ready for JSON or YAML; `parse_options` takes it back."""

@@ -28,6 +28,7 @@ from cascade_engine.networks.base import Predictor
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 from cascade_engine.signal.frames import frame_text
+from cascade_engine.signal.offset import OffsetFinder
 from cascade_engine.signal.steps import StepFinder
 from cascade_engine.signal.units import ARBITRARY_PEAK
 
@@ -139,12 +140,12 @@ def _infer(
     offsets = _checked(report, container, traces, options, chosen)
     n_rois, n_frames = traces.shape
     grid = traces.grid
-    found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
+    found = _Found(_RawFinders.of(traces))
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
     with _ProgressBar(container, int(np.count_nonzero(chosen)) * grid.n_frames, options.progress) as advance:
-        for block in dff_blocks(traces, options.baseline, chosen, found.steps, offsets):
+        for block in dff_blocks(traces, options.baseline, chosen, found.raw, offsets):
             inferred = _infer_block(predictor, block, traces, n_threads=options.n_threads, progress=advance)
             produced = {**vars(inferred), **vars(block)}
             for array in schema.ARRAYS:
@@ -174,9 +175,8 @@ def survey(
         What `process` would refuse.
     """
     offsets = _checked(report, container, traces, options, chosen)
-    grid = traces.grid
-    found = _Found(StepFinder(grid.n_frames, traces.frame_rate, grid.segments))
-    for block in dff_blocks(traces, options.baseline, chosen, found.steps, offsets):
+    found = _Found(_RawFinders.of(traces))
+    for block in dff_blocks(traces, options.baseline, chosen, found.raw, offsets):
         found.add(block, _infer_block(predictor, block, traces, predict=False))
     _conclude(report, found, predictor, traces, chosen)
 
@@ -207,14 +207,32 @@ def _infer_block(predictor: Predictor, block: DffBlock, traces: Traces, **option
 
 
 @dataclass
+class _RawFinders:
+    """What is looked for in the raw fluorescence of a recording, block by block."""
+
+    steps: StepFinder
+    offset: OffsetFinder
+
+    @classmethod
+    def of(cls, traces: Traces) -> _RawFinders:
+        grid = traces.grid
+        return cls(StepFinder(grid.n_frames, traces.frame_rate, grid.segments), OffsetFinder(traces.frame_rate))
+
+    def add(self, fluorescence: np.ndarray) -> None:
+        self.steps.add(fluorescence)
+        self.offset.add(fluorescence)
+
+
+@dataclass
 class _Found:
     """What the blocks of a recording have brought to light, ROI by ROI."""
 
-    steps: StepFinder
+    raw: _RawFinders
     noise_levels: list[float] = field(default_factory=list)
     comparable_noise_levels: list[float] = field(default_factory=list)
     network_noise_levels: list[float] = field(default_factory=list)
     missing_part: list[float] = field(default_factory=list)
+    step_correlations: list[float] = field(default_factory=list)
     guarded_frames: list[int] = field(default_factory=list)
     n_by_peak: int = 0
     notes: list[str] = field(default_factory=list)
@@ -224,6 +242,7 @@ class _Found:
         self.comparable_noise_levels += (inferred.noise_levels * block.noise_factor).tolist()
         self.network_noise_levels += inferred.network_noise_levels.tolist()
         self.missing_part += inferred.missing_part.tolist()
+        self.step_correlations += inferred.step_correlations.tolist()
         self.guarded_frames += block.guarded_frames.tolist()
         self.n_by_peak += np.count_nonzero(block.by_peak)
         # the earliest reason is the true one
@@ -248,6 +267,7 @@ def report_on(container: Container, traces: Traces, options: Options, predictor:
         duration_s=traces.grid.n_frames / traces.frame_rate,
         neuropil_coefficient=None if traces.neuropil is None else traces.neuropil_coefficient,
         neuropil=None if traces.neuropil is None else options.baseline.neuropil,
+        offset=traces.offset,
         segments=traces.segments,
         excluded_frames={source: frame_text(mask) for source, mask in traces.excluded.items()},
         n_dropped=sum(max(count, 0) for count in traces.dropped.values()),
@@ -271,14 +291,26 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     n_frames = traces.shape[1]
     n_missing = np.rint(np.array(found.missing_part) * n_frames) - np.count_nonzero(traces.excluded_frames)
     report.warnings += warnings_about(
-        predictor, traces.grid.n_frames, traces.grid.segments, levels, usable, n_missing / max(n_frames, 1)
+        predictor,
+        traces.grid.n_frames,
+        traces.grid.segments,
+        levels,
+        usable,
+        n_missing / max(n_frames, 1),
+        np.array(found.step_correlations),
     )
     if found.n_by_peak:
         report.warnings.append(
             f"{found.n_by_peak} of {traces.shape[0]} ROIs have no noise to be scaled by: they are denoised, or zero "
             f"between events, and were scaled so that their peak is {ARBITRARY_PEAK:g}"
         )
-    step = found.steps.found()
+    offset = found.raw.offset.found()
+    if offset is not None:
+        report.warnings.append(
+            f"F0 is mostly an offset of the detector, of up to {_rounded(offset):g} counts, as its noise tells: dF/F "
+            "and the number of spikes are then too small. See what images hold without light, and pass --offset COUNTS"
+        )
+    step = found.raw.steps.found()
     if step is not None:
         frame = int(traces.grid.stored(step[0]))
         ends = sorted({0, frame, *np.cumsum(traces.segments or [n_frames]).tolist()})
@@ -308,6 +340,7 @@ def _record(
             arbitrary_units=traces.arbitrary_units,
             denoised=traces.denoised,
             neuropil_coefficient=report.neuropil_coefficient,
+            offset=traces.offset,
             baseline=asdict(options.baseline) if traces.dff is None or traces.arbitrary_units else None,
         ),
         recording=RecordingUsed(
@@ -331,6 +364,11 @@ def _record(
         expected=report.expected,
         warnings=list(report.warnings),
     )
+
+
+def _rounded(value: float) -> float:
+    """A number to two digits."""
+    return float(f"{value:.2g}")
 
 
 def _or_none(levels: Sequence[float]) -> list[float | None]:

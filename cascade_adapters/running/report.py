@@ -39,6 +39,8 @@ class Report:
         Part of the neuropil that is subtracted; None without neuropil.
     neuropil : str or None
         What of it is subtracted (`cascade_engine.signal.dff.Baseline.neuropil`); None without neuropil.
+    offset : float
+        What is subtracted of raw fluorescence and neuropil before, in counts.
     segments : list of int or None
         Frames of each segment.
     excluded_frames : dict of str to str
@@ -96,6 +98,7 @@ class Report:
     duration_s: float | None = None
     neuropil_coefficient: float | None = None
     neuropil: str | None = None
+    offset: float = 0.0
     segments: list[int] | None = None
     excluded_frames: dict[str, str] = field(default_factory=dict)
     n_dropped: int = 0

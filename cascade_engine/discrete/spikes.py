@@ -12,8 +12,8 @@ from cascade_engine.discrete.islands import find_islands
 from cascade_engine.discrete.solving import solve
 from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference
-from cascade_engine.parallel import available_processors
-from cascade_engine.signal.kernels import smoothing_kernel
+from cascade_engine.parallel import as_threads
+from cascade_engine.signal.kernels import check_smoothing, smoothing_kernel
 from cascade_engine.signal.noise import as_frame_rate
 from cascade_engine.signal.segments import segment_slices
 
@@ -139,7 +139,8 @@ def infer_discrete_spikes(
         )
     if frame_rate is None or smoothing is None:
         raise InputError("frame_rate (Hz) and smoothing (s) are needed with an array: those it was inferred with")
-    spike_prob, frame_rate, smoothing = _as_spike_prob(spike_prob), as_frame_rate(frame_rate), float(smoothing)
+    spike_prob, frame_rate, smoothing = _as_spike_prob(spike_prob), as_frame_rate(frame_rate), smoothing
+    check_smoothing(frame_rate, smoothing)
     weights = smoothing_kernel(frame_rate, smoothing, kernel)
     n_neurons, n_frames = spike_prob.shape
     slices = segment_slices(n_frames, segments)
@@ -149,7 +150,7 @@ def infer_discrete_spikes(
 
     rows = max(1, _BLOCK_FRAMES // max(n_frames, 1))
     blocks = [spike_prob[first : first + rows] for first in range(0, n_neurons, rows)]
-    with ThreadPoolExecutor(n_threads or available_processors()) as pool:
+    with ThreadPoolExecutor(as_threads(n_threads)) as pool:
         found = [neuron for block in pool.map(work, blocks) for neuron in block]
     frames, confidence = [each[0] for each in found], [each[1] for each in found]
     silent = np.isnan(spike_prob).all(axis=1)

@@ -144,8 +144,9 @@ def clean_recordings(
         frames = time_s[segment]
         frame_rate = (n_frames - 1) / (frames[-1] - frames[0])
         half_step = 0.5 / frame_rate
-        problem = unit_problem(np.median(dff[segment]), noise_levels(dff[np.newaxis, segment], frame_rate)[0])
-        if not _PLAUSIBLE_RATES[0] <= frame_rate <= _PLAUSIBLE_RATES[1]:
+        if _PLAUSIBLE_RATES[0] <= frame_rate <= _PLAUSIBLE_RATES[1]:
+            problem = unit_problem(np.median(dff[segment]), noise_levels(dff[np.newaxis, segment], frame_rate)[0])
+        else:
             problem = f"a frame rate of {frame_rate:.3g} Hz: time must be in s"
         if problem:
             notes.append(f"{segment_name}: {problem}; left out")

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade_engine.declared import checked_number
 from cascade_engine.ground_truth.records import Dataset, Neuron, Recording
-from cascade_engine.signal.noise import noise_level_to_sd
+from cascade_engine.signal.noise import NOISE_HINT, NOISE_LIMITS, NOISE_UNIT, as_frame_rate, noise_level_to_sd
 
 #: The kinetics are integrated at this rate (Hz) or a multiple of the frame rate above it.
 _FINE_RATE = 500.0
@@ -170,6 +171,10 @@ def simulate_dataset(
     Dataset
         Named ``simulated``, one recording per neuron.
     """
+    frame_rate = as_frame_rate(frame_rate)
+    checked_number("noise_level", noise_level, (0.0, NOISE_LIMITS[1]), NOISE_UNIT, NOISE_HINT)
+    checked_number("n_neurons", n_neurons, (1, 1e6))
+    checked_number("duration_s", duration_s, (0.0, 1e6), "s")
     n_frames = round(duration_s * frame_rate)
     neurons = []
     for number, rng in enumerate(np.random.default_rng(seed).spawn(n_neurons), start=1):

@@ -10,6 +10,7 @@ from cascade_engine.errors import InputError, ModelError
 from cascade_engine.networks.base import Family, Predictor
 from cascade_engine.networks.configuration import Configuration, read_yaml
 from cascade_engine.networks.settings import Settings
+from cascade_engine.signal.kernels import check_smoothing
 from cascade_engine.signal.noise import as_frame_rate
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ def resolve(settings: Settings, model: Model, frame_rate: float, container_indic
     InputError
         If the model cannot be set to this.
     """
-    return family_named(model.family).resolve(model, settings, as_frame_rate(frame_rate), container_indicator)
+    frame_rate = as_frame_rate(frame_rate)
+    if settings.smoothing is not None:
+        check_smoothing(frame_rate, settings.smoothing)
+    return family_named(model.family).resolve(model, settings, frame_rate, container_indicator)
 
 
 def open_predictor(

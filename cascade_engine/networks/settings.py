@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cascade_engine.declared import declared
+from cascade_engine.declared import check_limits, checked_number, declared
 from cascade_engine.errors import InputError
-from cascade_engine.signal.kernels import KERNELS
+from cascade_engine.signal.kernels import KERNELS, SMOOTHING_HINT, SMOOTHING_LIMITS
+from cascade_engine.signal.noise import NOISE_HINT, NOISE_LIMITS, NOISE_UNIT
 
 #: What the neurons can be.
 POPULATIONS = PRINCIPAL, INTERNEURONS = ("principal", "interneurons")
@@ -55,6 +56,8 @@ class Settings:
         f"[default: the model's, else {_DEFAULT_SMOOTHING_FRAMES:g} frames].",
         unit="s",
         metavar="S",
+        limits=SMOOTHING_LIMITS,
+        hint=SMOOTHING_HINT,
     )
     kernel: str | None = declared(None, help="Form of the kernel [default: the model's].", choices=KERNELS)
     population: str | None = declared(None, help="What the neurons are [default: principal].", choices=POPULATIONS)
@@ -64,7 +67,7 @@ class Settings:
     noise_level: float | tuple[float, ...] | None = declared(
         None,
         help="Noise level that the networks assume [default: each neuron's own, as measured].",
-        unit="% per sqrt(Hz)",
+        unit=NOISE_UNIT,
         metavar="NU",
     )
     threshold: int | bool = declared(
@@ -77,8 +80,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if self.smoothing is not None and not 0 <= _number("smoothing", self.smoothing) < math.inf:
-            raise InputError(f"smoothing must be a width in s, zero or more, but it is {self.smoothing!r}")
+        check_limits(self)
         for name, choices in (("kernel", KERNELS), ("population", POPULATIONS)):
             if getattr(self, name) not in (None, *choices):
                 raise InputError(f"{name} must be one of {', '.join(choices)}, but it is {getattr(self, name)!r}")
@@ -138,17 +140,24 @@ def _number(name: str, value: Any) -> float:
 
 
 def _plain_levels(noise_level: Any) -> float | tuple[float, ...] | None:
-    """One number, which must be above 0, or one per neuron, where NaN stands for a neuron without any."""
+    """One number, or one per neuron, where NaN stands for a neuron without any."""
     if noise_level is None:
         return None
     if np.ndim(noise_level) == 0:
-        level = _number("noise_level", noise_level)
-        if not 0 < level < math.inf:
-            raise InputError(f"the noise level must be above 0, but it is {noise_level!r}")
-        return level
+        return _noise_level(noise_level)
     if np.ndim(noise_level) > 1:
         raise InputError(f"noise_level must be one number or one per neuron, but its shape is {np.shape(noise_level)}")
-    return tuple(_same_nan(_number("noise_level", level)) for level in noise_level)
+    levels = tuple(_same_nan(_number("noise_level", level)) for level in noise_level)
+    known = [level for level in levels if not math.isnan(level)]
+    if known and np.median(known) < NOISE_LIMITS[0]:  # a few very clean neurons are nothing unusual
+        _noise_level(float(np.median(known)))
+    for level in known:
+        checked_number("noise_level", level, (0.0, NOISE_LIMITS[1]), NOISE_UNIT, NOISE_HINT)
+    return levels
+
+
+def _noise_level(given: Any) -> float:
+    return checked_number("noise_level", given, NOISE_LIMITS, NOISE_UNIT, NOISE_HINT)
 
 
 def _same_nan(value: float) -> float:

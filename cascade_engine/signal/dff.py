@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade_engine.declared import declared
+from cascade_engine.declared import check_limits, checked_number, declared
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, as_frame_rate, as_traces
 from cascade_engine.signal.segments import segment_slices
@@ -31,8 +31,11 @@ _BIN_S = 0.25
 #: The distance of a percentile of noise from its mean is computed for percentiles between these.
 _CORRECTED_PERCENTILES = (1.0, 99.0)
 
-#: Beyond these limits F0 would follow the events themselves.
-_SHORTEST_WINDOW_S, _HIGHEST_PERCENTILE = 2.0, 90.0
+#: Below the first and beyond the last F0 would follow the events themselves.
+_SHORTEST_WINDOW_S, _LONGEST_WINDOW_S, _HIGHEST_PERCENTILE = 2.0, 3600.0, 90.0
+
+#: Parts of the neuropil that can be subtracted, and how they are written.
+NEUROPIL_LIMITS, NEUROPIL_HINT = (0.0, 2.0), "0.7 is 70 %"
 
 #: F0 is compared with the noise of a mean over this time (s), or of a single frame if that takes longer: otherwise the
 #: noise of single frames would hide F0 in every fast recording.
@@ -66,10 +69,22 @@ class Baseline:
 
     method: str = declared("percentile", help="How F0 is found.", choices=METHODS, options=("--baseline",))
     window_s: float = declared(
-        60.0, help="Window of the baseline in seconds.", unit="s", metavar="S", options=("--baseline-window",)
+        60.0,
+        help="Window of the baseline in seconds.",
+        unit="s",
+        metavar="S",
+        options=("--baseline-window",),
+        limits=(_SHORTEST_WINDOW_S, _LONGEST_WINDOW_S),
+        hint="60 is a minute; for one F0 throughout choose the baseline 'constant'",
     )
     percentile: float = declared(
-        15.0, help="Percentile of the baseline.", unit="%", metavar="P", options=("--baseline-percentile",)
+        15.0,
+        help="Percentile of the baseline.",
+        unit="%",
+        metavar="P",
+        options=("--baseline-percentile",),
+        limits=(0.0, _HIGHEST_PERCENTILE),
+        hint="15 is the default",
     )
     neuropil: str = declared(
         "changes",
@@ -80,13 +95,11 @@ class Baseline:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"the baseline method must be one of {', '.join(METHODS)}, but it is {self.method!r}")
-        if not _SHORTEST_WINDOW_S <= self.window_s < np.inf:
+        check_limits(self)
+        if 0 < self.percentile < 1:
             raise InputError(
-                f"the baseline window must be {_SHORTEST_WINDOW_S:g} s or longer and finite, but it is {self.window_s}"
-            )
-        if not 0 <= self.percentile <= _HIGHEST_PERCENTILE:
-            raise InputError(
-                f"the baseline percentile must lie between 0 and {_HIGHEST_PERCENTILE:g}, but it is {self.percentile}"
+                f"baseline_percentile is given in percent, 0 or 1 to {_HIGHEST_PERCENTILE:g}, but it is "
+                f"{self.percentile!r}: {100 * self.percentile:g}, if that was meant"
             )
         if self.neuropil not in NEUROPIL_KEPT:
             raise InputError(f"neuropil must be one of {', '.join(NEUROPIL_KEPT)}, but it is {self.neuropil!r}")
@@ -158,6 +171,7 @@ def delta_f_over_f(
         If the arrays do not fit together.
     """
     fluorescence, frame_rate, baseline = as_traces(fluorescence), as_frame_rate(frame_rate), baseline or Baseline()
+    checked_number("neuropil_coefficient", neuropil_coefficient, NEUROPIL_LIMITS, hint=NEUROPIL_HINT)
     _refuse_other_shape(fluorescence, "neuropil", neuropil)
     _refuse_other_shape(fluorescence, "background", background)
     n_neurons, n_frames = fluorescence.shape

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from cascade_engine.declared import checked_number
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate
 
 KERNELS = ("gaussian", "causal")
+
+#: Widths (s) that a kernel can have, and how they are written.
+SMOOTHING_LIMITS, SMOOTHING_HINT = (0.0, 20.0), "0.05 is 50 ms"
+
+#: At the frame rate of a recording, what is longer than both of these (s, frames) is a mistake.
+_LARGEST_WIDTH_S, _LARGEST_WIDTH_FRAMES = 2.0, 3.0
+
+#: From this width (frames) on, it may be a mistake.
+_DOUBTFUL_WIDTH_FRAMES = 60
 
 #: Part of the causal kernel's mass that may lie before the spike.
 _CAUSAL_LEAD = 0.01
@@ -38,13 +48,12 @@ def smoothing_kernel(frame_rate: float, smoothing: float, kernel: str = "gaussia
     Raises
     ------
     InputError
-        For a width that is negative or a kernel that is not known.
+        For a width that is negative or longer than 20 s, or a kernel that is not known.
     """
     frame_rate = as_frame_rate(frame_rate)
     if kernel not in KERNELS:
         raise InputError(f"kernel must be one of {', '.join(KERNELS)}, but it is {kernel!r}")
-    if not (np.isfinite(smoothing) and smoothing >= 0):
-        raise InputError(f"smoothing must be a width in s, zero or more, but it is {smoothing!r}")
+    smoothing = checked_number("smoothing", smoothing, SMOOTHING_LIMITS, "s", SMOOTHING_HINT)
     if smoothing == 0:
         return np.ones(1)
     if kernel == "gaussian":
@@ -60,6 +69,20 @@ def smoothing_kernel(frame_rate: float, smoothing: float, kernel: str = "gaussia
     edges_s = (np.arange(-half, half + 2) - 0.5) / frame_rate + lead_s
     weights = np.diff(density.cdf(edges_s))
     return weights / weights.sum()
+
+
+def check_smoothing(frame_rate: float, smoothing: float) -> None:
+    """Raise `InputError` for a width (s) that nobody can mean at the frame rate (Hz) of a recording."""
+    longest = max(_LARGEST_WIDTH_S, _LARGEST_WIDTH_FRAMES / frame_rate)
+    checked_number("smoothing", smoothing, (SMOOTHING_LIMITS[0], longest), "s", SMOOTHING_HINT)
+
+
+def doubt_smoothing(frame_rate: float, smoothing: float) -> str:
+    """Why a width (s) may be a mistake at a frame rate (Hz); empty if it need not be."""
+    frames = smoothing * frame_rate
+    if frames <= _DOUBTFUL_WIDTH_FRAMES:
+        return ""
+    return f"the smoothing of {smoothing:g} s is {frames:.0f} frames wide; it is given in s: {SMOOTHING_HINT}"
 
 
 def smooth_spikes(counts: np.ndarray, frame_rate: float, smoothing: float, kernel: str = "gaussian") -> np.ndarray:
@@ -81,8 +104,9 @@ def smooth_spikes(counts: np.ndarray, frame_rate: float, smoothing: float, kerne
     """
     from scipy.ndimage import convolve1d
 
-    weights = smoothing_kernel(frame_rate, smoothing, kernel)
-    return convolve1d(np.asarray(counts, dtype=np.float64), weights, axis=-1, mode="constant")
+    counts, weights = np.asarray(counts, dtype=np.float64), smoothing_kernel(frame_rate, smoothing, kernel)
+    beyond = len(weights) // 2 - counts.shape[-1]  # what reaches from no frame to another
+    return convolve1d(counts, weights[beyond:-beyond] if beyond > 0 else weights, axis=-1, mode="constant")
 
 
 def single_spike_amplitude(frame_rate: float, smoothing: float, kernel: str = "gaussian") -> float:

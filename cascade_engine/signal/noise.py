@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cascade_engine.declared import checked_number
 from cascade_engine.errors import InputError
 from cascade_engine.signal.segments import segment_slices
+
+#: Frame rates (Hz) that a recording of calcium can have, and how they are written.
+FRAME_RATE_LIMITS, FRAME_RATE_HINT = (0.1, 2000.0), "frames per second, not s per frame or kHz"
+
+#: Noise levels that can be told or asked for, and how they are written.
+NOISE_LIMITS, NOISE_UNIT, NOISE_HINT = (0.05, 100.0), "% per sqrt(Hz)", "1.5 is a usual one"
 
 #: Median of |x1 - x2| for two independent standard normal numbers: sqrt(2) times the normal's 75 % quantile.
 MEDIAN_ABS_DIFFERENCE = 0.9538725524
@@ -36,7 +43,7 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     Raises
     ------
     InputError
-        If `dff` is not two-dimensional or `frame_rate` is not a positive number.
+        If `dff` is not two-dimensional or `frame_rate` cannot be one.
 
     References
     ----------
@@ -80,11 +87,5 @@ def as_traces(dff: np.ndarray) -> np.ndarray:
 
 
 def as_frame_rate(frame_rate: float) -> float:
-    """Check that `frame_rate` (Hz) is a positive finite number."""
-    try:
-        value = float(frame_rate)
-    except (TypeError, ValueError):
-        raise InputError(f"frame_rate must be a number in Hz, but it is {frame_rate!r}") from None
-    if not (np.isfinite(value) and value > 0):
-        raise InputError(f"frame_rate must be a positive number in Hz, but it is {frame_rate!r}")
-    return value
+    """Check that `frame_rate` is a number of frames per second (Hz), and not of s per frame or of kHz."""
+    return checked_number("frame_rate", frame_rate, FRAME_RATE_LIMITS, "Hz", FRAME_RATE_HINT)

@@ -61,7 +61,8 @@ def test_to_a_folder_like_suite2ps(tmp_path, source):
         was, now = old.read(), new.read()
         assert (was.frame_rate, was.neuropil_coefficient, was.segments) == (30.0, 0.55, [150, 250])
         assert (now.frame_rate, now.neuropil_coefficient, now.segments) == (30.0, 0.55, [150, 250])
-        assert now.remarks == [] and not new.is_stale()
+        (remark,) = now.remarks  # now that it says how many planes there are
+        assert "is 30 Hz, and there are 2 planes" in remark and not new.is_stale()
         assert_same_rois(new.rois(), old.rois())
         record, earlier = new.record(), old.record()
         (step,) = record.converted

@@ -503,6 +503,7 @@ def test_the_record(plane, run, random_model):
         "arbitrary_units": False,
         "denoised": False,
         "neuropil_coefficient": 0.5,
+        "offset": 0.0,
         "baseline": {"method": "maximin", "window_s": 20.0, "percentile": 15.0, "neuropil": "changes"},
     }
     assert found["settings"]["threshold"] == 1 and found["settings"]["smoothing"] == 0.05
@@ -539,11 +540,11 @@ def test_results_do_not_depend_on_the_number_of_threads(plane, run):
     [
         ({"modle": "x"}, r"no option modle \(did you mean model\?\); there are model, "),
         ({"baseline": "median"}, "baseline method"),
-        ({"baseline_window_s": -1.0}, "baseline window"),
+        ({"baseline_window_s": -1.0}, "baseline_window must be a number from 2 to 3600 s"),
         ({"existing": "replace"}, "existing must be one of"),
         ({"threshold": 2}, "threshold must be 0, 1 or False"),
-        ({"neuropil_coefficient": np.nan}, "neuropil coefficient"),
-        ({"neuropil_coefficient": -0.7}, "neuropil coefficient"),
+        ({"neuropil_coefficient": np.nan}, "neuropil_coefficient must be a number from 0 to 2"),
+        ({"neuropil_coefficient": -0.7}, "neuropil_coefficient must be a number from 0 to 2"),
         ({"noise_level": np.nan}, "noise.level"),
         ({"noise_level": 0.0}, "noise.level"),
     ],

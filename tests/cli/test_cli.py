@@ -133,6 +133,7 @@ def test_options_reach_the_record(tmp_path, run):
         "arbitrary_units": False,
         "denoised": False,
         "neuropil_coefficient": 0.4,
+        "offset": 0.0,
         "baseline": {"method": "maximin", "window_s": 15.0, "percentile": 20.0, "neuropil": "changes"},
     }
     assert record["settings"]["noise_level"] == 2.0 and record["settings"]["threshold"] is False
@@ -292,13 +293,14 @@ def test_damaged_planes_are_one_line(tmp_path, cascade, random_model, command, s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--frame-rate", 0], "frame_rate must be a positive number"),
-        (["--frame-rate", "nan"], "frame_rate must be a positive number"),
-        (["--baseline-window", 0], "baseline window must be 2 s or longer"),
-        (["--baseline-window", "inf"], "baseline window must be 2 s or longer and finite"),
-        (["--baseline-percentile", 120], "between 0 and 90"),
-        (["--neuropil-coefficient", "nan"], "neuropil coefficient must lie between 0 and 2"),
-        (["--noise-level", "nan"], "noise level must be above 0"),
+        (["--frame-rate", 0], "frame_rate must be a number from 0.1 to 2000 Hz"),
+        (["--frame-rate", "nan"], "frame_rate must be a number from 0.1 to 2000 Hz"),
+        (["--baseline-window", 0], "baseline_window must be a number from 2 to 3600 s"),
+        (["--baseline-window", "inf"], "baseline_window must be a number from 2 to 3600 s"),
+        (["--smoothing", 50], "smoothing must be a number from 0 to 20 s (0.05 is 50 ms), but it is 50"),
+        (["--baseline-percentile", 120], "baseline_percentile must be a number from 0 to 90 %"),
+        (["--neuropil-coefficient", "nan"], "neuropil_coefficient must be a number from 0 to 2"),
+        (["--noise-level", "nan"], "noise_level must be a number from 0.05 to 100 % per sqrt(Hz)"),
     ],
 )
 def test_options_out_of_range(tmp_path, run, options, message):

@@ -1,5 +1,6 @@
 """Prediction: exact, on the right frame, within its segment, and clear about what it cannot do."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -172,7 +173,7 @@ def test_what_is_no_array_of_traces_is_refused(random_model, bad):
         (2.0, 32.0, "was trained for 30 Hz"),
         (9.0, 30.0, "knows only up to 4"),
         (0.3, 30.0, "knows only down to 1"),
-        (0.05, 30.0, "denoised or smoothed"),
+        (0.05, 30.0, "an offset of the detector that is left in F0"),
     ],
 )
 def test_doubts_are_told(random_model, level, frame_rate, message):
@@ -253,3 +254,54 @@ def test_lost_frames_are_told(random_model):
     assert any("1 of 2 segments have fewer than the 64 frames" in warning for warning in warnings)
     (told,) = (warning for warning in warnings if "1 of 3 neurons have missing frames (up to 1.5%)" in warning)
     assert told.endswith("no prediction; up to 10 in a row were bridged for the network, longer gaps hidden from it")
+
+
+@pytest.mark.parametrize(("n_frames", "told"), [(20, "only 20 frames (0.67 s at 30 Hz)"), (140, "only 140"), (160, "")])
+def test_short_recordings_are_told(n_frames, told):
+    warnings = [text for text in infer(noise(2, n_frames), RATE).warnings if "a neuron cannot be known from" in text]
+    assert [told in text for text in warnings] == ([True] if told else [])
+
+
+def test_axes_that_are_mixed_up(random_model):
+    slow = np.cumsum(noise(74, 3000), axis=1)
+    slow /= 10 * np.abs(slow).max()
+    with pytest.raises(InputError, match=r"3000 neurons of 74 frames, but neighbouring ROIs are more.*pass dff.T"):
+        predict(slow.T, RATE, random_model)
+    with pytest.raises(InputError, match=r"3000 neurons of 74 frames, but 74 frames are 2.5 s at 30 Hz: .*pass dff.T"):
+        infer(noise(3000, 74), RATE, random_model)
+    more_frames = slow[:, :70].T
+    assert any("more alike" in text and "must be (n_n" in text for text in infer(more_frames, RATE).warnings)
+    assert infer(noise(3000, 74), RATE, random_model, check_units=False).spike_prob.shape == (3000, 74)
+
+
+@pytest.mark.parametrize(
+    "missing", [np.arange(900) % 2 == 0, np.arange(900) % 3 > 0, np.arange(900) < 899, np.ones(900, bool)]
+)
+def test_gaps_give_no_warning_of_numpy(random_model, missing):
+    dff = np.where(missing, np.nan, noise(3, 900))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        result = infer(dff, RATE, random_model)
+        assert all(result.notes)
+        dff[0] = noise(1, 900)
+        assert infer(dff, RATE, random_model).notes[0] == ""
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1e6, "two"])
+def test_numbers_of_threads(random_model, n_threads):
+    with pytest.raises(InputError, match="n_threads must be a number from 1 to 1024"):
+        infer(noise(1, 400), RATE, random_model, n_threads=n_threads)
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "smoothing", "longest"), [(30.0, 2.1, "2 s"), (30.0, 15.0, "2 s"), (0.5, 6.5, "6 s")]
+)
+def test_smoothing_that_nobody_means(frame_rate, smoothing, longest):
+    with pytest.raises(InputError, match=rf"smoothing must be a number from 0 to {longest} \(0.05 is 50 ms\)"):
+        infer(noise(1, 400), frame_rate, smoothing=smoothing)
+
+
+@pytest.mark.parametrize(("frame_rate", "smoothing", "doubted"), [(100.0, 1.0, True), (30.0, 2.0, False)])
+def test_smoothing_over_many_frames_is_doubted(frame_rate, smoothing, doubted):
+    told = infer(noise(1, 1200), frame_rate, smoothing=smoothing).warnings
+    assert any("is 100 frames wide" in text and "0.05 is 50 ms" in text for text in told) == doubted

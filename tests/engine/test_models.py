@@ -28,6 +28,9 @@ def test_config_keeps_its_values():
     [
         ({"sampling_rat": 30}, "sampling_rat; did you mean sampling_rate"),
         ({"sampling_rate": 0}, "sampling_rate must be above zero"),
+        ({"sampling_rate": 0.033}, r"sampling_rate must be .* Hz \(frames per second, not s per frame or kHz\)"),
+        ({"smoothing": 50}, r"smoothing must be a number from 0 to 20 s \(0.05 is 50 ms\), but it is 50"),
+        ({"noise_levels": [0.02, 2]}, "each of noise_levels must be a number from 0.05 to 100 % per sqrt"),
         ({"sampling_rate": "fast"}, "sampling_rate cannot be 'fast'"),
         ({"noise_levels": []}, "noise_levels"),
         ({"noise_levels": [1, 1]}, "twice"),

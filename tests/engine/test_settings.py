@@ -35,14 +35,19 @@ def test_every_setting_says_what_it_is():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"smoothing": -0.1}, "smoothing must be a width in s"),
-        ({"smoothing": math.nan}, "smoothing must be a width in s"),
+        ({"smoothing": -0.1}, r"smoothing must be a number from 0 to 20 s \(0.05 is 50 ms\), but it is -0.1"),
+        ({"smoothing": math.nan}, "smoothing must be a number from 0 to 20 s"),
+        ({"smoothing": 50}, r"0.05 is 50 ms\), but it is 50"),
+        ({"smoothing": True}, "smoothing must be a number"),
         ({"smoothing": "wide"}, "smoothing must be a number"),
         ({"kernel": "square"}, "kernel must be one of gaussian, causal"),
         ({"population": "glia"}, "population must be one of principal, interneurons"),
         ({"indicator": 6}, "indicator must be a name"),
-        ({"noise_level": 0}, "the noise level must be above 0"),
-        ({"noise_level": math.nan}, "the noise level must be above 0"),
+        ({"noise_level": 0}, r"noise_level must be a number from 0.05 to 100 % per sqrt\(Hz\)"),
+        ({"noise_level": 0.015}, r"\(1.5 is a usual one\), but it is 0.015"),
+        ({"noise_level": [0.01, 0.02, 0.015]}, r"from 0.05 .* but it is 0.015"),
+        ({"noise_level": [2.0, -1.0, 3.0]}, "but it is -1"),
+        ({"noise_level": math.nan}, "noise_level must be a number from 0.05"),
         ({"noise_level": "low"}, "noise_level must be a number"),
         ({"noise_level": [[1, 2]]}, r"one per neuron, but its shape is \(1, 2\)"),
         ({"threshold": 2}, "threshold must be 0, 1 or False"),
@@ -136,7 +141,8 @@ def test_a_predictor_goes_through_blocks_of_neurons(random_model):
     assert notes == whole.notes and "constant" in notes[3] and "NaN" in notes[4]
     missing = np.concatenate([block.missing_part for block in blocks])
     usable = np.array([not note for note in notes])
-    found = warnings_about(predictor, 5000, [4990, 10], whole.noise_levels, usable, missing)
+    correlations = np.concatenate([block.step_correlations for block in blocks])
+    found = warnings_about(predictor, 5000, [4990, 10], whole.noise_levels, usable, missing, correlations)
     assert found == whole.warnings and len(found) == 2
     assert 0 < sum(done) <= dff.size
     called: list[int] = []

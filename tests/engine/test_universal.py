@@ -212,14 +212,14 @@ def test_the_network_is_told_the_indicator_of_half_the_crops():
 def test_a_frame_rate_beyond_the_training_is_doubtful(model):
     dff = noise(2, 600)
     assert infer(dff, 15.0, model).warnings == []
-    assert "knows 7.5 to 30 Hz" in infer(dff, 300.0, model).warnings[0]
+    assert any("knows 7.5 to 30 Hz" in text for text in infer(dff, 300.0, model).warnings)
 
 
 def test_very_little_noise_is_taken_for_little(model):
     dff = noise(1, 600, sd=0.1)
     least = infer(dff, 30.0, model, noise_level=CONFIG.least_noise_level)
     assert least.network_noise_levels[0] == pytest.approx(CONFIG.least_noise_level)
-    found = infer(dff, 30.0, model, noise_level=0.01)
+    found = infer(dff, 30.0, model, noise_level=0.05)
     np.testing.assert_array_equal(found.spike_prob, least.spike_prob)
 
 

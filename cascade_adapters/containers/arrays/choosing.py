@@ -19,7 +19,7 @@ from cascade_adapters.containers.transposed import by_rois
 from cascade_adapters.results.rows import Rows
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
-from cascade_engine.signal.noise import as_frame_rate
+from cascade_engine.signal.noise import FRAME_RATE_LIMITS, as_frame_rate
 
 ORIENTATIONS = ("rois-first", "frames-first")
 
@@ -32,14 +32,10 @@ _TIME_NAMES = {
     "t", "time", "times", "timestamp", "timestamps", "frametime", "frametimes", "timevector", "tvec", "timeaxis",
 }  # fmt: skip
 
+_PLANE_NAMES = {"nplanes", "numplanes", "numberofplanes", "nslices", "numslices", "numberofslices"}
+
 #: Name of the variable that marks files of ground truth.
 _GROUND_TRUTH = "CAttached"
-
-#: Part of an array whose smoothness along either axis is compared.
-_COMPARED = 1000
-
-#: Neighbours along the axis taken for ROIs may be this much more alike than neighbours in time.
-_ALIKE = 0.3
 
 
 @dataclass(frozen=True)
@@ -141,29 +137,6 @@ def orient(variable: Variable, contents: Contents, given: str | None, path: Path
     return Orientation(found, shape, reason)
 
 
-def doubt_orientation(traces: Rows) -> str | None:
-    """A warning if neighbouring ROIs are more alike than neighbouring frames; traces of shape (n_rois, n_frames)."""
-    with np.errstate(invalid="ignore", over="ignore"):  # damaged numbers
-        block = np.array(traces[:_COMPARED, :_COMPARED], dtype=np.float64)
-    missing = ~np.isfinite(block)
-    block = block[~missing.all(axis=1)][:, ~missing.all(axis=0)]
-    block = block[np.isfinite(block).all(axis=1)]
-    if min(block.shape) < 10:
-        return None
-    block -= block.mean(axis=0)
-    block -= block.mean(axis=1, keepdims=True)
-    total = np.sum(block**2)
-    if not np.isfinite(total) or total == 0:
-        return None
-    in_time, between_rois = np.sum(block[:, 1:] * block[:, :-1]) / total, np.sum(block[1:] * block[:-1]) / total
-    if between_rois < in_time + _ALIKE:
-        return None
-    return (
-        f"neighbouring ROIs are more alike (correlation {between_rois:.2f}) than neighbouring frames ({in_time:.2f}): "
-        "check the orientation"
-    )
-
-
 def find_frame_rate(contents: Contents, given: float | None, path: Path) -> tuple[float, str]:
     """Frame rate (Hz) and where it comes from: what the user says, else a number of that name in the file.
 
@@ -176,7 +149,7 @@ def find_frame_rate(contents: Contents, given: float | None, path: Path) -> tupl
         return as_frame_rate(given), "given"
     found = [each for each in contents.variables if each.is_scalar and _is_named(each, _RATE_NAMES)]
     rates = {each.name: float(load_numbers(each, path).ravel()[0]) for each in found}
-    usable = {name: rate for name, rate in rates.items() if np.isfinite(rate) and rate > 0}
+    usable = {name: rate for name, rate in rates.items() if FRAME_RATE_LIMITS[0] <= rate <= FRAME_RATE_LIMITS[1]}
     if len(set(usable.values())) == 1:
         name, rate = next(iter(usable.items()))
         return rate, f"{name} in {path.name}"
@@ -190,6 +163,14 @@ def find_frame_rate(contents: Contents, given: float | None, path: Path) -> tupl
             step = float(np.nanmedian(np.diff(load_numbers(times, path).ravel().astype(float))))
         hint = f"; the steps of {times.name} mean {1 / step:.4g} Hz if they are in s" if step > 0 else ""
     raise InputError(f"{path}: it has no frame rate: pass --frame-rate (Hz){hint}")
+
+
+def find_n_planes(contents: Contents, path: Path) -> int | None:
+    """How many planes were scanned, if a number of that name is in the file."""
+    found = [each for each in contents.variables if each.is_scalar and _is_named(each, _PLANE_NAMES)]
+    numbers = {float(load_numbers(each, path).ravel()[0]) for each in found}
+    number = numbers.pop() if len(numbers) == 1 else np.nan
+    return int(number) if number > 0 and number % 1 == 0 else None
 
 
 def _is_named(variable: Variable, names: set[str]) -> bool:

@@ -14,14 +14,15 @@ from cascade_adapters.containers.arrays.choosing import (
     ORIENTATIONS,
     Orientation,
     choose_variable,
-    doubt_orientation,
     find_frame_rate,
+    find_n_planes,
     orient,
 )
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.formats import FORMATS
 from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
+from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_adapters.containers.transposed import TransposedRows
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.rows import Rows
@@ -32,6 +33,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.file_formats.npy import ArrayOnDisk
 from cascade_engine.file_formats.variables import Variable, load_numbers
+from cascade_engine.signal.orientation import doubt_orientation
 from cascade_engine.signal.units import why_not_dff, why_not_raw
 
 #: Name of the array of discrete spikes.
@@ -93,13 +95,15 @@ class ArrayFile(Container):
         orientation, (rate, rate_source) = self._ask_all(
             lambda: self._orientation(remarks), lambda: find_frame_rate(contents, reading.frame_rate, self.path)
         )
+        if reading.frame_rate is None:
+            remarks += doubts_about_rate(rate, rate_source, n_planes=find_n_planes(contents, self.path))
         stored = load_numbers(variable, self.path) if variable.open is None else variable.open()
         traces = orientation.to_rois(stored, self.scratch_folder)
         is_raw = self._selection.raw or reading.dff == "compute"
         arbitrary, denoised = contents.told_of(variable.name or self.path.stem)
         if not (arbitrary or reading.arbitrary_units):
             self._check_units(traces, rate, is_raw)
-        doubts = filter(None, [doubt_orientation(traces)])
+        doubts = filter(None, [self._doubt_orientation(traces)])
         source = f"{variable.name or self.path.name}, {orientation.name} ({orientation.reason})"
         facts: dict[str, Any] = {
             "frame_rate": rate,
@@ -125,6 +129,10 @@ class ArrayFile(Container):
             )
         advice = "leave out --raw and --dff compute" if is_raw else "pass --raw if they are raw fluorescence"
         raise InputError(f"{self.path}: {problem}; {advice}, or pass --arbitrary-units if they are neither")
+
+    def _doubt_orientation(self, traces: Rows) -> str:
+        doubt = doubt_orientation(traces)
+        return f"{doubt}: check the orientation" if doubt else ""
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of the file."""

@@ -8,13 +8,20 @@ import numpy as np
 
 from cascade_adapters.containers.base import Reading, Rois, Traces
 from cascade_adapters.containers.caiman.fields import Fields, matrix_of
-from cascade_adapters.containers.caiman.raw_traces import RawTraces, footprints_of, read_background
+from cascade_adapters.containers.caiman.raw_traces import (
+    RawTraces,
+    counts_per_component,
+    footprints_of,
+    read_background,
+)
+from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_adapters.containers.stored_dff import why_no_dff
 from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate
 
-_UNTOUCHED_RATE = 30.0
+#: Rate (Hz) that CaImAn assumes.
+DEFAULT_RATE = {30.0: "CaImAn's default"}
 
 #: Where the size of the image may be found.
 _DIMS = (("estimates", "dims"), ("dims",), ("params", "data", "dims"))
@@ -74,13 +81,14 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
         if stored is not None:
             remarks.append(f"F_dff was not used: {problem}")
     source = f"{raw.source}, background b f"
-    return Traces(fluorescence=raw.values, background=background, source=source, **facts)
+    per_count = counts_per_component(fields)
+    return Traces(fluorescence=raw.values, background=background, per_count=per_count, source=source, **facts)
 
 
 def read_rois(fields: Fields) -> Rois | None:
     """Where the components lie; None without their footprints or the size of the image."""
     footprints = footprints_of(fields)
-    dims = next((found for path in _DIMS if (found := _numbers(fields.get(*path))) is not None), None)
+    dims = _dims(fields)
     if footprints is None or dims is None:
         return None
     image_shape = tuple(int(length) for length in dims)
@@ -92,6 +100,11 @@ def read_rois(fields: Fields) -> Rois | None:
         pixels.append(np.stack(np.unravel_index(footprints.indices[start:end], image_shape, order="F"), axis=1))
         weights.append(footprints.data[start:end].astype(np.float32))
     return Rois(image_shape, pixels, weights)
+
+
+def _dims(fields: Fields) -> np.ndarray | None:
+    """Size of the image, or of the volume, in pixels."""
+    return next((found for path in _DIMS if (found := _numbers(fields.get(*path))) is not None), None)
 
 
 def _stored_dff(fields: Fields, raw: RawTraces, background: Rows) -> tuple[Any, str]:
@@ -117,11 +130,9 @@ def _frame_rate(fields: Fields, given: float | None, remarks: list[str]) -> tupl
     if numbers is None or len(numbers) != 1 or not 0 < numbers[0] < np.inf:
         raise InputError(f"{fields.where} has the frame rate {_brief(found)} (params/data/fr): pass --frame-rate")
     rate = float(numbers[0])
-    if rate == _UNTOUCHED_RATE:
-        remarks.append(
-            f"params/data/fr is {rate:g} Hz, CaImAn's default, which may never have been set: check it, and pass "
-            "--frame-rate if it is another"
-        )
+    dims = _dims(fields)
+    n_planes = int(dims[2]) if dims is not None and len(dims) == 3 else None
+    remarks += doubts_about_rate(rate, "params/data/fr", DEFAULT_RATE, n_planes)
     return rate, "params/data/fr"
 
 

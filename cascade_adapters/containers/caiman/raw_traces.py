@@ -119,6 +119,16 @@ def read_background(fields: Fields, shape: tuple[int, int]) -> Rows | None:
     return background if any(background[rows].any() for rows in row_blocks(*shape)) else None
 
 
+def counts_per_component(fields: Fields) -> np.ndarray | None:
+    """What one count in each pixel adds to the background of each component, in units of its raw trace."""
+    footprints = footprints_of(fields)
+    if footprints is None:
+        return None
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        sums, norms = (np.asarray(each.sum(axis=0), dtype=float).ravel() for each in (footprints, footprints.power(2)))
+        return np.asarray(sums / norms, dtype=np.float32)
+
+
 def fingerprint(fields: Fields) -> dict[str, str]:
     """SHA-256 of the raw traces and the background; the same for a result in memory and saved.
 

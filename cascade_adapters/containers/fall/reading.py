@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade_adapters.containers.arrays.choosing import find_frame_rate
+from cascade_adapters.containers.arrays.choosing import find_frame_rate, find_n_planes
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.base import Reading, Traces
-from cascade_adapters.containers.suite2p.settings import BAD_FRAMES, DEFAULT_NEUROPIL_COEFFICIENT, marked_frames
+from cascade_adapters.containers.frame_rates import doubts_about_rate
+from cascade_adapters.containers.suite2p.settings import (
+    BAD_FRAMES,
+    DEFAULT_NEUROPIL_COEFFICIENT,
+    DEFAULT_RATE,
+    marked_frames,
+)
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
-
-#: suite2p's default, which may never have been set.
-_UNTOUCHED_RATE = 10.0
 
 
 def fluorescence_of(contents: Contents) -> Variable | None:
@@ -41,8 +44,8 @@ def read_fall(contents: Contents, path: Path, reading: Reading) -> Traces:
         raise InputError(f"{path} holds {f}, but {fneu}: they must come from the same run")
     remarks = list(contents.remarks)
     rate, rate_source = find_frame_rate(contents, reading.frame_rate, path)
-    if reading.frame_rate is None and rate == _UNTOUCHED_RATE:
-        remarks.append(f"{rate_source} is 10 Hz, suite2p's default, which may never have been set: check it")
+    if reading.frame_rate is None:
+        remarks += doubts_about_rate(rate, rate_source, DEFAULT_RATE, find_n_planes(contents, path))
     n_rois, n_frames = f.shape
     return Traces(
         fluorescence=load_numbers(f, path),

@@ -36,6 +36,8 @@ _GENERIC = (
 
 #: Series that a message lists.
 _MOST_LISTED = 10
+#: Series that begin within this time (s) were recorded together.
+_TOGETHER_S = 1.0
 
 #: What a series of CaImAn's `save_NWB` lacks of the raw trace.
 _RESIDUALS = "residuals"
@@ -236,6 +238,28 @@ def series_at(opened: OpenNwb, path: str):
         if thing.name == path.rpartition("/")[2] and opened.path_of(thing) == path:
             return thing
     raise InputError(f"{opened.name} has no series {path} any more")
+
+
+def planes_scanned_with(opened: OpenNwb, series) -> int:
+    """How many planes were scanned together with that of a series, as far as series and imaging planes are numbered.
+
+    Parameters
+    ----------
+    opened : OpenNwb
+        The file.
+    series : pynwb.ophys.RoiResponseSeries
+        The series; others count if they begin with it.
+    """
+    from pynwb.ophys import RoiResponseSeries
+
+    numbers: set[int] = set()
+    for other in opened.nwbfile.objects.values():
+        if not isinstance(other, RoiResponseSeries) or is_ours(other.comments):
+            continue
+        if abs((other.starting_time or 0.0) - (series.starting_time or 0.0)) < _TOGETHER_S:
+            found = re.findall(r"plane[ _-]?(\d+)", f"{other.name} {other.rois.table.imaging_plane.name}".lower())
+            numbers.update(map(int, found[:1]))
+    return max(1, len(numbers))
 
 
 def _list_series(opened: OpenNwb) -> list[_Series]:

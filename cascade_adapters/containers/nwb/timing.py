@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_adapters.containers.nwb.series import imaging_plane_of
 from cascade_engine.errors import InputError
 from cascade_engine.signal.grid import read_times
 
 #: Relative difference from which two frame rates contradict each other.
 _CONTRADICTION = 0.02
+
+#: What the name of the source of a frame rate begins with if it is measured.
+_TIMESTAMPS = "timestamps"
 
 #: Timestamps that lie this close (in s) to even spacing are evenly spaced.
 _EVEN_S = 1e-6
@@ -57,7 +61,14 @@ class Timing:
         return self.timestamps[frames].astype(float)
 
 
-def find_timing(series, path: str, n_frames: int, given: float | None = None) -> Timing:
+def find_timing(
+    series,
+    path: str,
+    n_frames: int,
+    given: float | None = None,
+    defaults: dict[float, str] | None = None,
+    n_planes: int | None = None,
+) -> Timing:
     """Find out when frames were taken.
 
     What the user gives comes first, then the timestamps of the series, its rate, and the rate of the imaging plane.
@@ -72,6 +83,10 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
         Frames in its data.
     given : float, optional
         Frame rate in Hz that the user gives.
+    defaults : dict of float to str, optional
+        Rates (Hz) that programs write that know none, and whose they are.
+    n_planes : int, optional
+        Planes that were scanned one after the other.
 
     Returns
     -------
@@ -108,12 +123,18 @@ def find_timing(series, path: str, n_frames: int, given: float | None = None) ->
         if given is None and series.rate is not None and own_rate is None:
             timing.remarks.append(f"the rate of {path} is {series.rate:g}; the imaging plane's was taken")
     if given is not None:
+        if timing.source.startswith(_TIMESTAMPS) and abs(timing.frame_rate / given - 1.0) > _CONTRADICTION:
+            timing.remarks.append(
+                f"--frame-rate {given:g} was followed, although the {timing.source} mean {timing.frame_rate:.4g} Hz"
+            )
         timing.frame_rate, timing.source = given, "given"
     elif plane_rate is not None and abs(timing.frame_rate / plane_rate - 1.0) > _CONTRADICTION:
         timing.remarks.append(
             f"the frame rate of {path} is {timing.frame_rate:.4g} Hz, but the imaging_rate of its imaging plane is "
             f"{plane_rate:.4g} Hz: the former was believed; --frame-rate overrides"
         )
+    elif series.timestamps is None:
+        timing.remarks += doubts_about_rate(timing.frame_rate, f"the {timing.source}", defaults, n_planes)
     return timing
 
 
@@ -128,7 +149,7 @@ def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int, given: fl
     even = np.linspace(timestamps[0], timestamps[-1], n_frames)
     return Timing(
         frame_rate=found.frame_rate,
-        source=f"timestamps of {path}",
+        source=f"{_TIMESTAMPS} of {path}",
         segments=found.segments,
         dropped=found.dropped,
         starting_time=float(timestamps[0]),

@@ -10,19 +10,30 @@ import numpy as np
 
 from cascade_adapters.containers.background import without_background
 from cascade_adapters.containers.base import Reading, Traces
+from cascade_adapters.containers.caiman.estimates import DEFAULT_RATE as CAIMANS_RATE
 from cascade_adapters.containers.nwb.invalid_times import invalid_frames
 from cascade_adapters.containers.nwb.loading import Times, hash_of, load_series
 from cascade_adapters.containers.nwb.notes import Notes, read_notes
 from cascade_adapters.containers.nwb.opening import OpenNwb
 from cascade_adapters.containers.nwb.rois import cell_columns, mask_products
 from cascade_adapters.containers.nwb.rows_first import Loaded
-from cascade_adapters.containers.nwb.series import Recording, imaging_plane_of, roi_rows, series_at, table_of
+from cascade_adapters.containers.nwb.series import (
+    Recording,
+    imaging_plane_of,
+    planes_scanned_with,
+    roi_rows,
+    series_at,
+    table_of,
+)
 from cascade_adapters.containers.nwb.timing import find_timing
 from cascade_adapters.containers.stored_dff import lacks_background
 from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import noise_levels
 from cascade_engine.signal.units import why_not_dff, why_not_raw
+
+#: Rates (Hz) that programs write which know none.
+_DEFAULT_RATES = {10.0: "suite2p's default", 1.0: "what programs write that know no rate"}
 
 #: Part of the neuropil's changes that is subtracted where nobody says otherwise.
 _NEUROPIL_COEFFICIENT = 0.7
@@ -63,7 +74,8 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
         series = series_at(opened, path)
     loaded = reader.load(path)
     values, n_frames = loaded.values, loaded.values.shape[1]
-    timing = find_timing(series, path, n_frames, reading.frame_rate)
+    defaults = {**_DEFAULT_RATES, **CAIMANS_RATE} if recording.residuals else _DEFAULT_RATES
+    timing = find_timing(series, path, n_frames, reading.frame_rate, defaults, planes_scanned_with(opened, series))
     if loaded.is_transposed:
         sure = "" if table_of(series) is not None else ", since it has more columns than rows"
         remarks.append(f"{path} holds (roi, time) instead of (time, roi): it was turned round{sure}")

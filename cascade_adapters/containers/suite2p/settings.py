@@ -7,6 +7,7 @@ one level up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.containers.background import NEUROPIL_IS_BACKGROUND
+from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.safe_pickle import load_settings
 from cascade_engine.signal.noise import as_frame_rate
@@ -28,7 +30,8 @@ DROPPED_FRAMES = "cascade_dropped_frames"
 #: Where it notes that F is in arbitrary units, so that no dF/F can be had, and that F is denoised.
 ARBITRARY_UNITS, DENOISED = "cascade_arbitrary_units", "cascade_denoised"
 
-_UNTOUCHED_RATE = 10.0
+#: Rate (Hz) that suite2p assumes.
+DEFAULT_RATE = {10.0: "suite2p's default"}
 
 #: Where suite2p keeps the frames that it was told, or has found, to be bad: one boolean per frame.
 BAD_FRAMES = "badframes"
@@ -139,14 +142,21 @@ def _frame_rate(files: _Files, plane: Path, remarks: list[str]) -> tuple[float, 
     if rate is None or rate <= 0:
         what = "no frame rate" if found is None else f"the frame rate {found!r}"
         raise InputError(f"{plane} has {what} in its settings: pass --frame-rate (Hz per plane)")
-    doubt = ""
-    if rate == _UNTOUCHED_RATE:
-        doubt = "suite2p's default, which may never have been set"
-    elif rate <= 1:
-        doubt = "too slow for most recordings"
-    if doubt:
-        remarks.append(f"fs in {source} is {rate:g} Hz, {doubt}: check it, and pass --frame-rate if it is another")
-    return rate, f"fs in {source}"
+    where = f"fs in {source}"
+    remarks += doubts_about_rate(rate, where, DEFAULT_RATE, _n_planes(files, plane))
+    if rate <= 1:
+        remarks.append(
+            f"{where} is {rate:g} Hz, too slow for most recordings: check it, and pass --frame-rate if it is another"
+        )
+    return rate, where
+
+
+def _n_planes(files: _Files, plane: Path) -> int:
+    """Planes of the run: as its settings say, else as many folders as there are."""
+    found = _number(_first(files, ("nplanes",))[0])
+    if found is not None:
+        return int(found)
+    return sum(bool(re.fullmatch(r"plane\d+", folder.name)) for folder in plane.absolute().parent.iterdir())
 
 
 def _neuropil_coefficient(files: _Files, remarks: list[str]) -> float:

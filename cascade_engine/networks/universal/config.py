@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cascade_engine.declared import checked_number
 from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
+from cascade_engine.signal.noise import FRAME_RATE_HINT, FRAME_RATE_LIMITS
 
 #: Lowest noise level that the network is given, as a part of the lowest noise level in training.
 _LEAST_NOISE = 0.4
@@ -142,6 +144,8 @@ class UniversalConfig(Configuration):
             values = getattr(self, key)
             if not values or min(values) <= 0:
                 raise InputError(f"{source}: {key} must be positive numbers, but it is {list(values)}")
+        for rate in self.frame_rates:
+            checked_number(f"{source}: each of frame_rates", rate, FRAME_RATE_LIMITS, "Hz", FRAME_RATE_HINT)
         if len(self.noise_range) != 2 or self.noise_range[0] > self.noise_range[1]:
             raise InputError(
                 f"{source}: noise_range must be a lowest and a highest level, but it is {self.noise_range}"

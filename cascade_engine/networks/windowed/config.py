@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cascade_engine.declared import checked_number
 from cascade_engine.errors import InputError
 from cascade_engine.networks.configuration import Configuration
+from cascade_engine.signal.kernels import SMOOTHING_HINT, SMOOTHING_LIMITS
+from cascade_engine.signal.noise import FRAME_RATE_HINT, FRAME_RATE_LIMITS, NOISE_HINT, NOISE_LIMITS, NOISE_UNIT
 
 #: Relative difference between the frame rates of data and model that is worth a warning.
 _RATE_TOLERANCE = 0.05
@@ -113,12 +116,14 @@ class ModelConfig(Configuration):
         for key in positive:
             if not getattr(self, key) > 0:
                 raise InputError(f"{source}: {key} must be above zero, but it is {getattr(self, key)}")
-        if not self.noise_levels or min(self.noise_levels) <= 0:
-            raise InputError(f"{source}: noise_levels must be positive numbers, but they are {list(self.noise_levels)}")
+        checked_number(f"{source}: sampling_rate", self.sampling_rate, FRAME_RATE_LIMITS, "Hz", FRAME_RATE_HINT)
+        checked_number(f"{source}: smoothing", self.smoothing, SMOOTHING_LIMITS, "s", SMOOTHING_HINT)
+        if not self.noise_levels:
+            raise InputError(f"{source}: noise_levels must be positive numbers, but there are none")
+        for level in self.noise_levels:
+            checked_number(f"{source}: each of noise_levels", level, NOISE_LIMITS, NOISE_UNIT, NOISE_HINT)
         if len(set(self.noise_levels)) < len(self.noise_levels):
             raise InputError(f"{source}: noise_levels names a level twice: {list(self.noise_levels)}")
-        if self.smoothing < 0:
-            raise InputError(f"{source}: smoothing must be a width in s, but it is {self.smoothing}")
         if not 0 <= self.before_frac < 1:
             raise InputError(f"{source}: before_frac must be at least 0 and below 1, but it is {self.before_frac}")
         for key in ("filter_sizes", "filter_numbers"):

@@ -239,5 +239,5 @@ def test_frame_rates_that_cannot_be_used(tmp_path, form):
     refused(path, "(fs = 30|frame_rate = 15), (fs|frame_rate) = .*: pass --frame-rate", reading=Reading())
     path = save(tmp_path, form, make_dff(), time=np.arange(160) / 12.5)
     refused(path, "no frame rate.*the steps of time mean 12.5 Hz if they are in s", reading=Reading())
-    with pytest.raises(InputError, match="frame_rate must be a positive number"):
+    with pytest.raises(InputError, match="frame_rate must be a number from"):
         Reading(frame_rate=-1.0)

@@ -92,7 +92,8 @@ def test_suite2p_has_planes_in_one_table(tmp_path):
         assert traces.source == f"{OPHYS}/Fluorescence/plane{number}, neuropil {OPHYS}/Neuropil/plane{number}"
         assert traces.neuropil_coefficient == 0.7 and traces.frame_rate == RATE
         # the wrong rate of the movie is nowhere believed
-        assert traces.remarks == []
+        (remark,) = traces.remarks
+        assert "is 30 Hz, and there are 2 planes" in remark
         expected = np.arange(number * N_ROIS, (number + 1) * N_ROIS) % 3 != 2
         np.testing.assert_array_equal(traces.is_cell, expected)
         assert traces.cell_probability[0] == pytest.approx(number * N_ROIS / (2 * N_ROIS - 1))
@@ -556,7 +557,8 @@ def test_a_contradiction_is_told_with_who_was_believed(tmp_path, times):
     assert traces.frame_rate == pytest.approx(RATE)
     (remark,) = traces.remarks
     assert "is 30 Hz, but the imaging_rate of its imaging plane is 15 Hz: the former was believed" in remark
-    assert only(path).read(Reading(frame_rate=10.0)).remarks == []
+    told = [] if times is None else [f"--frame-rate 10 was followed, although the timestamps of {SERIES} mean 30 Hz"]
+    assert only(path).read(Reading(frame_rate=10.0)).remarks == told
 
 
 @pytest.mark.parametrize("jitter_s", [0.0, 1e-4, 3e-3])
