@@ -51,5 +51,6 @@ def _describe_results(container: Container) -> str:
     record = container.record()
     if record is None:
         return "none"
-    state = "stale (the traces have changed since)" if container.is_stale() else "up to date"
+    changes = "; ".join(container.changes())
+    state = f"stale ({changes})" if changes else "up to date"
     return f"by {record.model.name}, {record.created}, {state}"
