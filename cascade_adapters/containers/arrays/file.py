@@ -15,6 +15,7 @@ from cascade_adapters.containers.arrays.choosing import (
     Orientation,
     choose_variable,
     doubt_orientation,
+    find_bad_frames,
     find_frame_rate,
     orient,
 )
@@ -107,6 +108,7 @@ class ArrayFile(Container):
             "source": source,
             "arbitrary_units": arbitrary,
             "denoised": denoised,
+            "excluded": find_bad_frames(contents, traces.shape[1], self.path, remarks),
             "remarks": [*contents.remarks, *remarks, *doubts],
             "hashes": self._hashes_of(traces),
         }
