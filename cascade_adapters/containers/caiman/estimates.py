@@ -14,7 +14,9 @@ from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate
 
+#: CaImAn's defaults: frame rate (Hz), and decay time (s) and size of a pixel (um), which are set with it.
 _UNTOUCHED_RATE = 30.0
+_DEFAULTS = {"decay_time": 0.4, "dxy": 1.0}
 
 #: Where the size of the image may be found.
 _DIMS = (("estimates", "dims"), ("dims",), ("params", "data", "dims"))
@@ -58,9 +60,10 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
     if reading.arbitrary_units:
         return Traces(fluorescence=raw.values, source=raw.source, **facts)
     if background is None:
+        stored = "" if fields.get("estimates", "F_dff") is None else ", and F_dff is only detrended"
         raise InputError(
-            f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had, and "
-            "F_dff is only detrended; pass --arbitrary-units to go on without"
+            f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had"
+            f"{stored}; pass --arbitrary-units to go on without"
         )
     if _is_one_photon(fields):
         remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
@@ -117,12 +120,21 @@ def _frame_rate(fields: Fields, given: float | None, remarks: list[str]) -> tupl
     if numbers is None or len(numbers) != 1 or not 0 < numbers[0] < np.inf:
         raise InputError(f"{fields.where} has the frame rate {_brief(found)} (params/data/fr): pass --frame-rate")
     rate = float(numbers[0])
-    if rate == _UNTOUCHED_RATE:
+    if rate == _UNTOUCHED_RATE and not _parameters_were_set(fields):
         remarks.append(
             f"params/data/fr is {rate:g} Hz, CaImAn's default, which may never have been set: check it, and pass "
             "--frame-rate if it is another"
         )
     return rate, "params/data/fr"
+
+
+def _parameters_were_set(fields: Fields) -> bool:
+    """Whether somebody has set what goes with the frame rate: then it is no default either."""
+    for name, default in _DEFAULTS.items():
+        numbers = _numbers(fields.get("params", "data", name))
+        if numbers is not None and (numbers != default).any():
+            return True
+    return False
 
 
 def _accepted(fields: Fields, n_components: int, remarks: list[str]) -> np.ndarray | None:
