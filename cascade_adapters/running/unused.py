@@ -66,13 +66,13 @@ def _about_baseline(options: Options, traces: Traces) -> dict[str, str]:
     """Why choices about neuropil and baseline change nothing, by their flat names."""
     of_neuropil, of_baseline = ("neuropil_coefficient", "neuropil"), list(choices_by_group("baseline")["baseline"])
     reading, baseline = options.reading, options.baseline
-    if traces.arbitrary_units:
-        return dict.fromkeys([*of_neuropil, *of_baseline], "the traces are in arbitrary units, and have no F0")
-    if traces.dff is not None:
+    if traces.dff is not None and not traces.arbitrary_units:
         return dict.fromkeys([*of_neuropil, *of_baseline], f"dF/F is the container's ({traces.source})")
     reasons = {}
     if traces.neuropil is None:
         reasons = dict.fromkeys(of_neuropil, "there are no neuropil traces")
+    elif traces.arbitrary_units:
+        reasons["neuropil"] = "of traces in arbitrary units, the level is subtracted in any case"
     elif traces.neuropil_coefficient == 0:
         reasons["neuropil"] = "the neuropil coefficient is 0"
     elif reading.neuropil_coefficient not in (None, traces.neuropil_coefficient):
@@ -85,13 +85,12 @@ def _about_baseline(options: Options, traces: Traces) -> dict[str, str]:
 
 
 def _about_units(options: Options, traces: Traces) -> dict[str, str]:
+    """Why choices about dF/F change nothing, by their flat names."""
+    if traces.arbitrary_units:
+        return dict.fromkeys(("dff", "rest"), "the traces are in arbitrary units")
     reasons = {}
-    if not traces.arbitrary_units:
-        reasons["arbitrary_units"] = "dF/F can be had from these traces"
-    elif options.reading.dff != "auto":
-        reasons["dff"] = "the traces are in arbitrary units"
-    if not traces.arbitrary_units and options.reading.dff == (
-        "compute" if traces.fluorescence is None else "container"
-    ):
+    if traces.dff is None:
+        reasons["rest"] = "dF/F is computed, and rests at 0"
+    if options.reading.dff == ("compute" if traces.fluorescence is None else "container"):
         reasons["dff"] = f"{traces.source} was used"
     return reasons

@@ -43,6 +43,7 @@ VALUES = {
     "neuropil_coefficient": 0.3,
     "dff": "container",
     "arbitrary_units": True,
+    "rest": "keep",
     "sessions": (100, 220),
     "channel": 2,
     "series": "RoiResponseSeries",
@@ -160,7 +161,7 @@ def about_f0(option, *without_neuropil):
     return {
         **dict.fromkeys(RAW, CHANGES),
         **{kind: said(option, "there are no neuropil traces") for kind in without_neuropil},
-        "CaImAn of one photon": said(option, "the traces are in arbitrary units, and have no F0"),
+        "CaImAn of one photon": CHANGES if not without_neuropil else said(option, "there are no neuropil traces"),
         ALL_OTHERS: said(option, "dF/F is the container's ("),
     }
 
@@ -200,9 +201,11 @@ EXPECTED = {
         "SIMA": refused("holds raw fluorescence, no dF/F: leave out --dff container"),
         ALL_OTHERS: SAME,
     },
-    "arbitrary_units": {
-        "CaImAn of one photon": SAME,
-        ALL_OTHERS: said("--arbitrary-units", "dF/F can be had from these traces"),
+    "arbitrary_units": {"CaImAn of one photon": SAME, ALL_OTHERS: CHANGES},
+    "rest": {
+        **dict.fromkeys(RAW, said("--rest", "dF/F is computed, and rests at 0")),
+        "CaImAn of one photon": said("--rest", "the traces are in arbitrary units"),
+        ALL_OTHERS: SAME,
     },
     "sessions": {ALL_OTHERS: CHANGES},
     "channel": {
