@@ -7,11 +7,12 @@ from os import PathLike, fspath
 from typing import Any
 
 from cascade_adapters.containers.base import Container, Selection
-from cascade_adapters.containers.registry import find_containers
+from cascade_adapters.containers.registry import find_containers, refuse_unused
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
+from cascade_engine.errors import InputError
 
 
 @dataclass
@@ -105,10 +106,14 @@ def _find(where: Any, selection: Selection) -> list[Container]:
     if isinstance(where, str | PathLike):
         return find_containers(fspath(where), selection)
     if isinstance(where, Container):
+        if selection != Selection() and selection != Selection(channel=None):
+            raise InputError(f"{where.path}: which traces are meant was said when it was found: leave it out here")
         return [where]
     from cascade_adapters.containers.caiman.memory import CaimanObject
 
-    return [CaimanObject(where)]
+    found: list[Container] = [CaimanObject(where)]
+    refuse_unused(selection, found)
+    return found
 
 
 def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results | None]:

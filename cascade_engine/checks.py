@@ -237,8 +237,8 @@ def losses(
     short = [segment.stop - segment.start for segment in segments if segment.stop - segment.start < windowsize]
     if short and usable.any():
         found.append(
-            f"{len(short)} of {len(segments)} segments have fewer than the {windowsize} frames of a window (down to "
-            f"{min(short)}): no prediction there"
+            f"{len(short)} of {len(segments)} segments have fewer than the {windowsize} frames that a prediction needs "
+            f"(down to {min(short)}): none there"
         )
     gappy = missing_part[usable & (missing_part > 0)]
     if gappy.size:

@@ -21,6 +21,7 @@ from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.settings import Settings
 from cascade_engine.networks.store import DEFAULT_MODEL, Model, load_model
 from cascade_engine.parallel import as_threads
+from cascade_engine.reasons import group_reasons, in_words
 from cascade_engine.signal.bridging import bridge, longest_bridge
 from cascade_engine.signal.kernels import doubt_smoothing, single_spike_amplitude
 from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
@@ -168,9 +169,8 @@ def predict(
     result = infer(dff, frame_rate, model, **options)
     for warning in result.warnings:
         warnings.warn(warning, CascadeWarning, stacklevel=3)
-    for i, note in enumerate(result.notes):
-        if note:
-            warnings.warn(f"neuron {i} has no prediction: {note}", CascadeWarning, stacklevel=3)
+    for reason, neurons in group_reasons({i: note for i, note in enumerate(result.notes) if note}):
+        warnings.warn(f"{in_words(neurons)} no prediction: {reason}", CascadeWarning, stacklevel=3)
     return result.spike_prob
 
 
@@ -331,6 +331,9 @@ def infer_block(
         is_measured = settings.noise_level is None
         notes[i] = "no two neighbouring frames have values" if is_measured else "its given noise level is NaN"
         usable[i] = False
+    seen = bridge(dff, frame_rate, slices)
+    for neuron, reason in _never_predicted(predictor, dff, seen, slices, usable).items():
+        notes[neuron], usable[neuron] = reason, False
     assumed[~usable] = np.nan
     missing_part = np.isnan(dff).mean(axis=1) if n_frames else np.zeros(n_neurons)
     correlations = np.full(n_neurons, np.nan)
@@ -339,14 +342,8 @@ def infer_block(
         nothing = np.full(n_neurons, np.nan)
         return InferredBlock(np.empty((0, n_frames), np.float32), levels, nothing, missing_part, correlations, notes)
 
-    seen = bridge(dff, frame_rate, slices)
     spike_prob, network_levels = predictor.predict(seen, assumed, slices, as_threads(n_threads), progress)
     spike_prob[np.isnan(dff)] = np.nan
-    for i in np.flatnonzero(usable):
-        if np.isnan(spike_prob[i]).all():
-            notes[i] = f"no {predictor.shortest} consecutive frames without missing values"
-            network_levels[i] = np.nan
-    usable &= np.isfinite(network_levels)
     if settings.threshold is not False:
         _clip(spike_prob, predictor, small_too=settings.threshold == 1)
     if not np.isnan(settings.padding):
@@ -409,6 +406,38 @@ def _doubt_about_rest(dff: np.ndarray, frame_rate: float, segments: Sequence[int
     return found and (
         f"{found}: this makes numbers of spikes wrong; subtract find_rests(dff, frame_rate).offsets[:, np.newaxis]"
     )
+
+
+def _never_predicted(
+    predictor: Predictor, dff: np.ndarray, seen: np.ndarray, slices: Sequence[slice], usable: np.ndarray
+) -> dict[int, str]:
+    """Why neurons that seem to be usable have no frame that is predicted; `seen` is `dff` with short gaps bridged."""
+    shortest, found = predictor.shortest, {}
+    # a network of windows loses the ends of a segment, and whatever is near to missing frames
+    has_windows = bool(predictor.edge_frames([slice(0, 4 * shortest)]).size)
+    has_short = any(part.stop - part.start < shortest for part in slices)
+    for i in np.flatnonzero(usable & (np.isnan(dff).any(axis=1) | has_short)):
+        parts = [part for part in slices if part.stop - part.start >= shortest]
+        if has_windows:
+            runs = (_runs(seen[i, part], part.start) for part in parts)
+            parts = [run for each in runs for run in each]
+        predicted = np.zeros(dff.shape[1], dtype=bool)
+        for part in parts:
+            predicted[part] = True
+        predicted[predictor.edge_frames(parts)] = False
+        if not np.isfinite(dff[i, predicted]).any():
+            found[int(i)] = (
+                f"no {shortest} consecutive frames without missing values"
+                if has_windows
+                else f"no values in segments of {shortest} frames or more"
+            )
+    return found
+
+
+def _runs(trace: np.ndarray, start: int) -> list[slice]:
+    """Uninterrupted runs of values; `start` is the number of the first frame."""
+    edges = np.flatnonzero(np.diff(~np.isnan(trace), prepend=False, append=False)) + start
+    return [slice(int(first), int(end)) for first, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _assumed_levels(given: float | Sequence[float] | None, measured: np.ndarray, first_neuron: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choi
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(paths: tuple, as_json: bool, **choices: Any) -> None:
     """Show what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Writes nothing."""
-    from cascade_adapters.cli.text import describe_inspection
+    from cascade_adapters.cli.text import SaidOnce, describe_inspection
     from cascade_adapters.running.batch import inspect_all
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
@@ -28,7 +28,10 @@ def command(paths: tuple, as_json: bool, **choices: Any) -> None:
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     else:
+        said = SaidOnce()
         for report in reports:
-            click.echo(describe_inspection(report), err=report.status == "failed")
+            click.echo(describe_inspection(said.without_told(report)), err=report.status == "failed")
+        for line in said.closing():
+            click.echo(line)
     if any(report.status == "failed" for report in reports):
         sys.exit(1)

@@ -23,7 +23,7 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
-    from cascade_adapters.cli.text import describe_report
+    from cascade_adapters.cli.text import SaidOnce, describe_report
     from cascade_adapters.running.batch import process_all
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
@@ -31,21 +31,22 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
     options = parse_options(given(choices), progress=not quiet and not as_json and sys.stderr.isatty())
     containers, reports = find_all(paths, options.selection)
 
+    said = SaidOnce()
+
     def announce(report) -> None:
         if not as_json:
-            click.echo(describe_report(report), err=report.status == "failed")
+            click.echo(describe_report(said.without_told(report)), err=report.status == "failed")
 
     for failure in reports:
         announce(failure)
     reports += process_all(containers, options, dry_run, announce)
-    failed = [report for report in reports if report.status == "failed"]
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     elif len(reports) > 1:
         counts = Counter(report.status for report in reports)
         counts["with warnings"] = sum(bool(report.warnings) for report in reports)
+        for line in said.closing():
+            click.echo(line)
         click.echo(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-        for report in failed:
-            click.echo(describe_report(report), err=True)
-    if failed:
+    if any(report.status == "failed" for report in reports):
         sys.exit(1)

@@ -14,7 +14,7 @@ from cascade_engine.parallel import THREAD_LIMITS
 
 @click.command("spikes", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
-@choices_of("selection", leave_out=("in_place",))
+@choices_of("selection", leave_out=("in_place", "raw"))
 @click.option(
     "--threads", type=click.IntRange(*THREAD_LIMITS), metavar="N", help="Number of threads [default: all processors]."
 )
@@ -25,17 +25,21 @@ def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) ->
     Single spikes can be trusted at low noise only: a warning says where the noise is too high. 'cascade restore'
     removes them together with the results; a new 'cascade run' replaces both.
     """
-    from cascade_adapters.cli.text import describe_spikes
+    from cascade_adapters.cli.text import SaidOnce, describe_spikes
     from cascade_adapters.containers.base import Selection
     from cascade_adapters.running.batch import add_spikes_to_all
     from cascade_adapters.running.finding import find_all
 
-    containers, failures = find_all(paths, Selection(**given(choices)))
-    reports = failures + add_spikes_to_all(containers, threads)
+    selection = Selection(**given(choices))
+    containers, failures = find_all(paths, selection)
+    reports = failures + add_spikes_to_all(containers, threads, selection)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     else:
+        said = SaidOnce()
         for report in reports:
-            click.echo(describe_spikes(report), err=report.status == "failed")
+            click.echo(describe_spikes(said.without_told(report)), err=report.status == "failed")
+        for line in said.closing():
+            click.echo(line)
     if any(report.status == "failed" for report in reports):
         sys.exit(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 from math import isclose
 from typing import TYPE_CHECKING
 
 from cascade_engine.networks.indicators import indicators_named
 from cascade_engine.networks.settings import NOT_GIVEN
 from cascade_engine.networks.universal.architecture import known_indicator
-from cascade_engine.signal.dff import WITHIN_NOISE
 
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
@@ -24,8 +23,27 @@ NEUROPIL_WORDS = {
 #: What files hold where nobody has named the indicator.
 _NO_NAMES = ("", "unknown", "n/a", "none")
 
-#: ROIs named per reason before the rest is only counted.
-_NAMED_ROIS = 8
+
+class SaidOnce:
+    """Warnings of many recordings: what was said of one is not repeated for others, but counted."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, list[str]] = {}
+
+    def without_told(self, report: Report) -> Report:
+        """The same report without warnings that were in an earlier one."""
+        new = [text for text in report.warnings if text not in self._told]
+        for text in report.warnings:
+            self._told.setdefault(text, []).append(report.path)
+        return replace(report, warnings=new)
+
+    def closing(self) -> list[str]:
+        """One line for each warning that holds for further recordings."""
+        return [
+            f"{len(paths) - 1} more with the same warning as {paths[0]}: {text}"
+            for text, paths in self._told.items()
+            if len(paths) > 1
+        ]
 
 
 def describe_failure(report: Report) -> str:
@@ -120,7 +138,7 @@ def _size(report: Report) -> str:
 
 def _minutes(report: Report) -> str:
     minutes = (report.duration_s or 0.0) / 60
-    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.2g} s"
 
 
 def _indicator(report: Report) -> list[str]:
@@ -174,12 +192,8 @@ def _noise(report: Report) -> list[str]:
 
 
 def _left_out(report: Report) -> list[str]:
-    lines = []
-    for reason, count in Counter(report.without_prediction.values()).most_common():
-        rois = [str(roi) for roi, note in report.without_prediction.items() if note == reason]
-        named = ", ".join(rois[:_NAMED_ROIS]) + (", ..." if count > _NAMED_ROIS else "")
-        advice = "; --arbitrary-units goes on without dF/F" if reason == WITHIN_NOISE else ""
-        lines.append(f"  {count} of {report.n_rois} ROIs without prediction: {reason}{advice} (ROI {named})")
+    lines = [f"  {report.n_left_out} of {report.n_rois} ROIs left out by --only-cells"] if report.n_left_out else []
+    lines += [f"  {text}" for text in report.rois_without_prediction]
     if report.guarded_frames:
         counts = report.guarded_frames.values()
         lines.append(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cascade_adapters.containers.changes import TRACES_CHANGED, changed_facts
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
@@ -128,6 +129,11 @@ class Reading:
         "per line [default: as the container says].",
         metavar="FRAMES",
     )
+
+    @classmethod
+    def asked_for(cls, asked: Mapping[str, Any]) -> Reading:
+        """What the user said in an earlier run, as its record keeps it (`Record.asked`)."""
+        return cls(**{each.name: asked[each.name] for each in fields(cls) if asked.get(each.name) is not None})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sessions", _as_counts(self.sessions))
@@ -435,7 +441,7 @@ class Container(ABC):
         return outcome
 
     def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
-        """Write discrete spikes to results that are there, all or nothing; returns the names written.
+        """Write discrete spikes to results that are there, all or nothing; returns the names of what has changed.
 
         Parameters
         ----------
@@ -477,6 +483,22 @@ class Container(ABC):
         return self.path if self.path.is_dir() else self.path.parent
 
     def is_stale(self) -> bool:
-        """Whether there are results, made from other traces than those that are there now."""
+        """Whether there are results that a run with the same options would now make from something else."""
+        return bool(self.changes())
+
+    def changes(self) -> list[str]:
+        """What has changed since the results were made and makes them stale, in words; empty if nothing has.
+
+        These are the traces, and whatever the options of that run left to the container: frame rate, segments, frames
+        that are marked as bad, which ROIs are cells, ...
+        """
         earlier = self.record()
-        return earlier is not None and earlier.input != self.fingerprint()
+        if earlier is None:
+            return []
+        try:
+            traces = self.traces(Reading.asked_for(earlier.asked))
+        except (InputError, TypeError):  # what it takes to read them is not known here, or they cannot be read any more
+            return [TRACES_CHANGED] if earlier.input != self.fingerprint() else []
+        changes = changed_facts(earlier, traces)
+        hashes = self.fingerprint() if traces.hashes is None else traces.hashes()
+        return [TRACES_CHANGED, *changes] if earlier.input != hashes else changes

@@ -53,7 +53,7 @@ def all_containers() -> tuple[type[Container], ...]:
 
 
 def find_containers(path: Path | str, selection: Selection = Selection()) -> list[Container]:
-    """All recordings at or below a path.
+    """All recordings at or below a path; refuses what concerns none of them, see `refuse_unused`.
 
     Parameters
     ----------
@@ -72,12 +72,17 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
     InputError
         If there is none, saying what was looked for.
     """
+    found = list_containers(path, selection)
+    refuse_unused(selection, found)
+    return found
+
+
+def list_containers(path: Path | str, selection: Selection = Selection()) -> list[Container]:
+    """All recordings at or below a path, as `find_containers`, whatever choices concern them."""
     if isinstance(path, str) and "://" in path:
         from cascade_adapters.containers.nwb.remote import find_remote
 
-        remote: list[Container] = list(find_remote(path, selection))
-        refuse_unused(selection, remote)
-        return remote
+        return list(find_remote(path, selection))
     path, kinds = Path(path), all_containers()
     if not path.exists():
         raise InputError(f"{path} does not exist")
@@ -91,13 +96,12 @@ def find_containers(path: Path | str, selection: Selection = Selection()) -> lis
     found = [container for container in found if not _is_hidden(container.path, path)]
     if not found:
         raise InputError(f"{path} holds nothing to run on; {_looked_for(kinds)}")
-    refuse_unused(selection, found)
     return found
 
 
 def refuse_unused(selection: Selection, found: Sequence[Container]) -> None:
     """Raise `InputError` if a choice concerns none of the recordings that were found; see `Container.uses`."""
-    for choice in declared_fields(Selection):
+    for choice in declared_fields(Selection) if found else ():
         value = getattr(selection, choice.name)
         if value in (None, choice.default) or any(choice.name in container.uses for container in found):
             continue

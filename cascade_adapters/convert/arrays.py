@@ -31,6 +31,7 @@ CONTENT = {
     "frame_rate": "frames per second of each ROI, Hz",
     "neuropil_coefficient": "part of the neuropil's changes that is not the ROI's",
     "frames_per_session": "frames of each uninterrupted segment, where there are several",
+    "bad_frames": "frames, from 0, that are marked as bad, or were named to be left out",
     "dropped_frames": "one row per gap: frame, from 0, and frames that were dropped before it (-1: it repeats another)",
     ARBITRARY_DFF: "1 if dff is no dF/F, but traces in arbitrary units",
     ARBITRARY_SOURCE: "1 if F and source_dff are in arbitrary units, so that no dF/F can be had from them",
@@ -102,6 +103,7 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         "cell_probability": traces.cell_probability,
         "frame_rate": traces.frame_rate,
         "frames_per_session": traces.segments,
+        "bad_frames": np.flatnonzero(plane.bad_frames) if plane.bad_frames.any() else None,
         "dropped_frames": list(traces.dropped.items()) or None,
         "source_dff": plane.source_dff,
         ARBITRARY_DFF: True if plane.has_arbitrary_units else None,
@@ -162,7 +164,7 @@ def _write_tables(arrays: dict[str, Rows], times_s: np.ndarray, folder: Path) ->
         if name == "record":
             (folder / "record.json").write_text(json.dumps(json.loads(array.item()), indent=1), "utf-8")
         elif name == "spikes":
-            _write_table(folder / "spikes.csv", dict(zip(Spikes.COLUMNS, array.T, strict=True)))
+            _write_table(folder / "spikes.csv", vars(Spikes.from_table(array)))
         elif name in per_roi:
             rois[name] = array.astype(int) if array.dtype == bool else array
         elif name == "dropped_frames" or (array.ndim < 2 and name != "pixel_weights"):

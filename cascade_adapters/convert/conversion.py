@@ -88,6 +88,8 @@ def convert(
         If the source cannot be read, the target exists, or it cannot hold what the source does.
     """
     kind = kind or kind_of(target)
+    if kind not in ("nwb", "zarr") and metadata not in (None, Metadata()):
+        raise InputError(f"{target}: only NWB files describe the experiment: leave out what is to be said of it")
     with placing(target) as place:
         session = read_session(source, selection, reading)
         if kind in ("nwb", "zarr"):

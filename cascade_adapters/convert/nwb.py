@@ -27,6 +27,7 @@ from cascade_adapters.convert.roi_table import add_roi_table
 from cascade_adapters.convert.session import Plane, Session
 from cascade_engine._version import __version__
 from cascade_engine.errors import InputError, MissingExtraError
+from cascade_engine.signal.frames import frame_text
 
 if TYPE_CHECKING:
     import pynwb
@@ -71,6 +72,8 @@ def write_nwb(session: Session, metadata: Metadata, path: Path, zarr: bool = Fal
         nwbfile = _new_file(session, metadata)
         for plane in session.planes:
             _add_plane(nwbfile, session, plane, metadata, zarr)
+        if _marks_are_shared(session):
+            _add_invalid_times(nwbfile, session)
         with new_io(str(path), "w") as io:
             io.write(nwbfile)
         _add_results(session, path, zarr)
@@ -139,7 +142,7 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
     table = add_roi_table(nwbfile, plane, imaging_plane, f"ROIs of {session.kind}")
     times: dict[str, Any] = {"rate": float(traces.frame_rate), "starting_time": 0.0}
     if traces.dropped:
-        times = {"timestamps": traces.grid.positions / traces.frame_rate}
+        times = {"timestamps": _times_s(plane)}
 
     def add(container: type, name: str, traces: Any, unit: str, described: str) -> None:
         module = nwbfile.processing["ophys"]
@@ -151,7 +154,7 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
             rois=table.create_roi_table_region("All ROIs of this plane", region=list(range(len(table.id)))),
             unit=unit,
             description=described,
-            comments="no comments" if name == "Neuropil" else _notes(plane).text,
+            comments="no comments" if name == "Neuropil" else _notes(session, plane).text,
             **times,
         )
 
@@ -170,8 +173,32 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
             add(DfOverF, "DfOverF", plane.dff.dff, "n.a.", f"dF/F as a fraction: {plane.dff.source}")
 
 
-def _notes(plane: Plane) -> Notes:
-    raw = plane.raw
+def _times_s(plane: Plane) -> np.ndarray:
+    """Time of each frame, in s."""
+    return plane.traces.grid.positions / plane.traces.frame_rate
+
+
+def _add_invalid_times(nwbfile: pynwb.NWBFile, session: Session) -> None:
+    """Frames that are marked as bad in all planes, as intervals that end in the middle of the last frame of each."""
+    plane = session.planes[0]
+    edges = np.flatnonzero(np.diff(plane.bad_frames, prepend=False, append=False))
+    times, half_s = _times_s(plane), 0.5 / plane.traces.frame_rate
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        start, stop = float(times[first]), float(times[end - 1] + half_s)
+        nwbfile.add_invalid_time_interval(start_time=start, stop_time=stop, tags="bad frames")
+
+
+def _marks_are_shared(session: Session) -> bool:
+    """Whether the same frames are marked as bad in all planes: the invalid times of a file hold for all of them."""
+    first, *others = session.planes
+    return all(
+        np.array_equal(plane.bad_frames, first.bad_frames) and np.array_equal(_times_s(plane), _times_s(first))
+        for plane in others
+    )
+
+
+def _notes(session: Session, plane: Plane) -> Notes:
+    raw, has_own_marks = plane.raw, plane.bad_frames.any() and not _marks_are_shared(session)
     return Notes(
         neuropil_coefficient=None if raw is None or raw.neuropil is None else float(raw.neuropil_coefficient),
         segments=plane.traces.segments,
@@ -180,6 +207,7 @@ def _notes(plane: Plane) -> Notes:
         is_dff_used=plane.is_dff_used,
         arbitrary_units=plane.traces.arbitrary_units,
         denoised=plane.traces.denoised,
+        bad_frames=frame_text(plane.bad_frames) if has_own_marks else None,
     )
 
 

@@ -13,8 +13,12 @@ from cascade_adapters.containers.background import with_background
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.results import Results
+from cascade_adapters.results.record import NAMED_FRAMES
 from cascade_adapters.results.rows import Rows, blocks_of
+from cascade_adapters.running.options import Options
+from cascade_adapters.running.unused import unused_options
 from cascade_engine.errors import InputError
+from cascade_engine.signal.frames import frame_mask
 
 
 @dataclass
@@ -54,6 +58,13 @@ class Plane:
         assert traces is not None
         return traces
 
+    @cached_property
+    def bad_frames(self) -> np.ndarray:
+        """Frames that the container marks as bad, or that the user named for the results; bool, shape (n_frames,)."""
+        marked = self.traces.excluded_frames
+        named = {} if self.results is None else self.results.record.recording.excluded_frames
+        return marked | frame_mask(named[NAMED_FRAMES], len(marked)) if NAMED_FRAMES in named else marked
+
     @property
     def content(self) -> list[str]:
         """What there is, in words."""
@@ -66,6 +77,7 @@ class Plane:
             "discrete spikes": self.results is not None and self.results.spikes is not None,
             "masks": self.rois is not None,
             "which ROIs are cells": self.traces.is_cell is not None,
+            "bad frames": bool(self.bad_frames.any()),
         }
         return [name for name, there in present.items() if there]
 
@@ -140,7 +152,7 @@ def read_session(path: Path, selection: Selection = Selection(), reading: Readin
     session = Session(path, containers[0].kind, [])
     for number, container in enumerate(containers):
         name = container.path.name if _is_plane_folder(container.path) else f"plane{number}"
-        plane = _read_plane(container, name, reading, session.remarks)
+        plane = _read_plane(container, name, selection, reading, session.remarks)
         session.planes.append(plane)
     return session
 
@@ -157,11 +169,13 @@ def _is_plane_folder(path: Path) -> bool:
     return re.fullmatch(r"plane\d+", path.name) is not None and path.is_dir()
 
 
-def _read_plane(container: Container, name: str, reading: Reading, remarks: list[str]) -> Plane:
+def _read_plane(container: Container, name: str, selection: Selection, reading: Reading, remarks: list[str]) -> Plane:
     traces = container.traces(reading)
     other = _read_other(container, traces, reading)
     raw, dff = (traces, other) if traces.dff is None else (other, traces)
     found = traces.remarks + ([] if raw is traces or raw is None else raw.remarks)
+    given = Options(selection=selection, reading=reading)
+    found += unused_options(given, container, traces if raw is None else raw)
     had_background = raw is not None and raw.background is not None
     if raw is not None and had_background:
         raw = with_background(raw)
@@ -173,8 +187,8 @@ def _read_plane(container: Container, name: str, reading: Reading, remarks: list
     except InputError as error:
         found.append(f"masks are left out: {error}")
     try:
-        if container.is_stale():
-            raise InputError("the traces have changed since they were made")
+        if changes := container.changes():
+            raise InputError("; ".join(changes))
         results = container.results()
     except InputError as error:
         found.append(f"cascade's results are left out: {error}")

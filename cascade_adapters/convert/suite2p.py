@@ -9,7 +9,7 @@ import numpy as np
 
 from cascade_adapters.containers.background import NEUROPIL_IS_BACKGROUND
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.containers.suite2p.settings import ARBITRARY_UNITS, DENOISED, DROPPED_FRAMES
+from cascade_adapters.containers.suite2p.settings import ARBITRARY_UNITS, BAD_FRAMES, DENOISED, DROPPED_FRAMES
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_adapters.results.rows import write_npy
@@ -72,6 +72,8 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
     for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, raw.denoised)):
         if is_so:
             settings[name] = True
+    if plane.bad_frames.any():
+        settings[BAD_FRAMES] = plane.bad_frames
     if raw.dropped:
         settings[DROPPED_FRAMES] = np.array(list(raw.dropped.items()))
     if plane.rois is not None and plane.rois.image_shape is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_adapters.containers.base import Selection
+from cascade_adapters.containers.registry import refuse_unused
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.hooks.options import hook_options
 from cascade_adapters.running.batch import run_and_warn
@@ -84,6 +85,7 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
             raise
         raise MissingExtraError("suite2p", "suite2p", "running suite2p") from None
     chosen = hook_options(cascade or {})
+    refuse_unused(chosen.selection, [Suite2pPlane(Path("suite2p"))])
     load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)

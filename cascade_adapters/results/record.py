@@ -28,6 +28,12 @@ _BY_NUMBER = (
     ("discrete_spikes", "without_spikes"),
 )
 
+#: Why a ROI that the container does not take for a cell has no prediction, if only cells were asked for.
+NOT_A_CELL = "not a cell"
+
+#: What is recorded of frames that are left out because the user named them.
+NAMED_FRAMES = "named by --exclude-frames"
+
 #: Form of the record that this version writes. Version 0.1.0 wrote form 1, which is read too.
 FORMAT = 2
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from cascade_adapters.containers.base import Container
+from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import refuse_unused
 from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.failures import unforeseen
@@ -14,6 +14,7 @@ from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
 from cascade_adapters.running.report import Report
+from cascade_adapters.running.unused import unused_selection
 from cascade_adapters.safe_writing.spool import remove_leftovers
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.networks.store import load_model
@@ -88,10 +89,14 @@ def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: 
     """
     refuse_unused(options.selection, containers)
     reports = process_all(containers, options)
+    told: dict[str, list[str]] = {}
     for report in reports:
-        texts = [*filter(None, [report.exclusion]), *report.warnings] if report.status != "failed" else []
-        for text in texts:
-            warnings.warn(f"{report.path}: {text}", CascadeWarning, stacklevel=stacklevel)
+        texts = [*filter(None, [report.exclusion]), *report.rois_without_prediction, *report.warnings]
+        for text in texts if report.status != "failed" else []:
+            told.setdefault(text, []).append(report.path)
+    for text, (path, *others) in told.items():
+        more = f" and {len(others)} more" if others else ""
+        warnings.warn(f"{path}{more}: {text}", CascadeWarning, stacklevel=stacklevel)
     failed = [report.message for report in reports if report.status == "failed"]
     if failed:
         raise InputError("; ".join(failed))
@@ -104,9 +109,17 @@ def inspect_all(containers: Sequence[Container], options: Options) -> list[Repor
     return [_one(container, lambda each: inspect_container(each, options, model)) for container in containers]
 
 
-def add_spikes_to_all(containers: Sequence[Container], n_threads: int | None = None) -> list[Report]:
-    """Find discrete spikes in the results of recordings; see `cascade_adapters.running.discrete.add_spikes`."""
-    return [_one(container, lambda each: add_spikes(each, n_threads)) for container in containers]
+def add_spikes_to_all(
+    containers: Sequence[Container], n_threads: int | None = None, selection: Selection = Selection()
+) -> list[Report]:
+    """Find discrete spikes in the results of recordings; see `cascade_adapters.running.discrete.add_spikes`.
+
+    Parts of a `selection` that change nothing for a recording are warnings of its report.
+    """
+    reports = [_one(container, lambda each: add_spikes(each, n_threads)) for container in containers]
+    for container, report in zip(containers, reports, strict=True):
+        report.warnings += unused_selection(selection, container)
+    return reports
 
 
 def restore_all(containers: Sequence[Container]) -> list[Report]:

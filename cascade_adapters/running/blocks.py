@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from cascade_adapters.containers.base import Traces
+from cascade_adapters.results.record import NOT_A_CELL
 from cascade_adapters.results.rows import row_blocks
 from cascade_engine.errors import InputError
 from cascade_engine.signal.dff import Baseline, delta_f_over_f, less_baseline
@@ -93,7 +94,7 @@ def dff_blocks(
             dff=np.full((len(wanted), n_frames), np.nan, dtype=np.float32),
             guarded_frames=np.zeros(len(wanted), dtype=int),
             noise_factor=np.ones(len(wanted)),
-            notes=["" if is_wanted else "not a cell" for is_wanted in wanted],
+            notes=["" if is_wanted else NOT_A_CELL for is_wanted in wanted],
             by_peak=np.zeros(len(wanted), dtype=bool),
         )
         if traces.dff is not None and not traces.arbitrary_units:

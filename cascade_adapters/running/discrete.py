@@ -39,10 +39,9 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
     results = container.results()
     if results is None:
         raise InputError(f"{container.path} has no results to find spikes in: use 'cascade run' first")
-    if container.is_stale():
+    if changes := "; ".join(container.changes()):
         raise InputError(
-            f"the results of {container.path} are stale, the traces have changed since: use 'cascade run --existing "
-            "overwrite' first"
+            f"the results of {container.path} are stale: {changes}; use 'cascade run --existing overwrite' first"
         )
     recording, settings = results.record.recording, results.record.settings
     n_rois, n_frames = results.shape

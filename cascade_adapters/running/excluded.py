@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cascade_adapters.containers.base import Traces
+from cascade_adapters.results.record import NAMED_FRAMES
 from cascade_engine.errors import InputError
 from cascade_engine.signal.artefacts import FEWEST_ROIS, find_artefacts
 from cascade_engine.signal.frames import frame_mask, frame_ranges, frame_text
 
 #: What `--bad-frames` can be: marked and found ones are left out, only the former, or none.
 BAD_FRAMES = ("all", "marked", "none")
-
-#: Where the user's own frames come from.
-_NAMED = "named by --exclude-frames"
 
 #: ROIs in which artefacts are looked for, fewer in very long recordings, so that so many values are in memory.
 _MOST_ROIS, _LEAST_ROIS, _SAMPLED_VALUES = 64, 8, 8_000_000
@@ -76,11 +74,11 @@ def without_bad_frames(traces: Traces, bad_frames: str = "all", given: str | Seq
     n_frames = traces.shape[1]
     excluded = {} if bad_frames == "none" else dict(traces.excluded)
     if given is not None:
-        excluded[_NAMED] = _given_frames(as_frames(given), n_frames)
+        excluded[NAMED_FRAMES] = _given_frames(as_frames(given), n_frames)
     found = _found_frames(replace(traces, excluded=excluded)) if bad_frames == "all" else {}
     remarks = list(traces.remarks)
     for source, mask in {**excluded, **found}.items():
-        if source != _NAMED and mask.mean() > _MANY:
+        if source != NAMED_FRAMES and mask.mean() > _MANY:
             keep = "marked" if source in found else "none"
             remarks.append(
                 f"{mask.mean():.0%} of the frames are left out, {source}: look at some of them, and pass --bad-frames "

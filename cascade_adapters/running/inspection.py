@@ -51,7 +51,8 @@ def _describe_results(container: Container) -> str:
     record = container.record()
     if record is None:
         return "none"
-    state = "stale (the traces have changed since)" if container.is_stale() else "up to date"
+    changes = "; ".join(container.changes())
+    state = f"stale ({changes})" if changes else "up to date"
     smoothing, kernel = record.settings.resolved_kernel
     indicator = record.settings.given_indicator or "not told"
     how = f"{kernel} kernel of {1000 * smoothing:g} ms, indicator {indicator}"

@@ -19,6 +19,7 @@ from cascade_adapters.running.excluded import without_bad_frames
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.report import Report
+from cascade_adapters.running.unused import unused_options
 from cascade_adapters.safe_writing.spool import Spool
 from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
@@ -27,6 +28,7 @@ from cascade_engine.inference import InferredBlock, infer_block, warnings_about
 from cascade_engine.networks.base import Predictor
 from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
+from cascade_engine.reasons import group_reasons
 from cascade_engine.signal.frames import frame_text
 from cascade_engine.signal.offset import OffsetFinder
 from cascade_engine.signal.steps import StepFinder
@@ -90,7 +92,8 @@ def _read_all(containers: Sequence[Container], options: Options) -> deque[tuple[
 def _read(container: Container, options: Options) -> Traces | Report:
     try:
         if container.record() is not None and options.existing != "overwrite":
-            stale = "; they are stale: the traces have changed since" if container.is_stale() else ""
+            changes = "; ".join(container.changes())
+            stale = f"; they are stale: {changes}" if changes else ""
             if options.existing == "error":
                 raise InputError(f"{container.path} has results already{stale}: pass --existing overwrite or skip")
             message = f"results are there already{stale}"
@@ -152,6 +155,9 @@ def _infer(
                 arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
             found.add(block, inferred)
     _conclude(report, found, predictor, traces, chosen)
+    if nothing := _why_nothing(report, chosen):
+        report.status, report.message = "failed", f"{container.path}: {nothing}"
+        return report, None
     record = _record(report, found, predictor, traces, options, container)
     return report, Results({name: array.finish() for name, array in arrays.items()}, record)
 
@@ -179,6 +185,8 @@ def survey(
     for block in dff_blocks(traces, options.baseline, chosen, found.raw, offsets):
         found.add(block, _infer_block(predictor, block, traces, predict=False))
     _conclude(report, found, predictor, traces, chosen)
+    if nothing := _why_nothing(report, chosen):
+        raise InputError(f"{container.path}: {nothing}")
 
 
 def _checked(report: Report, container: Container, traces: Traces, options: Options, chosen: np.ndarray) -> np.ndarray:
@@ -252,6 +260,11 @@ class _Found:
 def report_on(container: Container, traces: Traces, options: Options, predictor: Predictor) -> Report:
     """What a recording is, before its values are looked at."""
     n_rois, n_frames = traces.shape
+    levels = options.settings.noise_level
+    if isinstance(levels, tuple) and len(levels) != n_rois:
+        raise InputError(
+            f"{container.path} has {n_rois} ROIs, but {len(levels)} noise levels are given: give one, or one per ROI"
+        )
     return Report(
         path=str(container.path),
         kind=container.kind,
@@ -274,7 +287,7 @@ def report_on(container: Container, traces: Traces, options: Options, predictor:
         container_indicator=traces.indicator,
         model=predictor.model.name,
         settings=predictor.settings.to_dict(),
-        warnings=list(traces.remarks),
+        warnings=[*traces.remarks, *unused_options(options, container, traces, predictor)],
     )
 
 
@@ -319,9 +332,23 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
             f"session begins there, pass --sessions {','.join(map(str, np.diff(ends)))}"
         )
     report.without_prediction = {roi: note for roi, note in enumerate(found.notes) if note and chosen[roi]}
+    report.n_left_out = int(np.count_nonzero(~chosen))
     report.guarded_frames = {
         roi: frames for roi, frames in enumerate(found.guarded_frames) if frames and not found.notes[roi]
     }
+
+
+def _why_nothing(report: Report, chosen: np.ndarray) -> str:
+    """Why no ROI at all has a prediction; empty if one has."""
+    n_chosen = int(np.count_nonzero(chosen))
+    if len(report.without_prediction) < n_chosen:
+        return ""
+    reasons = [
+        f"{reason} ({len(rois)} of {len(chosen)} ROIs)" for reason, rois in group_reasons(report.without_prediction)
+    ]
+    if n_chosen < len(chosen):
+        reasons.append(f"left out by --only-cells ({len(chosen) - n_chosen} of {len(chosen)} ROIs)")
+    return f"nothing predicted: {'; '.join(reasons) or 'there are no ROIs'}"
 
 
 def _record(

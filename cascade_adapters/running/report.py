@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.results import Record
+from cascade_engine.reasons import group_reasons, listed
+from cascade_engine.signal.dff import WITHIN_NOISE
 from cascade_engine.signal.frames import frame_mask
 
 
@@ -62,6 +64,8 @@ class Report:
         What the model reached under conditions like these (`cascade_engine.evaluation.expected_figures`).
     without_prediction : dict of int to str
         Reason for each ROI that has, or would have, no prediction.
+    n_left_out : int
+        ROIs that are left out because the container does not take them for cells (``--only-cells``).
     guarded_frames : dict of int to int
         Frames in which F0 lay below the noise, for ROIs with any that have a prediction all the same.
     rest_offsets : dict of int to float
@@ -110,6 +114,7 @@ class Report:
     comparable_noise_level: float | None = None
     expected: dict[str, Any] | None = None
     without_prediction: dict[int, str] = field(default_factory=dict)
+    n_left_out: int = 0
     guarded_frames: dict[int, int] = field(default_factory=dict)
     rest_offsets: dict[int, float] = field(default_factory=dict)
     earlier_results: str | None = None
@@ -130,6 +135,15 @@ class Report:
         sources = ", ".join(f"{np.count_nonzero(mask)} {source}" for source, mask in masks.items())
         n_excluded = np.count_nonzero(np.any(list(masks.values()), axis=0))
         return f"{n_excluded} of {self.n_frames} frames are left out: {sources}"
+
+    @property
+    def rois_without_prediction(self) -> list[str]:
+        """How many ROIs have no prediction, and why, one line per reason."""
+        return [
+            f"{len(rois)} of {self.n_rois} ROIs without prediction: {reason}"
+            f"{'; --arbitrary-units goes on without dF/F' if reason == WITHIN_NOISE else ''} (ROI {listed(rois)})"
+            for reason, rois in group_reasons(self.without_prediction)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

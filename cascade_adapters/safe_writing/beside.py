@@ -76,12 +76,12 @@ class FilesBeside:
         Returns
         -------
         list of str
-            Names written.
+            Names written, without those of files that stay as they are.
         """
         self.check_free(files)
         earlier = (self.record() or {}).get("files", {})
         with change_folder(self._folder, self._source.name) as transaction:
-            digests = {}
+            digests, written = {}, []
             for name, save in files.items():
                 if save is None:
                     digests[name] = earlier[name]
@@ -89,13 +89,17 @@ class FilesBeside:
                 with transaction.writing(name) as file:
                     save(file)
                 digests[name] = sha256(transaction.staged(name))
+                if digests[name] == earlier.get(name) and self._is_unchanged(name, digests[name]):
+                    transaction.keep(name)
+                else:
+                    written.append(name)
             for name in set(earlier) - set(files):
                 if self._is_unchanged(name, earlier[name]):
                     transaction.remove(name)
             content = {**provenance, "source": self._source.name, "files": digests}
             with transaction.writing(self._record) as file:
                 file.write(json.dumps(content, indent=1, allow_nan=False).encode())
-        return [*files, self._record]
+        return [*written, self._record]
 
     def remove(self) -> list[str]:
         """Remove what `write` has written; returns what was done."""

@@ -49,6 +49,11 @@ class Transaction:
         """Where the new content of `name` lies until then."""
         return self._staging / name
 
+    def keep(self, name: str) -> None:
+        """Leave `name` as it is after all: its new content, which is staged, is the same."""
+        (self._staging / name).unlink()
+        self._changes.remove({"do": "place", "name": name})
+
     def adopt(self, name: str, path: Path) -> None:
         """Let a finished file from elsewhere replace or create `name`; it is moved, if that can be, and else copied."""
         target = self._staging / name

@@ -36,7 +36,8 @@ class DiscreteSpikes:
         Frame divided by frame rate, in s: the first frame of the recording is at 0.
     confidence : list of array, shape (n_spikes,), float64
         By how much the squared distance to the trace grows without this spike, in units of that of a spike that stands
-        alone and fits exactly: 1 for such a spike, near 0 for one that might as well be left out.
+        alone and fits exactly: 1 for such a spike and for one that explains more, near 0 for one that might as well be
+        left out.
     notes : list of str
         Why no spikes were searched for in a neuron; an empty string for all others.
     frame_rate : float
@@ -189,7 +190,8 @@ def _spikes_of(traces: np.ndarray, weights: np.ndarray, slices: Sequence[slice])
         return [(np.empty(0, dtype=np.int64), np.empty(0))] * n_neurons
     solution = solve(islands)
     places = np.flatnonzero(solution.counts)
-    counts, confidence = solution.counts[places], 2.0 * solution.losses(places) / islands.norm[places]
+    counts, growth = solution.counts[places], 2.0 * solution.losses(places) / islands.norm[places]
+    confidence = np.minimum(growth, 1.0)  # where the trace is higher than a spike, it grows by more
     neuron, frame = np.divmod(islands.frame[places], n_frames)
     borders = np.cumsum(np.bincount(neuron, counts, minlength=n_neurons).astype(np.int64))[:-1]
     return list(

@@ -399,9 +399,10 @@ def test_only_cells(plane, run):
 
 def test_only_cells_where_there_are_none(plane, run):
     np.save(plane.folder / "iscell.npy", np.zeros((6, 2)))
-    run(plane.folder, only_cells=True)
-    assert np.isnan(spike_prob(plane.folder)).all()
-    assert set(record(plane.folder)["rois"]["without_prediction"].values()) == {"not a cell"}
+    before = hashes(plane.folder)
+    with pytest.raises(CascadeError, match=r"nothing predicted: left out by --only-cells \(6 of 6 ROIs\)$"):
+        run(plane.folder, only_cells=True)
+    assert hashes(plane.folder) == before
 
 
 def test_bad_rois_are_named_and_harm_no_others(plane, run):
@@ -432,12 +433,15 @@ def test_missing_frames_stay_local(plane, run):
     assert not missing[1:, WINDOW:-WINDOW].any()
 
 
-def test_a_plane_that_is_too_short_says_so_for_each_roi(tmp_path, run):
+def test_a_plane_that_is_too_short_says_so_for_each_roi(tmp_path, run, random_model):
     plane = make_plane(tmp_path / "plane0", n_frames=WINDOW - 1)
-    (report,) = run(plane.folder)
-    assert len(report.without_prediction) == 6
-    assert all(reason.startswith("too short") for reason in report.without_prediction.values())
-    assert np.isnan(spike_prob(plane.folder)).all()
+    reason = f"too short: {WINDOW - 1} frames without interruption, {WINDOW} are needed"
+    with pytest.raises(CascadeError, match=rf"nothing predicted: {reason} \(6 of 6 ROIs\)$"):
+        run(plane.folder)
+    report = inspect_one(Suite2pPlane(plane.folder), model=str(random_model.folder))
+    assert report.without_prediction == dict.fromkeys(range(6), reason)
+    text = f"'run' would refuse this: {plane.folder}: nothing predicted: {reason} (6 of 6 ROIs)"
+    assert text in report.warnings
 
 
 def test_what_makes_results_doubtful_is_reported_and_kept(plane, run):
@@ -521,11 +525,18 @@ def test_the_record(plane, run, random_model):
 
 
 @pytest.mark.parametrize("bad", ["nan", "zero"])
-def test_the_record_is_json_when_nothing_can_be_predicted(plane, run, bad):
-    np.save(plane.folder / "F.npy", np.full_like(plane.fluorescence, np.nan if bad == "nan" else 0.0))
+def test_the_record_is_json_where_nothing_can_be_predicted(plane, run, bad):
+    fluorescence = plane.fluorescence.copy()
+    fluorescence[1:] = np.nan if bad == "nan" else 0.0
+    np.save(plane.folder / "F.npy", fluorescence)
     (report,) = run(plane.folder)
-    assert report.noise_level is None and len(report.without_prediction) == 6
-    assert record(plane.folder)["rois"]["network_noise_levels"] == [None] * 6
+    assert len(report.without_prediction) == 5
+    assert record(plane.folder)["rois"]["network_noise_levels"][1:] == [None] * 5
+    fluorescence[0] = fluorescence[1]
+    np.save(plane.folder / "F.npy", fluorescence)
+    with pytest.raises(CascadeError, match="nothing predicted"):
+        run(plane.folder, existing="overwrite")
+    assert np.isfinite(spike_prob(plane.folder)[0]).any()  # the earlier results are still there
 
 
 def test_results_do_not_depend_on_the_number_of_threads(plane, run):

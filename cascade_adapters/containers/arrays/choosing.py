@@ -33,6 +33,7 @@ _TIME_NAMES = {
 }  # fmt: skip
 
 _PLANE_NAMES = {"nplanes", "numplanes", "numberofplanes", "nslices", "numslices", "numberofslices"}
+_BAD_FRAMES_NAMES = {"badframes"}
 
 #: Name of the variable that marks files of ground truth.
 _GROUND_TRUTH = "CAttached"
@@ -86,15 +87,18 @@ def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable
     if any(variable.name.split(".")[0] == _GROUND_TRUTH for variable in variables):
         raise InputError(f"{path} holds ground truth ({_GROUND_TRUTH}), which is for training, not traces to run on")
     nameless = [variable for variable in variables if not variable.name]
+    if nameless and key is not None:
+        raise InputError(f"{path} holds a single array, which has no name: leave out --key")
     if nameless:
-        candidates, key = nameless, None
+        candidates = nameless
     elif key is not None:
         candidates = [variable for variable in variables if variable.name == key]
         if not candidates:
             raise InputError(f"{path} has no variable {key!r}; it holds {_listed(variables)}")
     else:
         candidates = [variable for variable in variables if variable.is_matrix]
-        candidates = candidates or [each for each in variables if each.is_vector and not _is_named(each, _TIME_NAMES)]
+        others = _TIME_NAMES | _BAD_FRAMES_NAMES
+        candidates = candidates or [each for each in variables if each.is_vector and not _is_named(each, others)]
     if len(candidates) > 1:
         raise InputError(f"{path} holds {_listed(candidates)}: pass --key to say which are the traces")
     if not candidates or not (candidates[0].is_matrix or candidates[0].is_vector):
@@ -117,6 +121,8 @@ def orient(variable: Variable, contents: Contents, given: str | None, path: Path
     """
     shape = variable.shape
     if variable.is_vector:
+        if given is not None:
+            remarks.append(f"--orientation {given} changes nothing: there is a single trace")
         return Orientation(len(shape) == 1 or shape[0] == 1, shape, "one ROI")
     found, reason = contents.rois_first, contents.reason
     if found is None:
@@ -171,6 +177,22 @@ def find_n_planes(contents: Contents, path: Path) -> int | None:
     numbers = {float(load_numbers(each, path).ravel()[0]) for each in found}
     number = numbers.pop() if len(numbers) == 1 else np.nan
     return int(number) if number > 0 and number % 1 == 0 else None
+
+
+def find_bad_frames(contents: Contents, n_frames: int, path: Path, remarks: list[str]) -> dict[str, np.ndarray]:
+    """Frames that a variable ``bad_frames`` marks, by number or with one flag for each; see `Traces.excluded`."""
+    found = next((each for each in contents.variables if _is_named(each, _BAD_FRAMES_NAMES)), None)
+    if found is None or found.problem:
+        return {}
+    values = load_numbers(found, path).ravel()
+    if len(values) == n_frames and np.isin(values, (0, 1)).all():
+        return {f"marked in {found.name}": values.astype(bool)}
+    mask = np.zeros(n_frames, dtype=bool)
+    if values.dtype.kind not in "iuf" or not (np.isfinite(values) & (values >= 0) & (values < n_frames)).all():
+        remarks.append(f"{found} names frames that there are not, and was ignored")
+        return {}
+    mask[values.astype(int)] = True
+    return {f"marked in {found.name}": mask}
 
 
 def _is_named(variable: Variable, names: set[str]) -> bool:

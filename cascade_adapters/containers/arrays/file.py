@@ -14,6 +14,7 @@ from cascade_adapters.containers.arrays.choosing import (
     ORIENTATIONS,
     Orientation,
     choose_variable,
+    find_bad_frames,
     find_frame_rate,
     find_n_planes,
     orient,
@@ -111,6 +112,7 @@ class ArrayFile(Container):
             "source": source,
             "arbitrary_units": arbitrary,
             "denoised": denoised,
+            "excluded": find_bad_frames(contents, traces.shape[1], self.path, remarks),
             "remarks": [*contents.remarks, *remarks, *doubts],
             "hashes": self._hashes_of(traces),
         }

@@ -20,8 +20,9 @@ from cascade_adapters.results.rows import ComputedRows, Rows
 from cascade_engine.errors import InputError
 from cascade_engine.signal.noise import as_frame_rate
 
-#: Rate (Hz) that CaImAn assumes.
+#: CaImAn's defaults: frame rate (Hz), and decay time (s) and size of a pixel (um), which are set with it.
 DEFAULT_RATE = {30.0: "CaImAn's default"}
+_DEFAULTS = {"decay_time": 0.4, "dxy": 1.0}
 
 #: Where the size of the image may be found.
 _DIMS = (("estimates", "dims"), ("dims",), ("params", "data", "dims"))
@@ -65,9 +66,10 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
     if reading.arbitrary_units:
         return Traces(fluorescence=raw.values, source=raw.source, **facts)
     if background is None:
+        stored = "" if fields.get("estimates", "F_dff") is None else ", and F_dff is only detrended"
         raise InputError(
-            f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had, and "
-            "F_dff is only detrended; pass --arbitrary-units to go on without"
+            f"{fields.where} has no background b and f, as one-photon results (CNMF-E): no dF/F can be had"
+            f"{stored}; pass --arbitrary-units to go on without"
         )
     if _is_one_photon(fields):
         remarks.append("one-photon data: the background holds light from elsewhere, so that dF/F is too small")
@@ -132,8 +134,18 @@ def _frame_rate(fields: Fields, given: float | None, remarks: list[str]) -> tupl
     rate = float(numbers[0])
     dims = _dims(fields)
     n_planes = int(dims[2]) if dims is not None and len(dims) == 3 else None
-    remarks += doubts_about_rate(rate, "params/data/fr", DEFAULT_RATE, n_planes)
+    defaults = None if _parameters_were_set(fields) else DEFAULT_RATE
+    remarks += doubts_about_rate(rate, "params/data/fr", defaults, n_planes)
     return rate, "params/data/fr"
+
+
+def _parameters_were_set(fields: Fields) -> bool:
+    """Whether somebody has set what goes with the frame rate: then it is no default either."""
+    for name, default in _DEFAULTS.items():
+        numbers = _numbers(fields.get("params", "data", name))
+        if numbers is not None and (numbers != default).any():
+            return True
+    return False
 
 
 def _accepted(fields: Fields, n_components: int, remarks: list[str]) -> np.ndarray | None:

@@ -18,7 +18,8 @@ from cascade_adapters.containers.caiman.hashes import digest
 from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
 from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP
 from cascade_adapters.containers.caiman.undo_0_1_0 import restore_original
-from cascade_adapters.results import Record, Results
+from cascade_adapters.results import Record, Results, Spikes, schema
+from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.copy import Copy, finish_interrupted, rewriting
@@ -137,6 +138,11 @@ class CaimanFile(Container):
             self._check(copy.path, arrays, spikes, record.input or None)
         written = [f"{_GROUP}/{name}" for name in arrays]
         return written if spikes is None else [*written, _SPIKES, _BACKUP]
+
+    def add_spikes(self, results: Results, spikes: Spikes, found: SpikesFound) -> list[str]:
+        """Write discrete spikes into ``estimates/cascade``; see `Container.add_spikes`."""
+        same = {_SPIKES, _BACKUP, *(f"{_GROUP}/{array.name}" for array in schema.ARRAYS)}
+        return [name for name in super().add_spikes(results, spikes, found) if name not in same]
 
     def has_replaced_spikes(self) -> bool:
         """Whether ``estimates/S`` holds our rates; see `Container.has_replaced_spikes`."""

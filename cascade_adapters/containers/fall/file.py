@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cascade_adapters.containers.arrays.choosing import Orientation
@@ -17,20 +18,33 @@ class FallFile(ArrayFile):
     """A ``.mat`` file with F, Fneu, ops and iscell, as suite2p saves them; another of its variables is an `ArrayFile`.
 
     Results lie beside it, ROIs first: for ``Fall.mat`` in ``Fall_cascade.mat``, with the record
-    ``Fall_cascade.mat.json``.
+    ``Fall_cascade.mat.json``. Those of the second channel, F_chan2 and Fneu_chan2, lie in ``Fall_chan2_cascade.mat``.
     """
 
     kind = "Fall.mat"
-    uses = ("key",)
+    uses = ("channel", "key")
     looks_for = ".mat files of suite2p"
+
+    def __init__(self, path: Path, selection: Selection = Selection()):
+        super().__init__(path, selection)
+        self._suffix = "_chan2" if selection.channel == 2 else ""
+
+    @property
+    def identity(self) -> tuple:
+        """Kind, file and channel."""
+        return (self.kind, self.path.resolve(), self._suffix)
 
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[ArrayFile]:
-        """The file itself, or the one that results of ours were made from, if it is suite2p's."""
-        if path.suffix.lower() != ".mat" or selection.key not in (None, "F"):
+        """The file itself, or the one that results of ours were made from, if it is suite2p's; once per channel."""
+        if path.suffix.lower() != ".mat" or selection.key not in (None, "F_chan2" if selection.channel == 2 else "F"):
             return []
+        if selection.channel is None:  # all that are there
+            first = cls.find(path, replace(selection, channel=1))
+            has_second = bool(first) and _has_channel(first[0].path, 2)
+            return first + (cls.find(path, replace(selection, channel=2)) if has_second else [])
         found = super().find(path, selection)
-        return [file for file in found if _is_fall(file.path)]
+        return [file for file in found if _has_channel(file.path, 1)]
 
     def read(self, reading: Reading = Reading()) -> Traces:
         """Read F, Fneu and settings; see `Container.read`."""
@@ -38,21 +52,25 @@ class FallFile(ArrayFile):
         self._check_free()
         if reading.dff == "container":
             raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
-        return read_fall(self._contents(), self.path, reading)
+        self._variable()
+        return read_fall(self._contents(), self.path, reading, self._suffix)
 
     def _variable(self) -> Variable:
-        variable = fluorescence_of(self._contents())
+        variable = fluorescence_of(self._contents(), self._suffix)
         if variable is None:
-            raise InputError(f"{self.path} holds no F and Fneu of suite2p's any more")
+            f, fneu = f"F{self._suffix}", f"Fneu{self._suffix}"
+            missing = f"no {f} and {fneu}" if self._suffix else f"no {f} and {fneu} of suite2p's any more"
+            advice = ": it has no traces of channel 2, leave out --channel 2" if self._suffix else ""
+            raise InputError(f"{self.path} holds {missing}{advice}")
         return variable
 
     def _orientation(self, remarks: list[str]) -> Orientation:
         return Orientation(True, self._variable().shape, "as suite2p writes it")
 
     def _stem(self) -> str:
-        return f"{self.path.stem}_cascade"
+        return f"{self.path.stem}{self._suffix}_cascade"
 
 
-def _is_fall(path: Path) -> bool:
+def _has_channel(path: Path, channel: int) -> bool:
     contents = read_mat_once(path)
-    return contents is not None and fluorescence_of(contents) is not None
+    return contents is not None and fluorescence_of(contents, "_chan2" if channel == 2 else "") is not None

@@ -20,22 +20,22 @@ from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
 
 
-def fluorescence_of(contents: Contents) -> Variable | None:
-    """The variable F if this is a file of suite2p's, else None."""
-    f, fneu = contents.named("F"), contents.named("Fneu")
+def fluorescence_of(contents: Contents, suffix: str = "") -> Variable | None:
+    """The variable F (with suffix ``_chan2``: F_chan2) if this is a file of suite2p's that has it, else None."""
+    f, fneu = contents.named(f"F{suffix}"), contents.named(f"Fneu{suffix}")
     is_suite2p = any(variable.name == "iscell" or variable.name.startswith("ops.") for variable in contents.variables)
     return f if f is not None and fneu is not None and is_suite2p else None
 
 
-def read_fall(contents: Contents, path: Path, reading: Reading) -> Traces:
-    """Read F, Fneu and what goes with them; ROIs come first, in suite2p's order.
+def read_fall(contents: Contents, path: Path, reading: Reading, suffix: str = "") -> Traces:
+    """Read F, Fneu and what goes with them; ROIs come first, in suite2p's order. Suffix ``_chan2``: of channel 2.
 
     Raises
     ------
     InputError
         If something needed is missing or damaged.
     """
-    f, fneu = contents.named("F"), contents.named("Fneu")
+    f, fneu = contents.named(f"F{suffix}"), contents.named(f"Fneu{suffix}")
     assert f is not None and fneu is not None
     for variable in (f, fneu):
         if variable.problem or len(variable.shape) != 2:
@@ -53,7 +53,7 @@ def read_fall(contents: Contents, path: Path, reading: Reading) -> Traces:
         neuropil_coefficient=_neuropil_coefficient(contents, path, reading, remarks),
         frame_rate=rate,
         frame_rate_source=rate_source,
-        source="F and Fneu, rois-first (as suite2p writes them)",
+        source=f"{f.name} and {fneu.name}, rois-first (as suite2p writes them)",
         segments=_segments(contents, path, n_frames, remarks),
         excluded=_bad_frames(contents, path, n_frames, remarks),
         is_cell=_is_cell(contents, path, n_rois, remarks),

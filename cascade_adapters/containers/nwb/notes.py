@@ -10,6 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from cascade_engine.errors import InputError
+from cascade_engine.signal.frames import frame_mask
+
 _MARK = "cascade-spikes conversion"
 
 #: Facts that are stored under another name.
@@ -39,6 +42,8 @@ class Notes:
         Whether the series is no dF/F and cannot be turned into it.
     denoised : bool
         Whether it is known to be denoised.
+    bad_frames : str or None
+        Frames that are marked as bad in this plane and not in others, as text: ``0-99,500``.
     """
 
     neuropil_coefficient: float | None = None
@@ -48,6 +53,7 @@ class Notes:
     is_dff_used: bool = False
     arbitrary_units: bool = False
     denoised: bool = False
+    bad_frames: str | None = None
 
     @property
     def text(self) -> str:
@@ -81,8 +87,8 @@ def read_notes(comments: Any, n_frames: int, description: str = "") -> Notes:
     try:
         found = json.loads(comments)[_MARK]
         flags = {name: found.get(name) is True for name in _FLAGS}
-        coefficient, frames, shape = (
-            found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape")
+        coefficient, frames, shape, bad_frames = (
+            found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape", "bad_frames")
         )
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return Notes(arbitrary_units=is_arbitrary)
@@ -90,7 +96,15 @@ def read_notes(comments: Any, n_frames: int, description: str = "") -> Notes:
     is_number = isinstance(coefficient, int | float) and math.isfinite(coefficient) and 0 <= coefficient <= 2
     frames = frames if _are_counts(frames) and sum(frames) == n_frames else None
     shape = tuple(shape) if _are_counts(shape) and len(shape) in (2, 3) else None
-    return Notes(float(coefficient) if is_number else None, frames, shape, **flags)
+    coefficient, marked = float(coefficient) if is_number else None, _frames(bad_frames, n_frames)
+    return Notes(coefficient, frames, shape, bad_frames=marked, **flags)
+
+
+def _frames(text: Any, n_frames: int) -> str | None:
+    try:
+        return text if isinstance(text, str) and frame_mask(text, n_frames).any() else None
+    except InputError:
+        return None
 
 
 def _are_counts(values: Any) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
 from cascade_adapters.containers.nwb.addition import Addition
 from cascade_adapters.containers.nwb.files import nwb_files, output_of, results_in, set_newest, state_of
-from cascade_adapters.containers.nwb.layout import Names
+from cascade_adapters.containers.nwb.layout import UNITS, Names, at
 from cascade_adapters.containers.nwb.notes import read_notes
 from cascade_adapters.containers.nwb.opening import OpenNwb, is_zarr, kept_open, open_nwb, open_root
 from cascade_adapters.containers.nwb.output import OutputFile, backend_of
@@ -255,7 +255,8 @@ class NwbRecording(Container):
         self._in_place = place is not None and place[0] == self.path
         if self._in_place and is_zarr(self.path):
             raise InputError(f"{self.path} holds results itself, and a Zarr store is never changed in place")
-        return super().add_spikes(results, spikes, found)
+        name, *places = super().add_spikes(results, spikes, found)
+        return [name, *(place for place in places if place.startswith(at(UNITS)))]
 
     def restore(self) -> list[str]:
         """Remove the new file, or take back what was written into the file itself; see `Container.restore`.

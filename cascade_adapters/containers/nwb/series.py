@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -125,6 +125,11 @@ class _Series:
         found = re.search(r"(?:(?<![A-Za-z])c|C)h(?:an(?:nel)?)?[ _-]?([12])(?!\d)", _names(self.path))
         return int(found[1]) if found else None
 
+    @property
+    def channel_or_first(self) -> int:
+        """The channel; series that name none are of the first."""
+        return self.channel or 1
+
     def fits(self, other: _Series) -> bool:
         """Whether both are of the same frames of the same ROIs."""
         return self.shape == other.shape and self.rows == other.rows and self.overlaps(other)
@@ -171,9 +176,21 @@ def find_recordings(opened: OpenNwb, selection: Selection = Selection()) -> list
         return []
     if selection.series is not None:
         chosen = [_find_named(opened, selection.series, known)]
+        if selection.channel == 2 and chosen[0].channel_or_first != 2:
+            raise InputError(f"{opened.name}: {chosen[0].path} is of channel 1: leave out --channel 2")
     else:
         chosen = _choose(opened, known, selection.channel)
-    return [_complete(opened, series, known, selection) for series in chosen]
+    found = [_complete(opened, series, known, selection) for series in chosen]
+    if selection.series is None and selection.channel == 1:
+        # whoever says nothing means channel 1, or whatever there is
+        others = [series.path for series in chosen if series.channel_or_first != 1]
+        found = [
+            replace(each, remarks=(*each.remarks, "the file has series of channel 2 alone: they were used"))
+            if each.name in others
+            else each
+            for each in found
+        ]
+    return found
 
 
 def others_in(opened: OpenNwb) -> str:
@@ -345,7 +362,14 @@ def _choose(opened: OpenNwb, known: list[_Series], channel: int | None) -> list[
         listed = ", ".join(f"{series.path} ({series.role})" for series in known)
         raise InputError(f"{opened.name} has no fluorescence of cells to infer on, only {listed}; --series overrides")
     if channel is not None:
-        usable = [series for series in usable if (series.channel or 1) == channel] or usable
+        of_channel = [series for series in usable if series.channel_or_first == channel]
+        if not of_channel and channel != 1:
+            listed = ", ".join(series.path for series in usable)
+            raise InputError(
+                f"{opened.name} has no series of channel {channel}, only {listed}: leave out --channel {channel}, or "
+                "pass one of them as --series"
+            )
+        usable = of_channel or usable
     chosen: list[_Series] = []
     for role in ("raw", "corrected", "dF/F"):
         alike = [series for series in usable if series.role == role]

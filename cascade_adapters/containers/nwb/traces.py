@@ -29,6 +29,7 @@ from cascade_adapters.containers.nwb.timing import find_timing
 from cascade_adapters.containers.stored_dff import lacks_background
 from cascade_adapters.results.rows import Rows, computed
 from cascade_engine.errors import InputError
+from cascade_engine.signal.frames import frame_mask
 from cascade_engine.signal.noise import noise_levels
 from cascade_engine.signal.units import why_not_dff, why_not_raw
 
@@ -84,6 +85,8 @@ def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Trac
     is_cell, cell_probability = cell_columns(table_of(series), roi_rows(series), remarks)
     indicator = getattr(imaging_plane_of(series), "indicator", None)
     excluded = {"marked in invalid_times": invalid}
+    if notes.bad_frames is not None:
+        excluded[f"marked in the comments of {path}"] = frame_mask(notes.bad_frames, n_frames)
     if timing.untimed is not None:
         excluded["without a time (timestamps are NaN)"] = timing.untimed
     common = _Common(

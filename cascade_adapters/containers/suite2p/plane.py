@@ -223,9 +223,12 @@ class Suite2pPlane(Container):
         earlier, record = self.record(), results.record.remembering(spks=None)
         if replace_spikes:
             self.check_replaceable()
+        kept = {name for name, values in results.arrays.items() if _lies_at(values, self.path / self._arrays[name])}
         with change_folder(self.path) as transaction:
             written = []
-            if replace_spikes:
+            if replace_spikes and kept == set(results.arrays) and earlier and self._spikes_are_ours(earlier):
+                record = record.remembering(spks=earlier.container["spks"])  # they are of these results already
+            elif replace_spikes:
                 if not self._spikes_are_ours(earlier):
                     transaction.copy(_SPIKES, _SPIKES_BACKUP)
                     written.append(_SPIKES_BACKUP)
@@ -239,7 +242,7 @@ class Suite2pPlane(Container):
                 written.append(_SPIKES)
             for name, values in results.arrays.items():
                 _put(transaction, self.path / self._arrays[name], values)
-                written.append(self._arrays[name])
+                written += [] if name in kept else [self._arrays[name]]
             if results.spikes is None:
                 transaction.remove(self._discrete)
             else:
@@ -295,9 +298,14 @@ class Suite2pPlane(Container):
             raise InputError(f"{path} cannot be read: remove it, or run 'cascade spikes' again") from None
 
 
+def _lies_at(values: Rows, path: Path) -> bool:
+    """Whether an array is read from this very file."""
+    return isinstance(values, ArrayOnDisk) and values.path == path
+
+
 def _put(transaction: Transaction, path: Path, values: Rows) -> None:
     """Let an array take the place of a file; one that waits in a spool is moved, one that is there already stays."""
-    if isinstance(values, ArrayOnDisk) and values.path == path:
+    if isinstance(values, ArrayOnDisk) and _lies_at(values, path):
         values[:0]  # raises if it has been changed since it was read
     elif isinstance(values, WaitingArray) and values.dtype == np.float32 and not values.is_by_columns:
         transaction.adopt(path.name, values.path)

@@ -89,8 +89,8 @@ def test_missing_and_infinite_values(tmp_path, run):
     assert set(report.without_prediction) == {0, 1}
     assert np.isfinite(ArrayFile(tmp_path / "traces.npy").results().spike_prob[2]).any()
     for worst in (np.nan, 1e300, -1e300):
-        run(save(tmp_path, "npy", np.full((2, 160), worst)), existing="overwrite")
-        assert np.isnan(ArrayFile(tmp_path / "traces.npy").results().spike_prob).all()
+        with pytest.raises(InputError, match="nothing predicted"):
+            run(save(tmp_path, "npy", np.full((2, 160), worst)), existing="overwrite")
 
 
 # ------------------------------------------------------------------------------------------------- what is no traces
