@@ -18,10 +18,15 @@ NEUROPIL_IS_BACKGROUND = "cascade_neuropil_is_background"
 
 
 def with_background(traces: Traces) -> Traces:
-    """The same with all light in `fluorescence`, and the background as `neuropil`, to be subtracted in full."""
+    """The same with all light in `fluorescence`, and the background as `neuropil`, to be subtracted in full.
+
+    Where there is neuropil as well, it stays.
+    """
     one, other = traces.fluorescence, traces.background
-    assert one is not None and other is not None and traces.neuropil is None
+    assert one is not None and other is not None
     total = ComputedRows(one.shape, lambda rows: np.asarray(one[rows]) + np.asarray(other[rows]), one.dtype)
+    if traces.neuropil is not None:
+        return replace(traces, fluorescence=total, background=None)
     return replace(traces, fluorescence=total, background=None, neuropil=other, neuropil_coefficient=1.0)
 
 

@@ -176,10 +176,12 @@ def _read_plane(container: Container, name: str, selection: Selection, reading: 
     found = traces.remarks + ([] if raw is traces or raw is None else raw.remarks)
     given = Options(selection=selection, reading=reading)
     found += unused_options(given, container, traces if raw is None else raw)
-    had_background = raw is not None and raw.background is not None
-    if raw is not None and had_background:
+    is_background = False
+    if raw is not None and raw.background is not None:
+        is_background = raw.neuropil is None
         raw = with_background(raw)
-        found.append("F holds the background under each ROI, too; Fneu is that background, to be subtracted in full")
+        as_neuropil = "; Fneu is that background, to be subtracted in full" if is_background else ""
+        found.append(f"F holds the background under each ROI, too{as_neuropil}")
 
     rois, results = None, None
     try:
@@ -193,7 +195,7 @@ def _read_plane(container: Container, name: str, selection: Selection, reading: 
     except InputError as error:
         found.append(f"cascade's results are left out: {error}")
     remarks += [f"{name}: {text}" for text in dict.fromkeys(found)]
-    return Plane(name, raw, dff, results, rois, raw is not None and traces.dff is not None, had_background)
+    return Plane(name, raw, dff, results, rois, raw is not None and traces.dff is not None, is_background)
 
 
 def _read_rois(container: Container, n_rois: int) -> Rois | None:

@@ -293,7 +293,10 @@ def test_background_becomes_part_of_f(monkeypatch, tmp_path):
     folder = tmp_path / "out" / "plane0"
     np.testing.assert_array_equal(np.load(folder / "F.npy"), raw_traces().fluorescence + background)
     np.testing.assert_array_equal(np.load(folder / "Fneu.npy"), background)
-    assert Suite2pPlane(folder).read().neuropil_coefficient == 1.0
+    again = Suite2pPlane(folder).read()
+    assert again.neuropil is None and again.background is not None and again.fluorescence is not None
+    np.testing.assert_array_equal(again.background[:], background)
+    np.testing.assert_allclose(again.fluorescence[:], raw_traces().fluorescence, atol=1e-3)
     assert any("background" in text for text in conversion.session.remarks)
 
 
