@@ -135,11 +135,10 @@ def _read_yaml(path: Path) -> Any:
     import yaml
 
     try:
-        # every scalar as it is written: dates, and ids such as 0012 or 1e5, stay what they are
-        return yaml.load(path.read_text("utf-8"), yaml.BaseLoader)
+        return parse_yaml(path.read_text("utf-8"), as_written=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
 
 

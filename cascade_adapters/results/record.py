@@ -15,6 +15,7 @@ from typing import Any
 
 from cascade_engine._version import __version__
 from cascade_engine.errors import CascadeError, InputError
+from cascade_engine.file_formats.json_text import parse_json
 from cascade_engine.networks.settings import Settings
 from cascade_engine.signal.frames import frame_mask
 from cascade_engine.signal.grid import FrameGrid
@@ -279,7 +280,7 @@ class Record:
 
         try:
             if isinstance(content, str | bytes):
-                content = json.loads(content)
+                content = parse_json(content)
             json.dumps(content, allow_nan=False)  # infinite numbers could be read, but not written again
             form, software = content["format"], content["software"]
             version = software.get("cascade-spikes", "0.1.0")

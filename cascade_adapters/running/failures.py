@@ -17,7 +17,7 @@ def log_to(path: Path | None) -> None:
 
 
 def unforeseen(error: BaseException, what: str) -> str:
-    """One line about a failure that nobody foresaw; its traceback goes to the log.
+    """One line about a failure that nobody foresaw, or memory that is full; its traceback goes to the log.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def unforeseen(error: BaseException, what: str) -> str:
     if _log is not None:
         with suppress(OSError), _log.open("a", encoding="utf-8") as file:
             file.write(f"{what}\n{traceback.format_exc()}\n")
+    if isinstance(error, MemoryError):
+        return f"{what}: there is not enough memory: {' '.join(str(error).split()) or 'it is full'}"
     text = " ".join(f"{type(error).__name__}: {error}".split())
     hint = "" if _log is not None else " (details with --log FILE)"
     return f"{what}: unforeseen failure, please report it: {text}{hint}"

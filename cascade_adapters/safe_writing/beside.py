@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from cascade_adapters.safe_writing.folder import change_folder, finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
+from cascade_engine.file_formats.json_text import parse_json
 
 
 class FilesBeside:
@@ -130,9 +131,9 @@ def source_of(record: Path) -> str | None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(path.read_text("utf-8"))
         names = [content["source"], *content["files"], *content["files"].values()]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     # a name with a folder in it would lead out of ours
     return content if all(isinstance(name, str) and Path(name).name == name for name in names) else None

@@ -22,11 +22,14 @@ from cascade_adapters.safe_writing.fsync import sync_file, sync_folder, sync_ope
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import replacing
+from cascade_engine.file_formats.json_text import parse_json
 
 _CHANGES = "changes.json"
 
 #: Pieces of a file, with their length in bytes, that tell whether it was changed.
 _PIECES, _PIECE_BYTES = 64, 16_384
+#: What is said of each kind of change.
+_KEYS = {"place": {"name", "before"}, "move": {"source", "name", "before"}, "remove": {"name", "before"}}
 
 
 class Transaction:
@@ -151,7 +154,7 @@ def _carry_out(folder: Path, staging: Path) -> None:
 
     Each may have been done by an earlier, killed attempt. A file that somebody else has changed since then stays.
     """
-    for change in json.loads((staging / _CHANGES).read_text()):
+    for change in _read_changes(staging / _CHANGES):
         name = folder / change["name"]
         if not _is_still(name, change["before"]):
             continue
@@ -164,6 +167,22 @@ def _carry_out(folder: Path, staging: Path) -> None:
     sync_folder(folder)
     (staging / _CHANGES).unlink()
     shutil.rmtree(staging)
+
+
+def _read_changes(path: Path) -> list[dict[str, Any]]:
+    """The list of changes; an `InputError` if it is not one of ours, which stay within their folder."""
+    try:
+        changes = parse_json(path.read_text("utf-8"))
+        names_used = [change[key] for change in changes for key in ("name", "source") if key in change]
+        if all(change["do"] in _KEYS and _KEYS[change["do"]] <= set(change) for change in changes) and all(
+            Path(name).name == name for name in names_used
+        ):
+            return changes
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise InputError(
+        f"{path} is no list of changes of cascade's: if the files beside it are whole, remove {path.parent}"
+    )
 
 
 def _content(path: Path) -> list[int | str] | None:

@@ -20,6 +20,7 @@ from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.fsync import sync_folder, sync_open
 from cascade_adapters.safe_writing.overlay import OverlayFile
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.json_text import parse_json
 
 _MAGIC = b"cascade undo journal 1\n"
 
@@ -110,7 +111,7 @@ class Journal:
             with place.open("rb") as file:
                 if file.readline(len(_MAGIC)) != _MAGIC:
                     raise ValueError
-                content = json.loads(file.readline())
+                content = parse_json(file.readline())
                 after = content.pop("after")
                 journal = cls(**content, after=None if after is None else After(**after))
                 digest = hashlib.sha256()

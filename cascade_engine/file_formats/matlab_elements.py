@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cascade_engine.file_formats.unpacking import check_unpacked
+
 _HEADER_BYTES = 128
 
 #: Types of data elements: those that hold numbers, one that holds an array, and one that holds a compressed variable.
@@ -31,9 +33,6 @@ NUMERIC = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13:
 _OTHERS = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function", 17: "object"}
 CELL, STRUCT, CHAR, _OPAQUE = 1, 2, 4, 17
 _LOGICAL, _COMPLEX = 0x02, 0x08
-
-#: zlib compresses to no less than one part in so many.
-_LARGEST_COMPRESSION = 1032
 
 #: Arrays with more dimensions and structs with more fields are taken to be damaged.
 _MOST_DIMENSIONS, _MOST_FIELDS = 32, 10_000
@@ -263,10 +262,11 @@ def _decompressed(stored: bytes, full_length: int, order: str, limit: int | None
     try:
         tag = stream.decompress(stored, 8)
         kind, length = _integers(memoryview(tag), f"{order}u4", 2).tolist()
-        if kind != MATRIX or not 0 < length <= _LARGEST_COMPRESSION * full_length:
+        if kind != MATRIX or not length:
             raise ValueError(f"a compressed variable of the type {kind} and {length} bytes")
         if limit is not None:
             return stream.decompress(stream.unconsumed_tail, min(limit, length))
+        check_unpacked(length, full_length)
         content = stream.decompress(stream.unconsumed_tail, length)
         surplus = b"" if stream.eof else stream.decompress(stream.unconsumed_tail, 1)
     except zlib.error:

@@ -12,6 +12,7 @@ import numpy as np
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.hdf5 import open_hdf5
 from cascade_engine.file_formats.matlab_v5 import DEEPEST, DEEPEST_LISTED, MOST_ARRAYS
+from cascade_engine.file_formats.unpacking import check_unpacked
 from cascade_engine.file_formats.variables import Variable, problem_of
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ _NUMBER_CLASSES = {"double", "single"} | {f"{sign}int{bits}" for sign in ("", "u
 
 #: Larger matrices are not read whole.
 _LARGE_BYTES = 1 << 26
-
-#: HDF5 compresses numbers to no less than one part in so many.
-_LARGEST_COMPRESSION = 1032
 
 
 def read_variables(path: Path) -> Iterator[Variable]:
@@ -88,6 +86,10 @@ class MatrixOnDisk:
         self.path, self.is_by_columns, self._place = path, is_by_columns, place
         with open_hdf5(path) as file:
             stored = file[place]
+            try:
+                check_unpacked(stored.nbytes, stored.id.get_storage_size())
+            except ValueError as error:
+                raise InputError(f"{path}: {place} cannot be read: {error}") from None
             shape, self.dtype = stored.shape, stored.dtype
         self.shape: tuple[int, ...] = shape[::-1] if is_by_columns else shape
 
@@ -116,7 +118,9 @@ class MatrixOnDisk:
 
 def _load_numbers(path: Path, place: str) -> np.ndarray:
     with open_hdf5(path) as file:
-        return file[place][()].T
+        stored = file[place]
+        check_unpacked(stored.nbytes, stored.id.get_storage_size())
+        return stored[()].T
 
 
 def _class_of(item: h5py.Dataset | h5py.Group) -> str:
@@ -132,7 +136,7 @@ class _Reader:
 
     def __init__(self, file: h5py.File, file_size: int):
         self._file = file
-        self._n_left, self._bytes_left = MOST_ARRAYS, _LARGEST_COMPRESSION * file_size
+        self._n_left, self._n_bytes, self._file_size = MOST_ARRAYS, 0, file_size
 
     def value(self, item: h5py.Dataset | h5py.Group, depth: int) -> Any:
         """Its value, as in `matlab_v5.load_variable`."""
@@ -146,9 +150,8 @@ class _Reader:
             return None if "MATLAB_sparse" in item.attrs else self._struct(item, depth)
         if "MATLAB_empty" in item.attrs or not item.size:
             return {"cell": [], "struct": [], "char": ""}.get(kind, np.empty((0, 0)))
-        if item.nbytes > self._bytes_left:
-            raise ValueError(f"an array of {item.nbytes} bytes")
-        self._bytes_left -= item.nbytes
+        self._n_bytes += item.nbytes  # items can be referred to again and again
+        check_unpacked(self._n_bytes, self._file_size)
         if kind == "cell":
             return self._elements(item, depth)
         if kind == "char":

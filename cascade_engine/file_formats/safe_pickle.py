@@ -6,88 +6,66 @@ and a crafted data type can make it take bytes for pointers.
 
 from __future__ import annotations
 
-import io
+import datetime
 import math
 import pathlib
-import pickle
-import pickletools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.pickle_reader import (
+    Buildable,
+    Container,
+    PickleError,
+    PickleReader,
+    Reference,
+    count_tuple_keys,
+)
 
-#: Everything that settings of a pipeline consist of; a pickle that refers to anything else is refused.
-_ALLOWED = {
-    "builtins": {
-        "complex", "bytes", "bytearray", "set", "frozenset", "slice", "range", "dict", "list", "tuple", "object",
-    },
-    "collections": {"OrderedDict", "defaultdict"},
-    "datetime": {"datetime", "date", "time", "timedelta", "timezone"},
-}  # fmt: skip
+#: Data types that are rebuilt: numbers, text and Python objects.
+_DATA_TYPE = re.compile(r"[<>=|]?[biufcSUO]\d{0,9}")
 
-_PATH_CLASSES = {
-    "PurePath", "PurePosixPath", "PureWindowsPath", "Path", "PosixPath", "WindowsPath",
-}  # fmt: skip
-
-#: Kinds of data type (`numpy.dtype.kind`) that are rebuilt.
-_KINDS = "biufcSUO"
+#: A longer range is refused: whoever asks for its values would get them all.
+_LONGEST_RANGE = 1_000_000
 
 
-class _SettingsUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        module = "builtins" if module == "__builtin__" else module  # as Python 2 calls it
-        if module in ("pathlib", "pathlib._local") and name in _PATH_CLASSES:
-            # a path of another operating system cannot be made here; a pure one can
-            return _only_callable(pathlib.PureWindowsPath if "Windows" in name else pathlib.PurePosixPath)
-        if module.replace("numpy.core", "numpy._core") in ("numpy", "numpy._core.multiarray", "numpy._core.numeric"):
-            substitute = _NUMPY.get(name)
-            if substitute is not None:
-                return _only_callable(substitute)
-        if (module, name) == ("_codecs", "encode"):
-            return _only_callable(_to_bytes)
-        if name not in _ALLOWED.get(module, ()):
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which settings have no use for")
-        return super().find_class(module, name)
+class _DataType(Buildable):
+    """A data type as a pickle describes it."""
+
+    def __init__(self, text: Any, *_: Any):
+        if not isinstance(text, str) or not _DATA_TYPE.fullmatch(text):
+            raise PickleError(f"it holds an array of {str(text)[:40]}, which settings have no use for")
+        self.dtype = np.dtype(text)
+
+    def build(self, state: Any) -> None:
+        if state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
 
 
-def _only_callable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Hide a function or class behind a function made for this one reference, since a pickle can set attributes."""
-    return lambda *args: function(*args)
-
-
-class _DataType:
-    """A data type as a pickle describes it; `checked` makes the real one."""
-
-    def __init__(self, text: str, *_: Any):
-        self._text = text
-        self._byte_order: Any = "="
-
-    def __setstate__(self, state: tuple) -> None:
-        self._byte_order = state[1]
-
-    def checked(self) -> np.dtype:
-        dtype = np.dtype(str(self._text))
-        if dtype.kind not in _KINDS:
-            raise pickle.UnpicklingError(f"it holds an array of {dtype}, which settings have no use for")
-        return dtype.newbyteorder(self._byte_order) if self._byte_order in ("<", ">") else dtype
-
-
-class _Array(np.ndarray):
+class _Array(np.ndarray, Buildable):
     """An array whose content is checked before numpy takes it."""
 
-    def __setstate__(self, state: tuple) -> None:
+    is_complete = False
+
+    def build(self, state: Any) -> None:
         _, shape, dtype, fortran_order, content = state
-        dtype, shape = dtype.checked(), tuple(int(length) for length in shape)
+        dtype, shape = dtype.dtype, tuple(int(length) for length in shape)
         if dtype.hasobject != isinstance(content, list):
-            raise pickle.UnpicklingError("an array's content is not of its type")
-        if dtype.hasobject and (min(shape, default=0) < 0 or math.prod(shape) != len(content)):
-            raise pickle.UnpicklingError("an array's content is not of its size")
+            raise PickleError("an array's content is not of its type")
         content = content if dtype.hasobject else _to_bytes(content)
+        # an item of no bytes would let an array be of any size
+        n_bytes = len(content) if dtype.hasobject else len(content) // max(1, dtype.itemsize)
+        if self.is_complete or min(shape, default=0) < 0 or math.prod(shape) != n_bytes:
+            raise PickleError("an array's content is not of its size")
+        if dtype.hasobject and any(isinstance(item, _Array) and not item.is_complete for item in content):
+            raise PickleError("an array holds another that is not complete")  # or one could nest them endlessly
         checked: Any = (1, shape, dtype, bool(fortran_order), content)
         super().__setstate__(checked)
+        self.is_complete = True
 
 
 def _reconstruct(*_: Any) -> np.ndarray:
@@ -95,36 +73,114 @@ def _reconstruct(*_: Any) -> np.ndarray:
 
 
 def _scalar(dtype: _DataType, content: bytes | str = b"") -> np.generic:
-    checked = dtype.checked()
+    checked = dtype.dtype
+    if checked.hasobject:
+        raise PickleError("a number's content is not of its type")
     return np.frombuffer(_to_bytes(content), checked, count=1)[0] if checked.itemsize else checked.type()
 
 
 def _frombuffer(content: bytes, dtype: _DataType, shape: tuple, order: Any, *_: Any) -> np.ndarray:
-    return np.frombuffer(content, dtype.checked()).reshape(shape, order=order)
+    return np.frombuffer(_to_bytes(content), dtype.dtype).reshape(shape, order=order)
 
 
-def _to_bytes(content: bytes | str, *_: Any) -> bytes:
+def _to_bytes(content: Any = b"", *_: Any) -> bytes:
     """Bytes, which pickles of Python 2 and of protocol 2 give as text."""
     if not isinstance(content, bytes | bytearray | str):
-        raise pickle.UnpicklingError("an array's content is not bytes")
+        raise PickleError("an array's content is not bytes")
     return content.encode("latin1") if isinstance(content, str) else bytes(content)
 
 
-def _check_memo(pickled: bytes) -> None:
-    """Refuse numbers beyond all that a pickle of this size can memorise: Python would fill memory up to them."""
-    for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument is not None and argument > len(pickled):
-            raise pickle.UnpicklingError("it is damaged")
+def _items(items: Any = ()) -> list[Any] | tuple[Any, ...]:
+    """What a collection is made of."""
+    if not isinstance(items, list | tuple):
+        raise PickleError(f"it makes a collection of {type(items).__name__}")
+    return items
 
 
-_NUMPY: dict[str, Callable[..., Any]] = {
-    "dtype": _DataType,
-    "ndarray": _reconstruct,
-    "bool_": np.bool_,
-    "_reconstruct": _reconstruct,
-    "scalar": _scalar,
-    "_frombuffer": _frombuffer,
+def _dict(items: Any = ()) -> dict[Any, Any]:
+    if isinstance(items, dict):
+        return dict(items)
+    if isinstance(items, Reference):  # what a dictionary with a default makes
+        return {}
+    pairs = [(key, value) for key, value in _items(items)]
+    count_tuple_keys([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _set(items: Any = ()) -> frozenset[Any] | set[Any]:
+    count_tuple_keys(_items(items))
+    return set(items)
+
+
+def _range(*limits: int) -> range:
+    made = range(*limits)
+    if len(made) > _LONGEST_RANGE:
+        raise PickleError(f"it has a range of {len(made)} numbers")
+    return made
+
+
+def _slice(*limits: Any) -> slice:
+    if not all(limit is None or isinstance(limit, int) for limit in limits):
+        raise PickleError("it has a slice of no numbers")
+    return slice(*limits)
+
+
+def _timezone(offset: datetime.timedelta, *name: str) -> datetime.timezone:
+    return datetime.timezone(offset, *name)
+
+
+#: Everything that settings of a pipeline consist of, and how it is made; a pickle that refers to anything else is
+#: refused.
+_PLAIN: dict[str, dict[str, Callable[..., Any]]] = {
+    "builtins": {
+        "complex": complex,
+        "bytes": _to_bytes,
+        "bytearray": lambda *content: bytearray(_to_bytes(*content)),
+        "set": _set,
+        "frozenset": lambda *items: frozenset(_set(*items)),
+        "slice": _slice,
+        "range": _range,
+        "dict": _dict,
+        "list": lambda *items: list(_items(*items)),
+        "tuple": lambda *items: tuple(_items(*items)),
+    },
+    "collections": {"OrderedDict": _dict, "defaultdict": _dict},
+    "datetime": {
+        "datetime": datetime.datetime,
+        "date": datetime.date,
+        "time": datetime.time,
+        "timedelta": datetime.timedelta,
+        "timezone": _timezone,
+    },
+    "_codecs": {"encode": _to_bytes},
+    "pathlib": {
+        **dict.fromkeys(("PurePath", "PurePosixPath", "Path", "PosixPath"), pathlib.PurePosixPath),
+        # a path of another operating system cannot be made here; a pure one can
+        **dict.fromkeys(("PureWindowsPath", "WindowsPath"), pathlib.PureWindowsPath),
+    },
+    "numpy": {
+        "dtype": _DataType,
+        "ndarray": _reconstruct,
+        "bool_": np.bool_,
+        "_reconstruct": _reconstruct,
+        "scalar": _scalar,
+        "_frombuffer": _frombuffer,
+    },
 }
+
+#: Other names of these modules: of Python 2, of Python 3.13, of numpy before and since version 2.
+_SAME_MODULE = {
+    "__builtin__": "builtins",
+    "pathlib._local": "pathlib",
+    **{f"numpy.{core}.{name}": "numpy" for core in ("core", "_core") for name in ("multiarray", "numeric")},
+}
+
+
+def _find(module: str, name: str) -> Reference:
+    make = _PLAIN.get(_SAME_MODULE.get(module, module), {}).get(name)
+    if make is None:
+        raise PickleError(f"it refers to {module[:80]}.{name[:80]}, which settings have no use for")
+    return Reference(make)
 
 
 def load_settings(path: Path) -> dict[str, Any]:
@@ -149,7 +205,8 @@ def load_settings(path: Path) -> dict[str, Any]:
     if isinstance(content, np.ndarray) and content.size == 1:
         content = content.item()
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, not settings")
+        what = f"an array of shape {content.shape}" if isinstance(content, np.ndarray) else type(content).__name__
+        raise InputError(f"{path} holds {what}, not settings")
     return content
 
 
@@ -188,8 +245,7 @@ def _load(path: Path, what: str) -> Any:
             if not dtype.hasobject:
                 raise InputError(f"{path} holds an array of {dtype}, not {what}")
             pickled = file.read()
-        _check_memo(pickled)
-        return _SettingsUnpickler(io.BytesIO(pickled), encoding="latin1").load()
+        return PickleReader(pickled, _find).load()
     except InputError:
         raise
     except OSError as error:
@@ -198,36 +254,27 @@ def _load(path: Path, what: str) -> Any:
         raise InputError(f"{path} cannot be read as {what}: {error}") from None
 
 
-class Placeholder:
+class Placeholder(Container, Reference):
     """Stands for an object of a class that is not rebuilt: it keeps what the pickle says of it, and can do nothing."""
 
     state: Any = None
 
-    def __new__(cls, *_: Any) -> Placeholder:
-        return object.__new__(cls)
-
     def __init__(self, *_: Any):
-        pass
+        super().__init__(lambda *_: self)  # what it would give when it is called
 
-    def __call__(self, *_: Any) -> Placeholder:
-        return self
+    def build(self, state: Any) -> None:
+        """Keep the state."""
+        self.state = state
 
-    def __setstate__(self, state: Any) -> None:
-        self.__dict__["state"] = state
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def append(self, item: Any) -> None:
-        """Ignore items of classes that extend a list."""
+    def add(self, items: Iterable[Any]) -> None:
+        """Ignore items of classes that extend a list or dictionary."""
 
 
-class _TolerantUnpickler(_SettingsUnpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return super().find_class(module, name)
-        except pickle.UnpicklingError:
-            return type("Placeholder", (Placeholder,), {})
+def _find_or_stand_in(module: str, name: str) -> Reference:
+    try:
+        return _find(module, name)
+    except PickleError:
+        return Reference(Placeholder)
 
 
 def load_pickle(path: Path) -> Any:
@@ -249,9 +296,7 @@ def load_pickle(path: Path) -> Any:
         If the file is damaged.
     """
     try:
-        pickled = path.read_bytes()
-        _check_memo(pickled)
-        return _TolerantUnpickler(io.BytesIO(pickled), encoding="latin1").load()
+        return PickleReader(path.read_bytes(), _find_or_stand_in).load()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.unpacking import check_memory
 
 #: What arrays that cannot be traces hold, by `numpy.dtype.kind`.
 _NO_NUMBERS = {
@@ -90,6 +91,8 @@ def load_numbers(variable: Variable, path: Path) -> np.ndarray:
         If it holds anything else, or is damaged.
     """
     try:
+        if not variable.problem:
+            check_memory(prod(variable.shape) * 4)  # the least that its numbers may take
         array = variable.load()
         found = problem_of(array.dtype, array.shape) if isinstance(array, np.ndarray) else "no array"
         if not found and array.shape != variable.shape:

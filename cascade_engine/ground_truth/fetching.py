@@ -7,13 +7,13 @@ temporary place, checked against its hash, and only then moved in place.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.json_text import parse_json
 from cascade_engine.ground_truth.catalogue import load_catalogue, public_source
 from cascade_engine.ground_truth.database import ENVIRONMENT_VARIABLE
 from cascade_engine.ground_truth.names import folder_name
@@ -81,7 +81,7 @@ def _list_files(url: str, folder: str, names: Sequence[str]) -> list[tuple[str, 
     with tempfile.TemporaryDirectory() as temporary:
         path = _retrieve(url, Path(temporary), "tree.json")
         try:
-            tree = json.loads(path.read_text("utf-8"))["tree"]
+            tree = parse_json(path.read_text("utf-8"))["tree"]
             entries = [(entry["path"], entry["sha"]) for entry in tree if entry["type"] == "blob"]
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{url} does not give a list of files: try again later") from None

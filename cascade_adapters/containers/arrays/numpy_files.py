@@ -15,6 +15,7 @@ from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.npy import ArrayOnDisk
+from cascade_engine.file_formats.unpacking import check_archive
 from cascade_engine.file_formats.variables import Variable, problem_of
 
 
@@ -100,6 +101,7 @@ def load_npz_results(
     folder: Path, stem: str, suffix: str, names: tuple[str, ...], layout: Any
 ) -> dict[str, np.ndarray]:
     """What `npz_files` has written."""
+    check_archive(folder / f"{stem}{suffix}")
     with np.load(folder / f"{stem}{suffix}", allow_pickle=False) as archive:
         return {name: archive[name] for name in names if name in archive}
 
@@ -114,6 +116,7 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _load_member(path: Path, name: str) -> np.ndarray:
+    check_archive(path)
     with np.load(path, allow_pickle=False) as archive:
         return archive[name]
 

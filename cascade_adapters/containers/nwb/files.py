@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from cascade_adapters.containers.nwb.results import Found, find_results
 from cascade_adapters.safe_writing import names as hidden
 from cascade_engine.errors import CascadeError
 from cascade_engine.file_formats.hdf5 import is_hdf5
+from cascade_engine.file_formats.json_text import parse_json
 
 _SUFFIXES = (".nwb.zarr", ".zarr", ".nwb", ".hdf5", ".h5")
 
@@ -103,7 +103,7 @@ def _identifier(path: Path) -> str:
 def _is_nwb(path: Path) -> bool:
     if is_zarr(path):
         try:
-            return path.name.lower().endswith(".nwb.zarr") or "nwb_version" in json.loads(
+            return path.name.lower().endswith(".nwb.zarr") or "nwb_version" in parse_json(
                 (path / ".zattrs").read_text()
             )
         except (OSError, ValueError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.json_text import parse_json
 from cascade_engine.signal.frames import frame_mask
 
 _MARK = "cascade-spikes conversion"
@@ -85,12 +86,12 @@ def read_notes(comments: Any, n_frames: int, description: str = "") -> Notes:
     """
     is_arbitrary = description.startswith("dF/F: ") and description.endswith("in arbitrary units")
     try:
-        found = json.loads(comments)[_MARK]
+        found = parse_json(comments)[_MARK]
         flags = {name: found.get(name) is True for name in _FLAGS}
         coefficient, frames, shape, bad_frames = (
             found.get(name) for name in ("neuropil_coefficient", _KEYS["segments"], "image_shape", "bad_frames")
         )
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+    except (TypeError, ValueError, KeyError, AttributeError):
         return Notes(arbitrary_units=is_arbitrary)
     flags["arbitrary_units"] |= is_arbitrary
     is_number = isinstance(coefficient, int | float) and math.isfinite(coefficient) and 0 <= coefficient <= 2

@@ -6,7 +6,6 @@ is said in `cascade_adapters.containers.nwb.layout`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES, load_row
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.json_text import parse_json
 
 if TYPE_CHECKING:
     import h5py
@@ -220,12 +220,12 @@ def _read(comments: Any) -> Found | None:
     if not isinstance(comments, str) or "written_by" not in comments:
         return None
     try:
-        content = json.loads(comments)
+        content = parse_json(comments)
         facts = _facts(content)
         if not (WRITTEN_BY.items() <= facts.items() and isinstance(facts["series"], str)):
             return None
         return Found(_names(facts), content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

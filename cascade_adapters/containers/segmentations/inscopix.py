@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from cascade_adapters.containers.base import Reading, Rois, Traces
 from cascade_adapters.containers.segmentations.source import SegmentationSource
 from cascade_engine.errors import InputError, MissingExtraError
+from cascade_engine.file_formats.json_text import parse_json
 from cascade_engine.signal.noise import as_frame_rate
 
 #: What Inscopix calls dF/F, without capitals and blanks.
@@ -100,9 +100,9 @@ class InscopixFile(SegmentationSource):
                 if not 0 < length < size - _LENGTH_BYTES:
                     raise ValueError(length)
                 file.seek(size - _LENGTH_BYTES - length - 1)
-                described = json.loads(file.read(length))
+                described = parse_json(file.read(length))
                 is_cell_set = described["type"] == _CELL_SET
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from None
         if not is_cell_set:
             raise InputError(f"{self.path} is no cell set of Inscopix, but a movie, image or set of events")

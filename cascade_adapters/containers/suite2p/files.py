@@ -57,15 +57,15 @@ def read_iscell(path: Path, n_rois: int, remarks: list[str]) -> tuple[np.ndarray
     if not path.is_file():
         return None, None
     try:
-        iscell = np.load(path, allow_pickle=False)
-    except Exception:  # a damaged header can fail in any way
-        iscell = None
-    if not isinstance(iscell, np.ndarray) or iscell.ndim not in (1, 2) or iscell.dtype.kind not in "fiub":
+        stored = ArrayOnDisk(path)
+        if len(stored) != n_rois or not stored.size:
+            remarks.append(f"iscell.npy has {len(stored)} rows for {n_rois} ROIs and was ignored")
+            return None, None
+        if stored.ndim not in (1, 2) or stored.dtype.kind not in "fiub":
+            raise InputError(f"{path} does not hold numbers of ROIs")
+        iscell = stored[:].reshape(n_rois, -1)[:, :2]
+    except InputError:
         remarks.append("iscell.npy cannot be read and was ignored")
         return None, None
-    if len(iscell) != n_rois or not iscell.size:
-        remarks.append(f"iscell.npy has {len(iscell)} rows for {n_rois} ROIs and was ignored")
-        return None, None
-    iscell = iscell.reshape(n_rois, -1)
     known = iscell.shape[1] > 1 and np.isfinite(iscell[:, 1]).all()
     return iscell[:, 0] > 0.5, iscell[:, 1].astype(float) if known else None

@@ -22,6 +22,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
 from cascade_engine.file_formats.npy import ArrayOnDisk
 from cascade_engine.file_formats.safe_pickle import load_records
+from cascade_engine.file_formats.unpacking import check_archive
 
 _PIXELS = ("ypix", "xpix")
 _SPIKES = "spks.npy"
@@ -292,6 +293,7 @@ class Suite2pPlane(Container):
     def _load_spikes(self) -> Spikes:
         path = self.path / self._discrete
         try:
+            check_archive(path)
             with np.load(path, allow_pickle=False) as archive:
                 return Spikes.from_table(np.stack([archive[name] for name in Spikes.COLUMNS], axis=1))
         except Exception:  # a damaged archive can fail in any way

@@ -8,6 +8,7 @@ one level up.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ def _frame_rate(files: _Files, plane: Path, remarks: list[str]) -> tuple[float, 
     found, source = _first(files, ("fs",))
     rate = _number(found)
     if rate is None or rate <= 0:
-        what = "no frame rate" if found is None else f"the frame rate {found!r}"
+        what = "no frame rate" if found is None else f"the frame rate {reprlib.repr(found)}"
         raise InputError(f"{plane} has {what} in its settings: pass --frame-rate (Hz per plane)")
     where = f"fs in {source}"
     remarks += doubts_about_rate(rate, where, DEFAULT_RATE, _n_planes(files, plane))
@@ -167,7 +168,7 @@ def _neuropil_coefficient(files: _Files, remarks: list[str]) -> float:
     if value is not None and 0 <= value <= 2:
         return value
     remarks.append(
-        f"the neuropil coefficient in {source} is {found!r}: {DEFAULT_NEUROPIL_COEFFICIENT} was taken, "
+        f"the neuropil coefficient in {source} is {reprlib.repr(found)}: {DEFAULT_NEUROPIL_COEFFICIENT} was taken, "
         "pass --neuropil-coefficient for another"
     )
     return DEFAULT_NEUROPIL_COEFFICIENT
@@ -180,7 +181,7 @@ def _frames_per_session(files: _Files, remarks: list[str]) -> list[int] | None:
     try:
         counts = [int(count) for count in np.atleast_1d(found).ravel()]
     except (TypeError, ValueError, OverflowError):
-        remarks.append(f"frames_per_folder is {found!r}: the recording is taken as one segment")
+        remarks.append(f"frames_per_folder is {reprlib.repr(found)}: the recording is taken as one segment")
         return None
     return counts if len(counts) > 1 else None
 
@@ -236,6 +237,6 @@ def _first(files: _Files, keys: tuple[str, ...]) -> tuple[Any, str]:
 def _number(value: Any) -> float | None:
     try:
         number = float(np.asarray(value).item())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if np.isfinite(number) else None

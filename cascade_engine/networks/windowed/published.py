@@ -6,23 +6,29 @@ Neither TensorFlow nor PyTorch is needed: the weights are plain arrays inside HD
 from __future__ import annotations
 
 import io
-import json
 import os
-import pickle
 import re
 import zipfile
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import replace
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cascade_engine.errors import InputError, ModelError
 from cascade_engine.file_formats.hdf5 import open_hdf5
+from cascade_engine.file_formats.json_text import parse_json
+from cascade_engine.file_formats.pickle_reader import PickleError, PickleReader, Reference
+from cascade_engine.file_formats.unpacking import check_archive, check_unpacked
 from cascade_engine.networks.store import Model, packaged_models, user_models
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.weights import NetworkWeights
 from cascade_engine.networks.windowed.writing import write_windowed_model
+
+if TYPE_CHECKING:
+    import h5py
 
 _FILE_NAME = re.compile(r"Model_NoiseLevel_(?P<level>\d+(?:\.\d+)?)_Ensemble_(?P<member>\d+)\.(h5|keras|pth)")
 
@@ -111,7 +117,7 @@ def _read_h5(path: Path) -> list[np.ndarray]:
         weights = file["model_weights"]
         for layer in weights.attrs["layer_names"]:
             group = weights[layer]
-            arrays += [group[name][()] for name in group.attrs["weight_names"]]
+            arrays += [_whole(group[name]) for name in group.attrs["weight_names"]]
     return arrays
 
 
@@ -121,55 +127,61 @@ def _read_keras(path: Path) -> list[np.ndarray]:
 
     arrays = []
     with zipfile.ZipFile(path) as archive:
+        check_archive(archive)
         # weights are filed under class names, numbered in the order of the layers
         classes = {"Conv1D": "conv1d", "Dense": "dense"}
         counts: dict[str, int] = defaultdict(int)
-        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        layers = parse_json(archive.read("config.json"))["config"]["layers"]
         with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
             for name in (classes.get(layer["class_name"]) for layer in layers):
                 if name is None:
                     continue
                 group = file["layers"][name if counts[name] == 0 else f"{name}_{counts[name]}"]["vars"]
                 counts[name] += 1
-                arrays += [group["0"][()], group["1"][()]]
+                arrays += [_whole(group["0"]), _whole(group["1"])]
     return arrays
+
+
+def _whole(dataset: h5py.Dataset) -> np.ndarray:
+    check_unpacked(dataset.nbytes, dataset.id.get_storage_size())
+    return dataset[()]
 
 
 def _read_pth(path: Path) -> list[np.ndarray]:
     """Kernels and biases in layer order, from a PyTorch state dictionary, in Keras' order of axes."""
     with zipfile.ZipFile(path) as archive:
+        check_archive(archive)
         index = next(name for name in archive.namelist() if name.endswith("data.pkl"))
         root = index.removesuffix("data.pkl")
-        state = _StateUnpickler(io.BytesIO(archive.read(index)), archive, root).load()
+        state = PickleReader(archive.read(index), _find, lambda place: _storage(archive, root, place)).load()
     return [array.transpose() if array.ndim > 1 else array for array in state.values()]
 
 
-class _StateUnpickler(pickle.Unpickler):
-    """Reads a dictionary of tensors and nothing else: every other class in the pickle is refused."""
+def _find(module: str, name: str) -> Reference:
+    """What makes up a dictionary of tensors; everything else in the pickle is refused."""
+    try:
+        return {
+            ("collections", "OrderedDict"): Reference(lambda: {}),
+            ("torch._utils", "_rebuild_tensor_v2"): Reference(_rebuild_tensor),
+            ("torch", "FloatStorage"): Reference(_no_storage),  # it is only named
+        }[module, name]
+    except KeyError:
+        raise PickleError(f"it refers to {module}.{name}") from None
 
-    def __init__(self, file: io.BytesIO, archive: zipfile.ZipFile, root: str):
-        super().__init__(file)
-        self._archive, self._root = archive, root
 
-    def find_class(self, module: str, name: str):
-        allowed = {
-            ("collections", "OrderedDict"): OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-            ("torch", "FloatStorage"): np.dtype("<f4"),
-        }
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
-        return allowed[module, name]
+def _no_storage(*_: object) -> None:
+    raise PickleError("it makes numbers that lie nowhere")
 
-    def persistent_load(self, pid):
-        _, dtype, key, _, _ = pid
-        return np.frombuffer(self._archive.read(f"{self._root}data/{key}"), dtype)
+
+def _storage(archive: zipfile.ZipFile, root: str, place: tuple) -> np.ndarray:
+    """Numbers of a tensor, which lie in the archive."""
+    return np.frombuffer(archive.read(f"{root}data/{place[2]}"), "<f4")
 
 
 def _rebuild_tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_) -> np.ndarray:
     n_needed = offset + 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if n_needed > storage.size or offset < 0 or min(strides, default=0) < 0:
-        raise pickle.UnpicklingError("a tensor is larger than its data")
+    if max(n_needed, prod(shape)) > storage.size or offset < 0 or min(*shape, *strides, 0) < 0:
+        raise PickleError("a tensor is larger than its data")
     strides_bytes = [stride * storage.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides_bytes).copy()
 
