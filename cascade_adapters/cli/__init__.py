@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; a failure is one line and exit status 1, an interruption status 130.
+    """Run the command; a failure is one line and exit status 1, a signal status 128 and its number (130 for Ctrl-C).
 
     This is the last resort of every command: whatever was not foreseen ends here, in one line. Everything else is
     imported here, so that this holds from the beginning.
     """
     try:
-        status = _run(arguments)
+        from cascade_adapters.safe_writing.interruption import taking_signals
+
+        with taking_signals() as interruption:
+            try:
+                status = _run(arguments)
+            except BaseException:
+                if interruption.received is None:
+                    raise
+            if interruption.received is not None:  # also where a library has made another error of it
+                print(interruption, file=sys.stderr)
+                status = interruption.status
     except KeyboardInterrupt:
         print("cascade: interrupted", file=sys.stderr)
         status = 130
@@ -24,6 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> int:
     """Run the command; returns its exit status."""
     try:
+        import warnings
+
         import click
 
         from cascade_adapters.cli.command import cascade
@@ -41,9 +52,17 @@ def _run(arguments: list[str] | None) -> int:
         except click.Abort:
             raise KeyboardInterrupt from None
         except (CascadeError, OSError) as error:
-            click.echo(f"cascade: {error}", err=True)
+            _say(str(error))
     except Exception as error:
         from cascade_adapters.running.failures import unforeseen
 
-        print(unforeseen(error, "cascade"), file=sys.stderr)
+        _say(unforeseen(error, "cascade"), "")
     return 1
+
+
+def _say(line: str, prefix: str = "cascade: ") -> None:
+    """Say why the command failed, unless a signal is the reason."""
+    from cascade_adapters.safe_writing.interruption import end_if_asked
+
+    end_if_asked()
+    print(f"{prefix}{line}", file=sys.stderr)

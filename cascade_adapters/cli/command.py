@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from cascade_adapters.cli.common import add_common_options
+from cascade_adapters.safe_writing.interruption import command_begins
 from cascade_engine._version import __version__
 
 
@@ -46,6 +47,7 @@ class _LazyGroup(click.Group):
         entry = _COMMANDS[name]
         command = import_module(f"cascade_adapters.cli.{entry.module}").command
         add_common_options(command, waits=entry.waits)
+        command_begins()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

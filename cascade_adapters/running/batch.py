@@ -15,6 +15,7 @@ from cascade_adapters.running.options import Options
 from cascade_adapters.running.pipeline import process
 from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_selection
+from cascade_adapters.safe_writing.interruption import end_if_asked
 from cascade_adapters.safe_writing.spool import remove_leftovers
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.networks.store import load_model
@@ -52,6 +53,7 @@ def process_all(
     model = load_model(options.model)
     reports = []
     for _, group in groupby(containers, key=lambda container: container.job):
+        end_if_asked()
         job = list(group)
         try:
             done = process(job, options, model, dry_run)
@@ -135,6 +137,7 @@ def restore_all(containers: Sequence[Container]) -> list[Report]:
 
 def _one(container: Container, work: Callable[[Container], Report]) -> Report:
     """The report on one recording, whatever happens."""
+    end_if_asked()
     try:
         return work(container)
     except Exception as error:

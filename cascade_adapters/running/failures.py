@@ -6,6 +6,8 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from cascade_adapters.safe_writing.interruption import end_if_asked
+
 #: File to which details are appended, if the user wants one (``--log``).
 _log: Path | None = None
 
@@ -31,6 +33,7 @@ def unforeseen(error: BaseException, what: str) -> str:
     str
         For the user.
     """
+    end_if_asked()  # it is the reason
     if _log is not None:
         with suppress(OSError), _log.open("a", encoding="utf-8") as file:
             file.write(f"{what}\n{traceback.format_exc()}\n")

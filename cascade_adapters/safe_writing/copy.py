@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.fsync import sync_file, sync_folder
+from cascade_adapters.safe_writing.interruption import held_back
 from cascade_adapters.safe_writing.journal import Journal, forget, kept_journals
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_adapters.safe_writing.overlay import OverlayFile
@@ -63,7 +64,8 @@ class Copy:
             A binary file, open for reading and writing.
         """
         assert not self._is_recorded
-        with self.path.open("r+b", buffering=0) as file:
+        # HDF5 does not survive an exception while it writes to a file of ours
+        with held_back(), self.path.open("r+b", buffering=0) as file:
             journal = Journal.of(file)
             overlay = OverlayFile(file)
             yield overlay
@@ -113,7 +115,7 @@ def rewriting(path: Path, extra_bytes: int = 0) -> Iterator[Copy]:
         If the file is read-only, or is being changed by another run or program, or cannot be written.
     """
     with lock(path), under_way(path):
-        target, copy = path.resolve(), None
+        target = path.resolve()
         try:
             _clean_up(target)
             before = target.stat()
@@ -123,11 +125,12 @@ def rewriting(path: Path, extra_bytes: int = 0) -> Iterator[Copy]:
             sync_file(copy.path)
             if _state(target.stat()) != _state(before):
                 raise InputError(f"{path} was changed by another program meanwhile: it was left as it is, run again")
-            copy.take_place()
+            with held_back():
+                copy.take_place()
         except OSError as error:
             raise InputError(f"{path} cannot be changed: {error.strerror or error}") from error
         finally:
-            if copy is not None:
+            with held_back():
                 _clean_up(target)
 
 

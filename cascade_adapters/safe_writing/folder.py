@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.fsync import sync_file, sync_folder, sync_open
+from cascade_adapters.safe_writing.interruption import held_back
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import replacing
@@ -116,16 +117,19 @@ def change_folder(folder: Path, concerns: str = "") -> Iterator[Transaction]:
     staging = names.staging(folder, concerns)
     assert not is_under_way(folder / concerns), "the changes of one folder are collected in one block"
     with lock(folder / concerns), under_way(folder / concerns):
-        _recover(folder, staging)
+        with held_back():
+            _recover(folder, staging)
         try:
             staging.mkdir()
             transaction = Transaction(folder, staging)
             yield transaction
-            transaction.commit()
+            with held_back():
+                transaction.commit()
         except BaseException as error:
             # changes that are listed already will be finished by the next run
-            if not (staging / _CHANGES).exists():
-                shutil.rmtree(staging, ignore_errors=True)
+            with held_back():
+                if not (staging / _CHANGES).exists():
+                    shutil.rmtree(staging, ignore_errors=True)
             if isinstance(error, OSError):
                 raise InputError(f"{folder} cannot be changed: {error.strerror or error}") from error
             raise
@@ -135,7 +139,7 @@ def finish_interrupted(folder: Path, concerns: str = "") -> None:
     """Finish, or throw away, what a killed run has left in a folder; `concerns` as in `change_folder`."""
     staging = names.staging(folder, concerns)
     if staging.exists() and not is_under_way(folder / concerns):
-        with lock(folder / concerns):
+        with lock(folder / concerns), held_back():
             _recover(folder, staging)
 
 

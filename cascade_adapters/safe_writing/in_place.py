@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.fsync import sync_folder
+from cascade_adapters.safe_writing.interruption import held_back
 from cascade_adapters.safe_writing.journal import Journal, first_page, forget, kept_journals
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way
 from cascade_adapters.safe_writing.overlay import OverlayFile
@@ -54,6 +55,13 @@ def changing(path: Path, keep: bool, check: Callable[[Path], None] = lambda path
     """
     path = path.resolve()  # journals lie beside the file, not beside a link to it
     pending = names.pending_journal(path)
+    # HDF5 does not survive an exception while it writes to a file of ours
+    with held_back(), _changing(path, pending, keep, check) as overlay:
+        yield overlay
+
+
+@contextmanager
+def _changing(path: Path, pending: Path, keep: bool, check: Callable[[Path], None]) -> Iterator[OverlayFile]:
     try:
         _recover(path)
         has_stale = keep and _has_stale_journals(path)

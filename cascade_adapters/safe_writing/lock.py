@@ -88,12 +88,16 @@ def lock(path: Path, wait_s: float | None = None) -> Iterator[None]:
         If another run is still changing it after that time.
     """
     held, key = _held.here(), path.resolve()
-    file = None if held.locks[key] else _acquired(path, _waiting.wait_s if wait_s is None else wait_s)
-    held.locks[key] += 1
+    file = None if held.locks[key] else LockFile(names.lock_file(path))
     try:
-        yield
+        if file is not None:
+            _acquire(file, path, _waiting.wait_s if wait_s is None else wait_s)
+        held.locks[key] += 1
+        try:
+            yield
+        finally:
+            held.locks[key] -= 1
     finally:
-        held.locks[key] -= 1
         if file is not None:
             file.release()
 
@@ -114,8 +118,7 @@ def is_under_way(path: Path) -> bool:
     return _held.here().changes[path.resolve()] > 0
 
 
-def _acquired(path: Path, wait_s: float) -> LockFile:
-    file = LockFile(names.lock_file(path))
+def _acquire(file: LockFile, path: Path, wait_s: float) -> None:
     until = time.monotonic() + wait_s
     is_said = False
     try:
@@ -129,7 +132,6 @@ def _acquired(path: Path, wait_s: float) -> LockFile:
             time.sleep(min(_POLL_S, left))
     except OSError as error:
         raise InputError(f"{path} cannot be locked: {file.path}: {error.strerror or error}") from error
-    return file
 
 
 def _advice(wait_s: float) -> str:

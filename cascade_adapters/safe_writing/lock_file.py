@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from cascade_adapters.safe_writing.interruption import held_back
+
 
 class LockFile:
     """A file to be locked.
@@ -35,6 +37,10 @@ class LockFile:
             If the file cannot be made, or its file system knows no locks.
         """
         assert self._handle is None
+        with held_back():
+            return self._acquire()
+
+    def _acquire(self) -> bool:
         while True:
             try:
                 handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -55,9 +61,13 @@ class LockFile:
             os.close(handle)  # it was removed between the opening and the locking
 
     def release(self) -> None:
-        """Unlock and remove it."""
-        assert self._handle is not None
-        handle, self._handle = self._handle, None
+        """Unlock and remove it, if it is locked."""
+        if self._handle is not None:
+            with held_back():
+                self._release(self._handle)
+
+    def _release(self, handle: int) -> None:
+        self._handle = None
         if sys.platform == "win32":  # an open file cannot be removed there
             os.close(handle)
             with suppress(OSError):  # somebody else has locked it already

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.fsync import sync_folder, sync_tree
+from cascade_adapters.safe_writing.interruption import held_back
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import InputError
 
@@ -45,13 +46,16 @@ def placing(path: Path) -> Iterator[Path]:
             staging.mkdir()
             yield staging / path.name
             sync_tree(staging)
-            _refuse_existing(path)  # renaming would replace a file
-            os.rename(staging / path.name, path)
-            sync_folder(path.parent)
+            with held_back():
+                _refuse_existing(path)  # renaming would replace a file
+                os.rename(staging / path.name, path)
+                sync_folder(path.parent)
+                shutil.rmtree(staging, ignore_errors=True)
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            with held_back():
+                shutil.rmtree(staging, ignore_errors=True)
 
 
 def _refuse_existing(path: Path) -> None:

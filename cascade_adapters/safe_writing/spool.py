@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.safe_writing import names
+from cascade_adapters.safe_writing.interruption import held_back
 from cascade_adapters.safe_writing.lock_file import LockFile
 from cascade_adapters.safe_writing.spooled_array import ArrayInMemory, SpooledArray
 from cascade_engine.errors import InputError
@@ -48,6 +50,7 @@ class Spool:
         self._folder: Path | None = None
         self._lock: LockFile | None = None
         self._arrays: list[SpooledArray] = []
+        self._process = os.getpid()
 
     @classmethod
     def beside(cls, folder: Path | None, what: str = "results") -> Spool:
@@ -84,7 +87,8 @@ class Spool:
             for parent in (self._parent, Path(tempfile.gettempdir())):
                 remove_leftovers(parent)
                 try:
-                    self._make_folder(parent)
+                    with held_back():
+                        self._make_folder(parent)
                     return self
                 except OSError as error:
                     failure = error
@@ -92,6 +96,15 @@ class Spool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None):
+        with held_back():
+            self._remove()
+
+    def __del__(self) -> None:
+        """Remove the folder of a spool whose block a signal kept from beginning."""
+        if self._process == os.getpid():
+            self._remove()
+
+    def _remove(self) -> None:
         for array in self._arrays:
             with suppress(InputError):
                 array.close()
@@ -128,7 +141,9 @@ def remove_leftovers(folder: Path) -> None:
     for spool in names.spools(folder):
         lock = LockFile(names.spool_lock(spool))
         try:
-            if lock.acquire():
+            with held_back():
+                if not lock.acquire():
+                    continue
                 shutil.rmtree(spool, ignore_errors=True)
                 lock.release()
         except OSError:  # somebody else's

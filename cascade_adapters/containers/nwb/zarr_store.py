@@ -18,6 +18,7 @@ from cascade_adapters.containers.nwb.opening import OpenNwb, one_line, reading_a
 from cascade_adapters.results.rows import Rows
 from cascade_adapters.results.schema import ResultArray
 from cascade_adapters.safe_writing import names as hidden
+from cascade_adapters.safe_writing.interruption import held_back
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
 
@@ -69,7 +70,8 @@ def creating(source: Path, target: Path, check: Callable[[Path], None]) -> Itera
         shutil.copytree(source, part, symlinks=True)
         yield Editor(part)
         check(part)
-        _swap(part, target)
+        with held_back():
+            _swap(part, target)
 
 
 @contextmanager
@@ -82,7 +84,8 @@ def updating(path: Path, keep: bool, check: Callable[[Path], None]) -> Iterator[
         shutil.copytree(path, part, symlinks=True, copy_function=_link_data)
         yield Editor(part)
         check(part)
-        _swap(part, path)
+        with held_back():
+            _swap(part, path)
 
 
 def part_of(target: Path) -> Path:
@@ -94,7 +97,7 @@ def recover(path: Path) -> None:
     """Put a store back that was about to be replaced when a run was killed."""
     old = _old(path)
     if old.exists():
-        with lock(path), _explained(path):
+        with lock(path), held_back(), _explained(path):
             if path.exists():
                 shutil.rmtree(old)
             else:
@@ -103,7 +106,7 @@ def recover(path: Path) -> None:
 
 def throw_away(path: Path) -> None:
     """Remove a store, if it is there; killed halfway, it leaves no half of it."""
-    with _explained(path):
+    with held_back(), _explained(path):
         if path.exists() and path != part_of(path):
             os.rename(path, part_of(path))
         shutil.rmtree(part_of(path), ignore_errors=True)
@@ -137,7 +140,8 @@ def _thrown_away(part: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with held_back():
+            shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
