@@ -1,19 +1,34 @@
-"""A folder like suite2p's, with what its users and their scripts read."""
+"""A folder like suite2p's, with what its users and their scripts read, and what its GUI wants to open it.
+
+The GUI wants more than is known of a recording from elsewhere: deconvolved activity, neuropil, the decay time, a mean
+image. What stands in for it is listed in the settings (`PLACEHOLDERS`), and said.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cascade_adapters.containers.background import NEUROPIL_IS_BACKGROUND
+from cascade_adapters.containers.base import Traces
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.containers.suite2p.settings import ARBITRARY_UNITS, BAD_FRAMES, DENOISED, DROPPED_FRAMES
+from cascade_adapters.containers.suite2p.settings import (
+    ARBITRARY_UNITS,
+    BAD_FRAMES,
+    DENOISED,
+    DROPPED_FRAMES,
+    PLACEHOLDERS,
+)
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_adapters.results.rows import write_npy
 from cascade_engine.errors import InputError
+
+#: What the GUI takes by default: decay time (s), from which it makes bins, and diameter of cells (pixels).
+_TAU_S, _DIAMETER = 1.0, 12.0
 
 
 def write_suite2p(session: Session, path: Path) -> None:
@@ -78,14 +93,47 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
         settings[DROPPED_FRAMES] = np.array(list(raw.dropped.items()))
     if plane.rois is not None and plane.rois.image_shape is not None:
         settings["Ly"], settings["Lx"] = plane.rois.image_shape[:2]
-    _save(folder, "ops", settings)
-    if plane.rois is not None:
-        if any(pixels.shape[1] != 2 for pixels in plane.rois.pixels):
-            session.remarks.append(f"{plane.name}: masks are left out: those of suite2p are flat, these are not")
-            return
+    is_flat = plane.rois is not None and all(pixels.shape[1] == 2 for pixels in plane.rois.pixels)
+    if is_flat:
         records = np.empty(n_rois, dtype=object)
         records[:] = _masks(plane)
         _save(folder, "stat", records)
+        _stand_in(folder, settings, records, raw)
+        session.remarks.append(
+            f"{plane.name}: {', '.join(settings[PLACEHOLDERS])} are not known: what suite2p's GUI wants stands in"
+        )
+    elif plane.rois is not None:
+        session.remarks.append(f"{plane.name}: masks are left out: those of suite2p are flat, these are not")
+    if not is_flat:
+        session.remarks.append(f"{plane.name}: without masks, suite2p's GUI cannot open it")
+    _save(folder, "ops", settings)
+
+
+def _stand_in(folder: Path, settings: dict[str, Any], records: np.ndarray, raw: Traces) -> None:
+    """Add what suite2p's GUI cannot do without, and list what of it is not known."""
+    places = np.concatenate([np.zeros((1, 2), int), *(np.stack([each["ypix"], each["xpix"]], 1) for each in records)])
+    height, width = (int(length) for length in places.max(axis=0) + 1)
+    made_up = ["tau", "meanImg", "meanImgE", "spks.npy", *(["Fneu.npy"] if raw.neuropil is None else [])]
+    settings[PLACEHOLDERS] = [*made_up, *(key for key in ("Ly", "Lx") if key not in settings)]
+    shape = settings.setdefault("Ly", height), settings.setdefault("Lx", width)
+    settings["yrange"], settings["xrange"] = [0, shape[0]], [0, shape[1]]
+    settings["diameter"] = 2 * float(np.median([each["radius"] for each in records])) if len(records) else _DIAMETER
+    settings["aspect"], settings["tau"] = 1.0, _TAU_S
+    image = np.zeros(shape, np.float32)  # of the masks
+    for each in records:
+        np.add.at(image, (each["ypix"], each["xpix"]), each["lam"])
+    settings["meanImg"] = settings["meanImgE"] = image / max(1e-9, float(image.max()))
+    for name in made_up:
+        if name.endswith(".npy"):
+            _save_zeros(folder / name, raw.shape)
+
+
+def _save_zeros(path: Path, shape: tuple[int, ...]) -> None:
+    """Zeros, which take no room on the disk where the file system knows holes."""
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 4 * math.prod(shape))
 
 
 def _masks(plane: Plane) -> list[dict[str, Any]]:
@@ -100,6 +148,7 @@ def _masks(plane: Plane) -> list[dict[str, Any]]:
             "xpix": pixels[:, 1],
             "lam": weights,
             "npix": len(pixels),
+            "radius": math.sqrt(max(1, len(pixels)) / math.pi),
             "med": [int(middle) for middle in np.median(pixels, axis=0)] if len(pixels) else [0, 0],
             "overlap": np.array([tuple(pixel) in shared for pixel in pixels.tolist()], dtype=bool),
         }

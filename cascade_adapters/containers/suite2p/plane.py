@@ -101,7 +101,7 @@ class Suite2pPlane(Container):
         settings = read_settings(self.path, reading.frame_rate, reading.neuropil_coefficient)
         remarks = settings.remarks
         files = {self._f: read_array(self.path / self._f)}
-        if (self.path / self._fneu).is_file():
+        if (self.path / self._fneu).is_file() and self._fneu not in settings.placeholders:
             files[self._fneu] = read_array(self.path / self._fneu)
         fluorescence, neuropil = files[self._f], files.get(self._fneu)
         if neuropil is None:

@@ -33,6 +33,8 @@ ARBITRARY_UNITS, DENOISED = "cascade_arbitrary_units", "cascade_denoised"
 
 #: Rate (Hz) that suite2p assumes.
 DEFAULT_RATE = {10.0: "suite2p's default"}
+#: Where the conversion lists what stands in for settings and files that suite2p's GUI wants, and nobody knows.
+PLACEHOLDERS = "cascade_placeholders"
 
 #: Where suite2p keeps the frames that it was told, or has found, to be bad: one boolean per frame.
 BAD_FRAMES = "badframes"
@@ -61,6 +63,8 @@ class Suite2pSettings:
         What the run has marked as bad frames, by where that is said; not checked.
     dropped_frames : dict of int to int
         Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
+    placeholders : list of str
+        Names of files that the conversion has made up for suite2p's GUI.
     remarks : list of str
         What is doubtful.
     arbitrary_units, denoised : bool
@@ -74,6 +78,7 @@ class Suite2pSettings:
     frames_per_session: list[int] | None
     bad_frames: dict[str, Any]
     dropped_frames: dict[int, int]
+    placeholders: list[str]
     remarks: list[str]
     arbitrary_units: bool = False
     denoised: bool = False
@@ -118,7 +123,16 @@ def read_settings(
     dropped_frames = _dropped_frames(files, remarks)
     flags = (_first(files, (name,))[0] is True for name in (ARBITRARY_UNITS, DENOISED))
     return Suite2pSettings(
-        rate, rate_source, neuropil_coefficient, is_background, sessions, bad_frames, dropped_frames, remarks, *flags
+        rate,
+        rate_source,
+        neuropil_coefficient,
+        is_background,
+        sessions,
+        bad_frames,
+        dropped_frames,
+        _placeholders(files),
+        remarks,
+        *flags,
     )
 
 
@@ -126,7 +140,7 @@ def read_image_shape(plane: Path) -> tuple[int, int] | None:
     """Height and width (pixels) of the image of a plane's folder, or None if its settings do not say."""
     files = _read_files(plane)
     height, width = (_number(_first(files, (key,))[0]) for key in ("Ly", "Lx"))
-    if height is None or width is None or min(height, width) < 1:
+    if "Ly" in _placeholders(files) or height is None or width is None or min(height, width) < 1:
         return None
     return int(height), int(width)
 
@@ -220,6 +234,11 @@ def _dropped_frames(files: _Files, remarks: list[str]) -> dict[int, int]:
     except (TypeError, ValueError, OverflowError):
         remarks.append(f"{DROPPED_FRAMES} is damaged: no frames were taken for dropped")
         return {}
+
+
+def _placeholders(files: _Files) -> list[str]:
+    found, _ = _first(files, (PLACEHOLDERS,))
+    return found if isinstance(found, list) else []
 
 
 def _first(files: _Files, keys: tuple[str, ...]) -> tuple[Any, str]:
