@@ -336,7 +336,7 @@ class Container(ABC):
 
     @classmethod
     def why_not(cls, path: Path) -> str:
-        """Why a file is refused although others might take it: it is a part of such a recording; else empty."""
+        """Why a file is refused although others might take it, or a folder in which nothing is found; else empty."""
         return ""
 
     @abstractmethod

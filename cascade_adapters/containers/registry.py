@@ -95,6 +95,8 @@ def list_containers(path: Path | str, selection: Selection = Selection()) -> lis
             raise InputError(reason)
     found = [container for container in found if not _is_hidden(container.path, path)]
     if not found:
+        if path.is_dir() and (reason := next(filter(None, (kind.why_not(path) for kind in kinds)), "")):
+            raise InputError(reason)
         raise InputError(f"{path} holds nothing to run on; {_looked_for(kinds)}")
     return found
 

@@ -71,8 +71,8 @@ class Transaction:
         self._changes.append({"do": "place", "name": name})
 
     def copy(self, source: str, name: str) -> None:
-        """Copy a file of the folder to `name`, with its times."""
-        shutil.copy2(self._folder / source, self._staging / name)
+        """Copy a file of the folder to `name`, with its times; of a link the link."""
+        shutil.copy2(self._folder / source, self._staging / name, follow_symlinks=False)
         self._changes.append({"do": "place", "name": name})
 
     def move(self, source: str, name: str) -> None:
@@ -166,7 +166,7 @@ def _carry_out(folder: Path, staging: Path) -> None:
             name.unlink(missing_ok=True)
             continue
         source = staging / change["name"] if change["do"] == "place" else folder / change["source"]
-        if source.exists():
+        if os.path.lexists(source):  # a link that was copied leads somewhere only in its place
             os.replace(source, name)
     sync_folder(folder)
     (staging / _CHANGES).unlink()

@@ -41,11 +41,6 @@ def is_ours(name: str) -> bool:
     return _OURS.fullmatch(name) is not None
 
 
-def lies_in_ours(path: Path, below: Path) -> bool:
-    """Whether a path is of ours, or lies in a folder of ours, at any depth below the folder `below`."""
-    return any(is_ours(name) for name in path.relative_to(below).parts)
-
-
 def staging(folder: Path, concerns: str = "") -> Path:
     """Where changes to a folder are prepared; `concerns` is a file in it that they all go with, if there is one."""
     return _beside(folder / concerns, "cascade-staging") if concerns else folder / ".cascade-staging"

@@ -192,7 +192,8 @@ def test_raw_and_dff_of_one_container(monkeypatch, tmp_path):
 
 def test_what_a_suite2p_folder_has_no_place_for_is_told(monkeypatch, tmp_path):
     give(monkeypatch, Given(traces={"container": dff_traces(), "compute": raw_traces()}, results=results()))
-    (remark,) = convert(tmp_path, tmp_path / "out").session.remarks
+    remark, gui = convert(tmp_path, tmp_path / "out").session.remarks
+    assert gui == "plane0: without masks, suite2p's GUI cannot open it"
     assert remark == "plane0: dF/F of the source is left out: suite2p has no place for it"
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "plane0" / "cascade_dff.npy"), results().dff)
 

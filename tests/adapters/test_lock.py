@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
+from cascade_adapters.containers.searching import files_below
 from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.lock import is_under_way, lock, under_way, waiting
 from cascade_adapters.safe_writing.lock_file import LockFile
@@ -234,8 +234,9 @@ def test_long_names_that_begin_alike_do_not_meet(tmp_path):
     assert names.part(paths[0]) != names.part(paths[1])
 
 
-def test_what_lies_in_a_folder_of_ours_is_told_from_the_rest(tmp_path):
-    part = names.part(tmp_path / "out")
-    assert names.lies_in_ours(part / "plane0" / "F.npy", tmp_path)
-    assert not names.lies_in_ours(part / "plane0" / "F.npy", part)
-    assert not names.lies_in_ours(Path(tmp_path / "plane0" / "F.npy"), tmp_path)
+def test_folders_of_ours_are_not_searched(tmp_path):
+    for place in (names.part(tmp_path / "out") / "plane0", tmp_path / "plane0"):
+        place.mkdir(parents=True)
+        (place / "F.npy").touch()
+    assert list(files_below(tmp_path)) == [tmp_path / "plane0" / "F.npy"]
+    assert len(list(files_below(names.part(tmp_path / "out")))) == 1

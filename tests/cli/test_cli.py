@@ -257,6 +257,8 @@ def test_paths_without_recordings(tmp_path, cascade, random_model, command, plac
     assert told.count("\n") == 1 and str(path) in told
     if place == "missing":
         assert "does not exist" in told
+    elif place == "combined":
+        assert f"repeats the planes beside it: pass {path.parent}" in told
     else:
         assert "looked for suite2p (folders with F.npy" in told and "except combined" in told
 

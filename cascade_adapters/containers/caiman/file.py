@@ -18,6 +18,7 @@ from cascade_adapters.containers.caiman.hashes import digest
 from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
 from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP
 from cascade_adapters.containers.caiman.undo_0_1_0 import restore_original
+from cascade_adapters.containers.searching import files_below
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows, blocks_of
@@ -68,7 +69,7 @@ class CaimanFile(Container):
             known = path.suffix.lower() != ".nwb" and _is_caimans(path)
             return [cls(path)] if known or (known is None and unreadable) else []
         found = []
-        for file in sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES and each.is_file()):
+        for file in sorted(each for each in files_below(path) if each.suffix.lower() in _SUFFIXES and each.is_file()):
             known = _is_caimans(file)
             if known or (known is None and _begins_as_caimans(file)):
                 found.append(cls(file))

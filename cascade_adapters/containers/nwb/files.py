@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cascade_adapters.containers.nwb.opening import is_zarr, open_root
 from cascade_adapters.containers.nwb.results import Found, find_results
-from cascade_adapters.safe_writing import names as hidden
+from cascade_adapters.containers.searching import walk
 from cascade_engine.errors import CascadeError
 from cascade_engine.file_formats.hdf5 import is_hdf5
 from cascade_engine.file_formats.json_text import parse_json
@@ -35,10 +35,9 @@ def nwb_files(path: Path, in_place: bool = False) -> list[Path]:
     if path.is_file() or is_zarr(path):
         return [(not in_place and source_of(path)) or path] if _is_nwb(path) else []
     found = []
-    for folder, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not hidden.is_ours(name)]
-        here = [Path(folder) / name for name in sorted(names) if name.lower().endswith(".nwb")]
-        stores = [Path(folder) / name for name in sorted(folders) if is_zarr(Path(folder) / name)]
+    for folder, folders, names in walk(path):
+        here = [folder / name for name in names if name.lower().endswith(".nwb")]
+        stores = [folder / name for name in folders if is_zarr(folder / name)]
         folders[:] = sorted(set(folders) - {store.name for store in stores})
         found += here + [store for store in stores if _is_nwb(store)]
     return [file for file in found if source_of(file) is None]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from cascade_adapters.containers.background import without_background
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
-from cascade_adapters.containers.suite2p.files import is_part_of_plane, read_array, read_iscell
+from cascade_adapters.containers.searching import files_below
+from cascade_adapters.containers.suite2p import combined
+from cascade_adapters.containers.suite2p.combined import natural, read_cells
+from cascade_adapters.containers.suite2p.files import is_part_of_plane, read_array
 from cascade_adapters.containers.suite2p.settings import marked_frames, read_image_shape, read_settings
 from cascade_adapters.containers.transposed import by_rois
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.rows import Rows, write_npy
 from cascade_adapters.results.schema import complete
-from cascade_adapters.safe_writing import names
 from cascade_adapters.safe_writing.folder import Transaction, change_folder, finish_interrupted
 from cascade_adapters.safe_writing.spooled_array import WaitingArray
 from cascade_engine.errors import InputError
@@ -78,14 +79,16 @@ class Suite2pPlane(Container):
         if path.is_file():
             files = [path] if path.name == name else []
         else:
-            found = (file for file in path.rglob(name) if not names.lies_in_ours(file, path))
-            files = sorted(found, key=lambda file: _natural(file.parent))
-        folders = [file.parent for file in files if file.parent.absolute().name != "combined"]
+            found = (file for file in files_below(path) if file.name == name)
+            files = sorted(found, key=lambda file: natural(file.parent))
+        folders = [file.parent for file in files if file.parent.absolute().name != combined.NAME]
         return [cls(folder, channel) for folder in folders]
 
     @classmethod
     def why_not(cls, path: Path) -> str:
-        """Why a single file of a plane's folder is refused; see `Container.why_not`."""
+        """Why a single file of a plane's folder, or the folder ``combined``, is refused; see `Container.why_not`."""
+        if path.is_dir():
+            return combined.why_not(path)
         if not is_part_of_plane(path):
             return ""
         return (
@@ -118,7 +121,7 @@ class Suite2pPlane(Container):
                 f"frames_per_folder adds up to {sum(segments)}, not {n_frames}: the recording is taken as one segment"
             )
             segments = None
-        is_cell, cell_probability = read_iscell(self.path / "iscell.npy", n_rois, remarks)
+        is_cell, cell_probability = read_cells(self.path, n_rois, remarks)
         traces = Traces(
             fluorescence=by_rois(fluorescence, self.path),
             neuropil=None if neuropil is None else by_rois(neuropil, self.path),
@@ -231,7 +234,7 @@ class Suite2pPlane(Container):
                 record = record.remembering(spks=earlier.container["spks"])  # they are of these results already
             elif replace_spikes:
                 if not self._spikes_are_ours(earlier):
-                    transaction.copy(_SPIKES, _SPIKES_BACKUP)
+                    transaction.copy(_SPIKES, _SPIKES_BACKUP)  # a link stays one
                     written.append(_SPIKES_BACKUP)
                 # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
                 with transaction.writing(_SPIKES) as file:
@@ -314,8 +317,3 @@ def _put(transaction: Transaction, path: Path, values: Rows) -> None:
     else:
         with transaction.writing(path.name) as file:
             write_npy(file, values)
-
-
-def _natural(folder: Path) -> list:
-    """Sort key that puts plane10 behind plane9."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(folder))]
