@@ -75,11 +75,11 @@ def test_waiting_in_vain(commands, capsys):
 def test_the_default(commands, monkeypatch):
     waited = []
 
-    def acquire(path, wait_s):
+    def acquire(file, path, wait_s):
         waited.append(wait_s)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cascade_adapters.safe_writing.lock._acquired", acquire)
+    monkeypatch.setattr("cascade_adapters.safe_writing.lock._acquire", acquire)
     for arguments, _ in commands.values():
         with pytest.raises(SystemExit):
             main(arguments)
