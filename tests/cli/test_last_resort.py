@@ -15,7 +15,7 @@ from tests.builders.suite2p_folders import hashes, make_plane
 CALLED = {
     "inspect": (["inspect", "{plane}"], "cascade_adapters.running.inspection.report_on"),
     "run": (["run", "{plane}", "--quiet"], "cascade_adapters.running.pipeline.infer_block"),
-    "run: finding": (["run", "{plane}"], "cascade_adapters.running.finding.find_containers"),
+    "run: finding": (["run", "{plane}"], "cascade_adapters.running.finding.list_containers"),
     "spikes": (["spikes", "{plane}"], "cascade_adapters.running.batch.add_spikes"),
     "restore": (["restore", "{plane}"], "cascade_adapters.containers.suite2p.plane.Suite2pPlane.restore"),
     "convert": (["convert", "{plane}", "{new}.npz"], "cascade_adapters.convert.session.find_containers"),
