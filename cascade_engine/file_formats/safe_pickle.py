@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.signal.masked import unmasked
 
 #: Everything that settings of a pipeline consist of; a pickle that refers to anything else is refused.
 _ALLOWED = {
@@ -196,6 +197,65 @@ def _load(path: Path, what: str) -> Any:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise InputError(f"{path} cannot be read as {what}: {error}") from None
+
+
+class _Masked:
+    """A masked array as a pickle describes it; `values` has NaN where it is masked."""
+
+    values: Any = None
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran_order, content, mask, *_ = state
+        data = _reconstruct()
+        data.__setstate__((1, shape, dtype, fortran_order, content))
+        masked = np.frombuffer(_to_bytes(mask), bool).reshape(data.shape, order="F" if fortran_order else "C")
+        self.values = unmasked(np.ma.MaskedArray(data.view(np.ndarray), masked))
+
+
+class _ArrayUnpickler(_SettingsUnpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.ma", "numpy.ma.core") and name in ("_mareconstruct", "MaskedArray"):
+            return lambda *_: _Masked()
+        return super().find_class(module, name)
+
+
+def load_arrays(pickled: bytes) -> np.ndarray | dict[str, np.ndarray]:
+    """Read pickled arrays, with NaN where masked arrays are masked.
+
+    Parameters
+    ----------
+    pickled : bytes
+        A pickle, as of ``MaskedArray.dump``, or what follows the header of a ``.npy`` file of Python objects.
+
+    Returns
+    -------
+    array or dict of str to array
+        An array of numbers; rows of numbers of one length as a matrix; or a dictionary of such arrays.
+
+    Raises
+    ------
+    ValueError
+        If it holds, or asks for, anything else.
+    """
+    try:
+        _check_memo(pickled)
+        content = _ArrayUnpickler(io.BytesIO(pickled), encoding="latin1").load()
+        if isinstance(content, np.ndarray) and content.dtype.hasobject and content.size == 1:
+            content = content.item()
+        if isinstance(content, dict):
+            return {str(name): _as_array(value) for name, value in content.items()}
+        return _as_array(content)
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if isinstance(value, list | tuple | np.ndarray) and not (isinstance(value, np.ndarray) and value.dtype != object):
+        value = np.stack([_as_array(row) for row in value])
+    values = np.asarray(value.values if isinstance(value, _Masked) else value).view(np.ndarray)
+    if values.dtype.hasobject:
+        raise ValueError("it holds other objects than arrays")
+    return values
 
 
 class Placeholder:
