@@ -9,7 +9,13 @@ import numpy as np
 
 from cascade_adapters.containers.background import NEUROPIL_IS_BACKGROUND
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.containers.suite2p.settings import ARBITRARY_UNITS, BAD_FRAMES, DENOISED, DROPPED_FRAMES
+from cascade_adapters.containers.suite2p.settings import (
+    ARBITRARY_UNITS,
+    BAD_FRAMES,
+    DENOISED,
+    DROPPED_FRAMES,
+    INDICATOR,
+)
 from cascade_adapters.convert.carrying import carried_results
 from cascade_adapters.convert.session import Plane, Session
 from cascade_adapters.results.rows import write_npy
@@ -67,6 +73,8 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
         settings["neucoeff"] = raw.neuropil_coefficient
     if plane.neuropil_is_background:
         settings[NEUROPIL_IS_BACKGROUND] = True
+    if raw.indicator is not None:
+        settings[INDICATOR] = raw.indicator
     if raw.segments is not None:
         settings["frames_per_folder"] = np.array(raw.segments)
     for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, raw.denoised)):

@@ -30,6 +30,9 @@ DROPPED_FRAMES = "cascade_dropped_frames"
 #: Where it notes that F is in arbitrary units, so that no dF/F can be had, and that F is denoised.
 ARBITRARY_UNITS, DENOISED = "cascade_arbitrary_units", "cascade_denoised"
 
+#: Where it notes the name of the indicator.
+INDICATOR = "cascade_indicator"
+
 #: Rate (Hz) that suite2p assumes.
 DEFAULT_RATE = {10.0: "suite2p's default"}
 
@@ -60,6 +63,8 @@ class Suite2pSettings:
         What the run has marked as bad frames, by where that is said; not checked.
     dropped_frames : dict of int to int
         Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
+    indicator : str or None
+        Calcium indicator, noted by the conversion from a container that names it.
     remarks : list of str
         What is doubtful.
     arbitrary_units, denoised : bool
@@ -73,6 +78,7 @@ class Suite2pSettings:
     frames_per_session: list[int] | None
     bad_frames: dict[str, Any]
     dropped_frames: dict[int, int]
+    indicator: str | None
     remarks: list[str]
     arbitrary_units: bool = False
     denoised: bool = False
@@ -115,9 +121,20 @@ def read_settings(
     found, source = _first(files, (BAD_FRAMES,))
     bad_frames = {} if found is None else {f"marked in {source} ({BAD_FRAMES})": found}
     dropped_frames = _dropped_frames(files, remarks)
-    flags = (_first(files, (name,))[0] is True for name in (ARBITRARY_UNITS, DENOISED))
+    arbitrary_units, denoised = (_first(files, (name,))[0] is True for name in (ARBITRARY_UNITS, DENOISED))
+    indicator, _ = _first(files, (INDICATOR,))
     return Suite2pSettings(
-        rate, rate_source, neuropil_coefficient, is_background, sessions, bad_frames, dropped_frames, remarks, *flags
+        frame_rate=rate,
+        frame_rate_source=rate_source,
+        neuropil_coefficient=neuropil_coefficient,
+        neuropil_is_background=is_background,
+        frames_per_session=sessions,
+        bad_frames=bad_frames,
+        dropped_frames=dropped_frames,
+        indicator=indicator if isinstance(indicator, str) else None,
+        remarks=remarks,
+        arbitrary_units=arbitrary_units,
+        denoised=denoised,
     )
 
 
