@@ -14,6 +14,9 @@ from cascade_engine.signal.units import unit_problem
 #: dF/F (fraction) that is too large to be true: F0 was near zero.
 ABSURD_DFF = 1e3
 
+#: What numpy writes in the place of masked values.
+_NUMPY_FILL = 1e20
+
 #: Noise level (percent per sqrt(Hz)) that hardly any microscope reaches.
 _DENOISED_NOISE_LEVEL = 0.1
 
@@ -22,6 +25,29 @@ _SMOOTHED_CORRELATION = -0.15
 
 #: On less (s) than this a neuron cannot be described well.
 _SHORT_S = 5.0
+
+
+def why_transposed(n_neurons: int, n_frames: int, shortest: int) -> str:
+    """Why an array looks as if its axes were exchanged; empty if it does not.
+
+    Parameters
+    ----------
+    n_neurons, n_frames : int
+        Its shape.
+    shortest : int
+        Frames that a prediction needs.
+
+    Returns
+    -------
+    str
+        What was found.
+    """
+    if n_frames >= shortest or n_neurons < shortest:
+        return ""
+    return (
+        f"the traces are {n_neurons} neurons of {n_frames} frame{'' if n_frames == 1 else 's'}, and a prediction needs "
+        f"{shortest} frames: this looks transposed"
+    )
 
 
 def unusable_reasons(dff: np.ndarray, windowsize: int, longest_segment: int) -> list[str]:
@@ -55,6 +81,8 @@ def _unusable_reason(trace: np.ndarray, windowsize: int, longest_segment: int) -
     largest, smallest = present.max(), present.min()
     if largest == smallest:
         return f"constant: every value is {largest:g}"
+    if max(largest, -smallest) == present.dtype.type(_NUMPY_FILL):
+        return f"values of {_NUMPY_FILL:g}, with which numpy fills what is masked: write NaN in their place"
     if max(largest, -smallest) > ABSURD_DFF:
         return f"absurd dF/F (beyond {ABSURD_DFF:g}): F0 is near zero, or this is not dF/F"
     return ""

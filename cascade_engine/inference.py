@@ -194,8 +194,8 @@ def infer(
     Parameters
     ----------
     dff : array, shape (n_neurons, n_frames)
-        dF/F as a fraction (0.5 is 50 %). NaN marks missing frames. They have no prediction; up to 10 in a row are
-        bridged by a straight line for the network to see.
+        dF/F as a fraction (0.5 is 50 %). NaN, or the mask of a masked array, marks missing frames. They have no
+        prediction; up to 10 in a row are bridged by a straight line for the network to see.
     frame_rate : float
         Frame rate of each neuron's trace in Hz.
     model : str, path or Model

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade_engine.signal.masked import unmasked
+
 #: A gain below this is raised to it: none at all has no logarithm.
 LEAST_GAIN = 0.01
 
@@ -48,7 +50,7 @@ def score(spike_prob: np.ndarray, truth: np.ndarray) -> Score:
     ----------
     Rupprecht et al. (2021), Nature Neuroscience 24:1324: correlation, error and bias as defined there.
     """
-    spike_prob, truth = np.asarray(spike_prob, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    spike_prob, truth = unmasked(spike_prob).astype(np.float64), np.asarray(truth, dtype=np.float64)
     known = np.isfinite(spike_prob)
     predicted, true = spike_prob[known], truth[known]
     if predicted.size < 2 or true.sum() <= 0:

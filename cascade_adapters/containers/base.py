@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cascade_adapters.containers.changes import TRACES_CHANGED, changed_facts
+from cascade_adapters.containers.remembered import with_record
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
@@ -19,6 +20,7 @@ from cascade_engine.declared import check_limits, declared
 from cascade_engine.errors import InputError
 from cascade_engine.signal.dff import NEUROPIL_HINT, NEUROPIL_LIMITS
 from cascade_engine.signal.grid import FrameGrid
+from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.noise import FRAME_RATE_HINT, FRAME_RATE_LIMITS, as_frame_rate
 from cascade_engine.signal.units import ARBITRARY_UNITS, DENOISED
 
@@ -171,8 +173,8 @@ def _as_counts(sessions: Any) -> tuple[int, ...] | None:
 class Traces:
     """Traces of one recording, as read from a container: raw fluorescence, or dF/F, or either in arbitrary units.
 
-    The arrays have one row per ROI, in the container's order. They may be read from the disk, block by block, when
-    their rows are asked for (`cascade_adapters.results.rows.Rows`).
+    The arrays have one row per ROI, in the container's order; what is missing is NaN, or masked. They may be read from
+    the disk, block by block, when their rows are asked for (`cascade_adapters.results.rows.Rows`).
 
     Attributes
     ----------
@@ -242,6 +244,9 @@ class Traces:
 
     def __post_init__(self) -> None:
         assert (self.fluorescence is None) != (self.dff is None)
+        for name in ("fluorescence", "dff", "neuropil", "background"):
+            if isinstance(getattr(self, name), np.ma.MaskedArray):
+                setattr(self, name, unmasked(getattr(self, name)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -323,6 +328,9 @@ class Container(ABC):
     #: Whether a folder is searched for it; if not, it must be given itself.
     searched_for: ClassVar[bool] = True
 
+    #: What to do if there seem to be more ROIs than frames because its axes were taken for each other.
+    advice_if_transposed: ClassVar[str] = "look at how the file was written: a row may be a frame instead of a ROI"
+
     #: Names of the fields of `Selection` that it uses; others are refused.
     uses: ClassVar[tuple[str, ...]] = ()
 
@@ -352,8 +360,17 @@ class Container(ABC):
         """
 
     def traces(self, reading: Reading = Reading()) -> Traces:
-        """What `read` gives, with what it is known to be, and with the offset and the segments that the user tells."""
-        traces = self.read(reading)
+        """What `read` gives, with what it is known to be, and with the offset and the segments that the user tells.
+
+        What was said once, for results of the same traces, need not be said again.
+        """
+        try:
+            traces = self.read(reading)
+        except InputError:
+            completed = with_record(reading, self.remembered())
+            if completed == reading:
+                raise
+            traces, reading = self.read(completed), completed
         try:
             as_frame_rate(traces.frame_rate)
         except InputError as error:
@@ -400,6 +417,14 @@ class Container(ABC):
         InputError
             If there is one that is damaged.
         """
+
+    def remembered(self) -> Record | None:
+        """The record of the results that are there, if they were made from the traces that are there now; else None."""
+        try:
+            record = self.record()
+            return record if record is not None and record.input == self.fingerprint() else None
+        except InputError:  # whoever needs the record says why
+            return None
 
     @abstractmethod
     def results(self) -> Results | None:
@@ -472,6 +497,16 @@ class Container(ABC):
     def job(self) -> tuple:
         """The same for recordings that are processed and written together, because they share a file."""
         return self.identity
+
+    @property
+    def plane(self) -> str | None:
+        """Name of the imaging plane, such as ``plane0``; None where the container does not say."""
+        return None
+
+    @property
+    def session(self) -> Path:
+        """The same for planes that were imaged together."""
+        return self.path
 
     def keep_open(self) -> AbstractContextManager[None]:
         """Within the block, what recordings of one `job` share is opened only once when they are read."""

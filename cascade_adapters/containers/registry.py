@@ -9,7 +9,8 @@ from pathlib import Path
 from cascade_adapters.containers.arrays.file import ArrayFile
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.caiman.file import CaimanFile
-from cascade_adapters.containers.fall import FallFile
+from cascade_adapters.containers.converted import ConvertedFile, ConvertedTables
+from cascade_adapters.containers.fall import FallFile, ProcFile
 from cascade_adapters.containers.nwb.recording import NwbRecording
 from cascade_adapters.containers.segmentations import SEGMENTATIONS
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
@@ -21,7 +22,10 @@ CONTAINERS: tuple[type[Container], ...] = (
     Suite2pPlane,
     NwbRecording,
     CaimanFile,
+    ConvertedFile,
+    ConvertedTables,
     FallFile,
+    ProcFile,
     *SEGMENTATIONS,
     ArrayFile,
 )

@@ -10,53 +10,24 @@ from typing import IO, Any
 
 import numpy as np
 
-from cascade_adapters.containers.arrays.contents import ARBITRARY_DFF, ARBITRARY_SOURCE, DENOISED
-from cascade_adapters.convert.carrying import carried_results
+from cascade_adapters.containers.converted.content import (
+    ARBITRARY_DFF,
+    ARBITRARY_SOURCE,
+    DENOISED,
+    content,
+    hash_of,
+)
+from cascade_adapters.convert.carrying import carried_record
 from cascade_adapters.convert.session import Plane, Session
 from cascade_adapters.results import Spikes, schema
 from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import InputError
-
-#: What the arrays are; those that a session lacks are left out. Version 0.1.0 wrote the same names.
-CONTENT = {
-    "F": "ROIs x frames: raw fluorescence, arbitrary units",
-    "Fneu": "ROIs x frames: fluorescence of the neuropil around each ROI, same units as F",
-    "dff": "ROIs x frames: dF/F as a fraction, unless arbitrary_units is 1; that of the spikes, if there are any",
-    "source_dff": "ROIs x frames: dF/F of the source, where it is another one",
-    "spike_prob": "ROIs x frames: expected spikes per frame; multiply by frame_rate for Hz; NaN: no prediction",
-    "noise_levels": "per ROI: noise level of dff in percent per sqrt(Hz); NaN: not known",
-    "spikes": "one row per discrete spike: ROI and frame, both from 0, time in s, confidence",
-    "is_cell": "per ROI: 1 if it is taken for a cell",
-    "cell_probability": "per ROI: how likely it is taken for a cell",
-    "frame_rate": "frames per second of each ROI, Hz",
-    "neuropil_coefficient": "part of the neuropil's changes that is not the ROI's",
-    "frames_per_session": "frames of each uninterrupted segment, where there are several",
-    "bad_frames": "frames, from 0, that are marked as bad, or were named to be left out",
-    "dropped_frames": "one row per gap: frame, from 0, and frames that were dropped before it (-1: it repeats another)",
-    ARBITRARY_DFF: "1 if dff is no dF/F, but traces in arbitrary units",
-    ARBITRARY_SOURCE: "1 if F and source_dff are in arbitrary units, so that no dF/F can be had from them",
-    DENOISED: "1 if the traces are denoised or smoothed, so that their noise level says nothing",
-    "image_shape": "height and width of the image in pixels (of a volume also its depth)",
-    "pixels": "one row per pixel: ROI, row, column (of a volume also the plane), all counted from 0",
-    "pixel_weights": "weight of each of these pixels in its ROI",
-    "record": "how spike_prob came about: versions, model, settings, warnings (JSON)",
-}
 
 #: Largest array of a MATLAB v5 file in bytes.
 _MAT_LIMIT = 2**31 - 1
 
 #: Rows of a CSV table that are written at a time.
 _ROWS_AT_ONCE = 1000
-
-
-def content() -> dict[str, str]:
-    """What every array is, by its name: `CONTENT`, and whatever else the list of result arrays holds."""
-    others = {
-        array.name: f"{'ROIs x frames' if array.has_frames else 'per ROI'}: {array.description} ({array.unit})"
-        for array in schema.ARRAYS
-        if array.name not in CONTENT
-    }
-    return {**CONTENT, **others}
 
 
 def write_npz(session: Session, path: Path) -> None:
@@ -96,7 +67,7 @@ def write_csv(session: Session, path: Path) -> None:
 
 
 def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
-    """All that is known of a plane, as arrays, some of which may still lie on the disk; see `CONTENT`."""
+    """All that is known of a plane, as arrays, some of which may still lie on the disk; see `content`."""
     traces = plane.traces
     found: dict[str, Any] = {
         "is_cell": traces.is_cell,
@@ -105,6 +76,8 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         "frames_per_session": traces.segments,
         "bad_frames": np.flatnonzero(plane.bad_frames) if plane.bad_frames.any() else None,
         "dropped_frames": list(traces.dropped.items()) or None,
+        "indicator": traces.indicator,
+        "plane": plane.name if len(session.planes) == 1 and plane.name != "plane0" else None,
         "source_dff": plane.source_dff,
         ARBITRARY_DFF: True if plane.has_arbitrary_units else None,
         ARBITRARY_SOURCE: True if traces.arbitrary_units else None,
@@ -114,12 +87,17 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         found |= {"F": plane.raw.fluorescence, "Fneu": plane.raw.neuropil}
         if plane.raw.neuropil is not None:
             found["neuropil_coefficient"] = plane.raw.neuropil_coefficient
-    results = carried_results(session, plane)
+            found["neuropil_is_background"] = True if plane.neuropil_is_background else None
+        if plane.dff is not None:
+            found["infer_from"] = "dff" if plane.is_dff_used else "F"
+    results = plane.results
     if results is None:
         found["dff"] = found.pop("source_dff")
     else:
         found |= results.arrays
-        found["record"] = results.record.to_json()
+        traces_there = {name: found[name] for name in ("F", "Fneu", "dff", "source_dff") if found.get(name) is not None}
+        record = carried_record(session, plane, {name: hash_of(values) for name, values in traces_there.items()})
+        found["record"] = record.to_json()
         found["spikes"] = None if results.spikes is None else results.spikes.table
     if plane.rois is not None:
         numbers = np.repeat(np.arange(len(plane.rois.pixels)), [len(pixels) for pixels in plane.rois.pixels])
@@ -157,7 +135,10 @@ def _write_npy(file: IO[bytes], array: Rows) -> None:
 def _write_tables(arrays: dict[str, Rows], times_s: np.ndarray, folder: Path) -> None:
     n_rois = next(array.shape[0] for array in arrays.values() if len(array.shape) == 2)
     rois: dict[str, np.ndarray] = {"roi": np.arange(n_rois)}
-    facts = {}
+    facts: dict[str, Any] = {}
+    types = {
+        name: array.dtype.name for name, array in arrays.items() if len(array.shape) == 2 and array.dtype.kind == "f"
+    }
     per_roi = {"is_cell", "cell_probability", *(array.name for array in schema.ARRAYS if not array.has_frames)}
     for name, lazy in arrays.items():
         array = np.asarray(lazy[...])  # a table has a column per ROI: all of it is needed
@@ -175,7 +156,7 @@ def _write_tables(arrays: dict[str, Rows], times_s: np.ndarray, folder: Path) ->
         elif name != "pixel_weights":
             _write_table(folder / f"{name}.csv", {"time_s": times_s} | {f"roi{i}": row for i, row in enumerate(array)})
     _write_table(folder / "rois.csv", rois)
-    (folder / "about.json").write_text(json.dumps({**facts, "content": content()}, indent=1), "utf-8")
+    (folder / "about.json").write_text(json.dumps({**facts, "types": types, "content": content()}, indent=1), "utf-8")
 
 
 def _write_table(path: Path, columns: dict[str, np.ndarray]) -> None:

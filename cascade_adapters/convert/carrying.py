@@ -6,31 +6,31 @@ from dataclasses import replace
 
 from cascade_adapters.containers.base import Container
 from cascade_adapters.convert.session import Plane, Session
-from cascade_adapters.results import Results
+from cascade_adapters.results import Record, Results
 from cascade_adapters.results.record import now
 from cascade_engine._version import __version__
 
 
-def carried_results(session: Session, plane: Plane, container: Container | None = None) -> Results | None:
-    """The results of a plane, with a record that says where they come from.
+def carried_results(session: Session, plane: Plane, container: Container) -> Results | None:
+    """The results of a plane on their way into a container, None if it has none; see `carried_record`."""
+    if plane.results is None:
+        return None
+    return replace(plane.results, record=carried_record(session, plane, container.fingerprint()))
+
+
+def carried_record(session: Session, plane: Plane, hashes: dict[str, str]) -> Record:
+    """The record of a plane's results, which says where they come from.
 
     Parameters
     ----------
     session : Session
         What is converted.
     plane : Plane
-        One of its planes.
-    container : Container, optional
-        Where the results go: the record then holds the hashes of its traces. Without it, the record keeps the hashes
-        of the traces that were read.
-
-    Returns
-    -------
-    Results or None
-        None if the plane has no results.
+        One of its planes, with results.
+    hashes : dict of str to str
+        Those of the traces beside which the results will lie.
     """
-    if plane.results is None:
-        return None
+    assert plane.results is not None
     earlier = plane.results.record
     step = {
         "from": session.path.name,
@@ -39,10 +39,9 @@ def carried_results(session: Session, plane: Plane, container: Container | None 
         "at": now(),
         "cascade-spikes": __version__,
     }
-    record = replace(
+    return replace(
         earlier,
         converted=[*earlier.converted, step],
-        input=earlier.input if container is None else container.fingerprint(),
+        input=hashes,
         container={},  # what the old container had to remember means nothing to the new one
     )
-    return replace(plane.results, record=record)

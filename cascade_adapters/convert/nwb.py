@@ -135,7 +135,7 @@ def _add_plane(nwbfile: pynwb.NWBFile, session: Session, plane: Plane, metadata:
         description=known.get("description", f"Imaging plane {plane.name}"),
         device=next(iter(nwbfile.devices.values())),
         excitation_lambda=known.get("excitation_lambda", math.nan),
-        indicator=known.get("indicator", UNKNOWN),
+        indicator=known.get("indicator", traces.indicator or UNKNOWN),
         location=known.get("location", UNKNOWN),
         imaging_rate=float(traces.frame_rate),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -142,7 +141,7 @@ def read_session(path: Path, selection: Selection = Selection(), reading: Readin
         If there is nothing at `path`, or more than one session, or it cannot be read.
     """
     containers = find_containers(path, selection)
-    if not _are_one_session(containers):
+    if len({(container.kind, container.session) for container in containers}) > 1:
         named = ", ".join(str(container.path) for container in containers[:3])
         more = ", ..." if len(containers) > 3 else ""
         raise InputError(
@@ -151,22 +150,10 @@ def read_session(path: Path, selection: Selection = Selection(), reading: Readin
         )
     session = Session(path, containers[0].kind, [])
     for number, container in enumerate(containers):
-        name = container.path.name if _is_plane_folder(container.path) else f"plane{number}"
+        name = container.plane or f"plane{number}"
         plane = _read_plane(container, name, selection, reading, session.remarks)
         session.planes.append(plane)
     return session
-
-
-def _are_one_session(containers: list[Container]) -> bool:
-    if len({container.kind for container in containers}) > 1:
-        return False
-    paths = {container.path for container in containers}
-    siblings = len({path.parent for path in paths}) == 1 and all(_is_plane_folder(path) for path in paths)
-    return len(paths) == 1 or siblings
-
-
-def _is_plane_folder(path: Path) -> bool:
-    return re.fullmatch(r"plane\d+", path.name) is not None and path.is_dir()
 
 
 def _read_plane(container: Container, name: str, selection: Selection, reading: Reading, remarks: list[str]) -> Plane:

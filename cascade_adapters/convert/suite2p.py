@@ -20,6 +20,7 @@ from cascade_adapters.containers.suite2p.settings import (
     BAD_FRAMES,
     DENOISED,
     DROPPED_FRAMES,
+    INDICATOR,
     PLACEHOLDERS,
 )
 from cascade_adapters.convert.carrying import carried_results
@@ -82,6 +83,8 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
         settings["neucoeff"] = raw.neuropil_coefficient
     if plane.neuropil_is_background:
         settings[NEUROPIL_IS_BACKGROUND] = True
+    if raw.indicator is not None:
+        settings[INDICATOR] = raw.indicator
     if raw.segments is not None:
         settings["frames_per_folder"] = np.array(raw.segments)
     for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, raw.denoised)):

@@ -6,7 +6,7 @@ import numpy as np
 
 from cascade_adapters.containers.base import Container
 from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import report_on, survey, with_exclusions
+from cascade_adapters.running.pipeline import refuse_transposed, report_on, survey, with_exclusions
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
 from cascade_engine.networks.families import open_predictor
@@ -37,6 +37,7 @@ def inspect_container(container: Container, options: Options, model: Model) -> R
     """
     traces = with_exclusions(container, container.traces(options.reading), options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
+    refuse_transposed(container, traces, predictor)
     report = report_on(container, traces, options, predictor)
     report.status = "found"
     try:

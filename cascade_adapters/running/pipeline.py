@@ -22,6 +22,7 @@ from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_options
 from cascade_adapters.safe_writing.spool import Spool
 from cascade_engine._version import __version__
+from cascade_engine.checks import why_transposed
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.evaluation.expectation import expected_figures
 from cascade_engine.inference import InferredBlock, infer_block, warnings_about
@@ -135,6 +136,7 @@ def _infer(
     chosen = _chosen_rois(container, traces, options)
     traces = with_exclusions(container, traces, options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
+    refuse_transposed(container, traces, predictor)
     report = report_on(container, traces, options, predictor)
     if dry_run:
         report.status = "planned"
@@ -160,6 +162,13 @@ def _infer(
         return report, None
     record = _record(report, found, predictor, traces, options, container)
     return report, Results({name: array.finish() for name, array in arrays.items()}, record)
+
+
+def refuse_transposed(container: Container, traces: Traces, predictor: Predictor) -> None:
+    """Raise `InputError` if there are too few frames, and so many ROIs that these may be the frames."""
+    doubt = why_transposed(*traces.shape, predictor.shortest)
+    if doubt:
+        raise InputError(f"{container.path}: {doubt}; {container.advice_if_transposed}")
 
 
 def with_exclusions(container: Container, traces: Traces, options: Options) -> Traces:

@@ -129,6 +129,12 @@ def source_of(record: Path) -> str | None:
     return None if content is None else content["source"]
 
 
+def record_of(path: Path, source: str) -> dict[str, Any]:
+    """Content of a record if it is about a file or folder of this name; else nothing."""
+    content = _read(path)
+    return content if content is not None and content["source"] == source else {}
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         content = parse_json(path.read_text("utf-8"))

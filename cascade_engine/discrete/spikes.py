@@ -14,6 +14,7 @@ from cascade_engine.errors import InputError
 from cascade_engine.inference import Inference
 from cascade_engine.parallel import as_threads
 from cascade_engine.signal.kernels import check_smoothing, smoothing_kernel
+from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.noise import as_frame_rate
 from cascade_engine.signal.segments import segment_slices
 
@@ -168,7 +169,7 @@ def infer_discrete_spikes(
 
 
 def _as_spike_prob(spike_prob: np.ndarray) -> np.ndarray:
-    spike_prob = np.asarray(spike_prob)
+    spike_prob = unmasked(spike_prob)
     if spike_prob.ndim != 2:
         hint = "; for one neuron pass spike_prob[np.newaxis]" if spike_prob.ndim == 1 else ""
         raise InputError(

@@ -25,6 +25,7 @@ from cascade_engine.file_formats.pickle_reader import (
     Reference,
     count_tuple_keys,
 )
+from cascade_engine.signal.masked import unmasked
 
 #: Data types that are rebuilt: numbers, text and Python objects.
 _DATA_TYPE = re.compile(r"[<>=|]?[biufcSUO]\d{0,9}")
@@ -68,7 +69,7 @@ class _Array(np.ndarray, Buildable):
         self.is_complete = True
 
 
-def _reconstruct(*_: Any) -> np.ndarray:
+def _reconstruct(*_: Any) -> _Array:
     return np.ndarray.__new__(_Array, (0,), "b")
 
 
@@ -252,6 +253,66 @@ def _load(path: Path, what: str) -> Any:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise InputError(f"{path} cannot be read as {what}: {error}") from None
+
+
+class _Masked(Buildable):
+    """A masked array as a pickle describes it; `values` has NaN where it is masked."""
+
+    values: Any = None
+
+    def __init__(self, *_: Any):
+        pass
+
+    def build(self, state: Any) -> None:
+        _, shape, dtype, fortran_order, content, mask, *_ = state
+        data = _reconstruct()
+        data.build((1, shape, dtype, fortran_order, content))
+        masked = np.frombuffer(_to_bytes(mask), bool).reshape(data.shape, order="F" if fortran_order else "C")
+        self.values = unmasked(np.ma.MaskedArray(data.view(np.ndarray), masked))
+
+
+def _find_array(module: str, name: str) -> Reference:
+    if module in ("numpy.ma", "numpy.ma.core") and name in ("_mareconstruct", "MaskedArray"):
+        return Reference(_Masked)
+    return _find(module, name)
+
+
+def load_arrays(pickled: bytes) -> np.ndarray | dict[str, np.ndarray]:
+    """Read pickled arrays, with NaN where masked arrays are masked.
+
+    Parameters
+    ----------
+    pickled : bytes
+        A pickle, as of ``MaskedArray.dump``, or what follows the header of a ``.npy`` file of Python objects.
+
+    Returns
+    -------
+    array or dict of str to array
+        An array of numbers; rows of numbers of one length as a matrix; or a dictionary of such arrays.
+
+    Raises
+    ------
+    ValueError
+        If it holds, or asks for, anything else.
+    """
+    try:
+        content = PickleReader(pickled, _find_array).load()
+        if isinstance(content, np.ndarray) and content.dtype.hasobject and content.size == 1:
+            content = content.item()
+        if isinstance(content, dict):
+            return {str(name): _as_array(value) for name, value in content.items()}
+        return _as_array(content)
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if isinstance(value, list | tuple | np.ndarray) and not (isinstance(value, np.ndarray) and value.dtype != object):
+        value = np.stack([_as_array(row) for row in value])
+    values = np.asarray(value.values if isinstance(value, _Masked) else value).view(np.ndarray)
+    if values.dtype.hasobject:
+        raise ValueError("it holds other objects than arrays")
+    return values
 
 
 class Placeholder(Container, Reference):

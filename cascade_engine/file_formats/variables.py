@@ -36,6 +36,8 @@ class Variable:
         What it is if it cannot be numbers, or an empty string.
     open : callable or None
         Opens a large matrix to be read by rows or columns: an `ArrayOnDisk`, or something that can do the same.
+    rows_are : str
+        Why each row is known to be the trace of one ROI; empty where it is not known.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Variable:
     load: Callable[[], np.ndarray]
     problem: str = ""
     open: Callable[[], Any] | None = None
+    rows_are: str = ""
 
     @property
     def is_matrix(self) -> bool:

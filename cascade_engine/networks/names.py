@@ -9,24 +9,30 @@ from cascade_engine.errors import ModelError
 
 #: Names of the published families, the population that they were trained on, and its indicator where there is one.
 _FAMILIES = {
-    r"Global_EXC": ("principal", None),
+    r"Global(?:_EXC)?": ("principal", None),
     r"Global_INH": ("interneurons", None),
-    r"GC8_EXC": ("principal", "jGCaMP8"),
-    r"GC8f_EXC": ("principal", "jGCaMP8f"),
-    r"GC8m_EXC": ("principal", "jGCaMP8m"),
-    r"GC8s_EXC": ("principal", "jGCaMP8s"),
+    r"GC8(?:_EXC)?": ("principal", "jGCaMP8"),
+    r"GC8f(?:_EXC)?": ("principal", "jGCaMP8f"),
+    r"GC8m(?:_EXC)?": ("principal", "jGCaMP8m"),
+    r"GC8s(?:_EXC)?": ("principal", "jGCaMP8s"),
     r"Interneurons_GC8\+?": ("interneurons", None),
     r"Spinal_cord_excitatory": ("principal", "GCaMP6s"),
     r"Spinal_cord_inhibitory": ("interneurons", "GCaMP6s"),
-    r"OGB_zf_pDp": ("principal", "OGB-1"),
+    r"OGB(?:_zf)?_pDp": ("principal", "OGB-1"),
     r"Zebrafish": ("principal", None),
-    r"GCaMP6f_mouse": ("principal", "GCaMP6f"),
-    r"Cascade_Universal": ("principal", None),
+    r"GCaMP6f(?:_mouse)?": ("principal", "GCaMP6f"),
+    r"GCaMP6s": ("principal", "GCaMP6s"),
+    r"R-CaMP": ("principal", "R-CaMP1.07"),
+    r"(?:Cascade_)?Universal": ("principal", None),
 }
 
-_SETTINGS = re.compile(
-    r"_(?P<rate>\d+(?:\.\d+)?)Hz(?:_smoothing(?P<smoothing>\d+)ms)?(?P<causal>_causalkernel)?(?:_high_noise)?"
-)
+#: What follows the family, each at most once and in any order; newer names have ``100ms`` for ``smoothing100ms``.
+_PARTS = {
+    "frame_rate": re.compile(r"_(\d+(?:\.\d+)?)Hz"),
+    "smoothing": re.compile(r"_(?:smoothing_?)?(\d+)ms"),
+    "causal": re.compile(r"_(causalkernel)"),
+    "noise": re.compile(r"_(high_noise)"),
+}
 
 #: Parts of names of models that look at few frames, or none, behind the one that they predict.
 _NEARLY_CAUSAL = ("Online_model", "asymmetric_window")
@@ -62,13 +68,29 @@ def published_settings(name: str) -> dict[str, Any] | None:
             "side and cannot stand for it: import the published model with 'cascade models import'"
         )
     for family, (population, indicator) in _FAMILIES.items():
-        match = re.fullmatch(f"{family}{_SETTINGS.pattern}", name)
-        if match:
-            settings = {"asked_for": name, "population": population, "frame_rate": float(match["rate"])}
-            settings["kernel"] = "causal" if match["causal"] else "gaussian"
-            if indicator:
-                settings["indicator"] = indicator
-            if match["smoothing"]:
-                settings["smoothing"] = int(match["smoothing"]) / 1000
-            return settings
+        match = re.match(f"{family}(?=_[0-9])", name)
+        parts = None if match is None else _parts(name[match.end() :])
+        if parts is None:
+            continue
+        settings = {"asked_for": name, "population": population, "frame_rate": float(parts["frame_rate"])}
+        settings["kernel"] = "causal" if "causal" in parts else "gaussian"
+        if indicator:
+            settings["indicator"] = indicator
+        if "smoothing" in parts:
+            settings["smoothing"] = int(parts["smoothing"]) / 1000
+        return settings
     return None
+
+
+def _parts(text: str) -> dict[str, str] | None:
+    """What follows the family in a name, by `_PARTS`; None if there is anything else, or no frame rate."""
+    found: dict[str, str] = {}
+    while text:
+        for part, pattern in _PARTS.items():
+            match = pattern.match(text)
+            if match is not None and part not in found and text[match.end() : match.end() + 1] in ("", "_"):
+                found[part], text = match[1], text[match.end() :]
+                break
+        else:
+            return None
+    return found if "frame_rate" in found else None

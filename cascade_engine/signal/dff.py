@@ -17,6 +17,7 @@ import numpy as np
 
 from cascade_engine.declared import check_limits, checked_number, declared
 from cascade_engine.errors import InputError
+from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, as_frame_rate, as_traces
 from cascade_engine.signal.segments import segment_slices
 
@@ -146,7 +147,7 @@ def delta_f_over_f(
     Parameters
     ----------
     fluorescence : array, shape (n_neurons, n_frames)
-        Raw fluorescence F, in arbitrary units; NaN where missing.
+        Raw fluorescence F, in arbitrary units; NaN, or masked, where missing.
     frame_rate : float
         Frame rate in Hz.
     neuropil : array, shape (n_neurons, n_frames), optional
@@ -171,6 +172,7 @@ def delta_f_over_f(
         If the arrays do not fit together.
     """
     fluorescence, frame_rate, baseline = as_traces(fluorescence), as_frame_rate(frame_rate), baseline or Baseline()
+    neuropil, background = (None if other is None else unmasked(other) for other in (neuropil, background))
     checked_number("neuropil_coefficient", neuropil_coefficient, NEUROPIL_LIMITS, hint=NEUROPIL_HINT)
     _refuse_other_shape(fluorescence, "neuropil", neuropil)
     _refuse_other_shape(fluorescence, "background", background)

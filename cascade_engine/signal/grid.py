@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade_engine.errors import InputError
+from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.segments import LONGEST_GAP_S, segment_slices
 
 #: Part of a frame's lateness that is expected of the next one too: clocks drift, and times jitter.
@@ -83,7 +84,7 @@ class FrameGrid:
         array, shape (..., n_frames)
             NaN for frames that were dropped; `values` itself where none were.
         """
-        values = np.asarray(values)
+        values = unmasked(values)
         if self._is_even:
             return values
         dtype = np.result_type(values.dtype, np.float32) if values.dtype.kind != "f" else values.dtype
@@ -165,7 +166,7 @@ def read_times(times: np.ndarray, frame_rate: float | None = None) -> FrameTimes
     >>> found.dropped, found.segments
     ({500: 2}, [900, 98])
     """
-    times = np.asarray(times, dtype=np.float64)
+    times = unmasked(times).astype(np.float64)
     if len(times) < 2:
         raise InputError(f"are only {len(times)}: there is no frame rate")
     intervals = np.diff(times)

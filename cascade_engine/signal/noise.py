@@ -8,6 +8,7 @@ import numpy as np
 
 from cascade_engine.declared import checked_number
 from cascade_engine.errors import InputError
+from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.segments import segment_slices
 
 #: Frame rates (Hz) that a recording of calcium can have, and how they are written.
@@ -29,7 +30,7 @@ def noise_levels(dff: np.ndarray, frame_rate: float, segments: Sequence[int] | N
     Parameters
     ----------
     dff : array, shape (n_neurons, n_frames)
-        dF/F as a fraction (0.5 is 50 %). Missing frames are NaN and ignored.
+        dF/F as a fraction (0.5 is 50 %). Missing frames are NaN, or masked, and ignored.
     frame_rate : float
         Frames per second of each neuron's trace, in Hz.
     segments : sequence of int, optional
@@ -76,8 +77,11 @@ def noise_level_to_sd(noise_level: float, frame_rate: float) -> float:
 
 
 def as_traces(dff: np.ndarray) -> np.ndarray:
-    """Check that `dff` is a numeric array of shape (n_neurons, n_frames), and return it as floating point."""
-    dff = np.asarray(dff)
+    """Check that `dff` is a numeric array of shape (n_neurons, n_frames), and return it as floating point.
+
+    Masked values are NaN then.
+    """
+    dff = unmasked(dff)
     if dff.ndim != 2:
         hint = "; for one neuron pass dff[np.newaxis]" if dff.ndim == 1 else ""
         raise InputError(f"dff must have the shape (n_neurons, n_frames), but its shape is {dff.shape}{hint}")

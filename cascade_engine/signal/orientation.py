@@ -9,6 +9,9 @@ import numpy as np
 #: Part of an array whose smoothness along either axis is compared.
 _COMPARED = 1000
 
+#: Along shorter axes nothing can be told.
+_FEWEST = 5
+
 #: Neighbours along the axis taken for ROIs may be this much more alike than neighbours in time.
 _ALIKE = 0.3
 
@@ -26,7 +29,7 @@ def doubt_orientation(traces: Any) -> str:
     missing = ~np.isfinite(block)
     block = block[~missing.all(axis=1)][:, ~missing.all(axis=0)]
     block = block[np.isfinite(block).all(axis=1)]
-    if min(block.shape) < 10:
+    if min(block.shape) < _FEWEST:
         return ""
     block -= block.mean(axis=0)
     block -= block.mean(axis=1, keepdims=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.noise import noise_levels
 
 #: Median dF/F (fraction) above which numbers are taken for raw fluorescence.
@@ -188,7 +189,7 @@ def scale_arbitrary(detrended: np.ndarray, frame_rate: float, segments: Sequence
     >>> noise_levels(scaled.values[:1], 30.0).round(2), scaled.by_peak, scaled.notes[2]
     (array([2.]), array([False,  True, False]), 'constant: there is nothing to scale')
     """
-    detrended = np.asarray(detrended, dtype=np.float32)
+    detrended = unmasked(detrended).astype(np.float32, copy=False)
     with np.errstate(invalid="ignore"):  # infinite values
         levels = noise_levels(detrended, frame_rate, segments)
     scales, by_peak, notes = np.full(len(detrended), np.nan), np.zeros(len(detrended), dtype=bool), []
@@ -217,7 +218,7 @@ def _sample(values: Any) -> np.ndarray | None:
     """Some of the traces, NaN where values are missing or too large; None if no trace has a value."""
     rows = np.unique(np.linspace(0, len(values) - 1, _SAMPLED_ROIS).astype(int))
     with np.errstate(invalid="ignore"):  # damaged numbers
-        sample = np.array(values[rows, :_SAMPLED_FRAMES], dtype=np.float64)
+        sample = unmasked(values[rows, :_SAMPLED_FRAMES]).astype(np.float64)
     sample[~(np.abs(sample) < _BOUND)] = np.nan
     sample = sample[np.isfinite(sample).any(axis=1)]
     return sample if sample.size else None

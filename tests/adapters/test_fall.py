@@ -1,5 +1,6 @@
 """suite2p's ``Fall.mat``: what is read from it is what the plane's folder holds, and results lie beside it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.io import savemat
 from cascade_adapters.cli import main
 from cascade_adapters.containers.arrays import ArrayFile
 from cascade_adapters.containers.base import Reading, Selection
-from cascade_adapters.containers.fall import FallFile
+from cascade_adapters.containers.fall import FallFile, ProcFile
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_engine.errors import InputError
@@ -117,3 +118,90 @@ def test_restoring_takes_back_the_results_of_every_variable(tmp_path, random_mod
     assert {"Fall_cascade.mat", "Fall_Fneu_cascade.mat"} < set(hashes(tmp_path))
     main(["restore", str(path)])
     assert hashes(tmp_path) == before
+
+
+# --------------------------------------------------------------------------------------------------- Suite2P for MATLAB
+
+
+def save_proc(path: Path, plane, sessions=(100, 200), form: str = "mat5", nested: bool = True, **changes) -> Path:
+    """Save what Suite2P for MATLAB saves: a cell with a matrix for each session, an array of structs for ROIs."""
+
+    def cell(values, ends):
+        parts = [np.asarray(part) for part in np.split(values, ends, axis=1)]
+        if form == "mat73":
+            return parts
+        found = np.empty((1, len(parts)), dtype=object)
+        found[0, :] = parts
+        return found
+
+    ends, n_rois = np.cumsum(sessions)[:-1], len(plane.fluorescence)
+    coefficients = changes.pop("coefficients", np.linspace(0.4, 0.9, n_rois))
+    stat = [
+        {"iscell": float(i != 2), "neuropilCoefficient": coefficients[i], "ipix": np.arange(5.0)} for i in range(n_rois)
+    ]
+    ops = {"imageRate": 30.0, "nplanes": 1.0, "mouse_name": "m1", **changes.pop("ops", {})}
+    content = {
+        "Fcell": cell(plane.fluorescence, ends),
+        "FcellNeu": cell(plane.neuropil, ends),
+        "ops": ops,
+        "stat": stat,
+    }
+    content = {**content, "cl": {"iscell": np.ones((n_rois, 1))}, **changes}
+    if form == "mat5":
+        content["stat"] = np.array([tuple(roi.values()) for roi in stat], dtype=[(name, "O") for name in stat[0]])
+    content = {"dat": content} if nested else content
+    save_mat73(path, content) if form == "mat73" else savemat(path, content, do_compression=True)
+    return path
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("form", ["mat5", "mat73"])
+def test_files_of_suite2p_in_matlab(tmp_path, random_model, form, nested):
+    plane = make_plane(tmp_path / "plane0", n_frames=300)
+    path = save_proc(tmp_path / "F_m1_2015-04-29_plane1_proc.mat", plane, form=form, nested=nested)
+    before = hashes(tmp_path)
+    (container,) = find_containers(path)
+    assert type(container) is ProcFile
+    traces = container.read()
+    np.testing.assert_array_equal(traces.fluorescence, plane.fluorescence)
+    assert (traces.frame_rate, traces.segments, traces.shape) == (30.0, [100, 200], (6, 300))
+    assert traces.is_cell.tolist() == [True, True, False, True, True, True]
+    own = np.linspace(0.4, 0.9, 6)[:, np.newaxis]
+    np.testing.assert_allclose(traces.neuropil_coefficient * traces.neuropil, own * plane.neuropil, rtol=1e-5)
+    assert any("coefficient of its own, from 0.4 to 0.9" in text for text in traces.remarks)
+    one = container.read(Reading(neuropil_coefficient=0.5, frame_rate=7.0))
+    np.testing.assert_array_equal(one.neuropil, plane.neuropil)
+    assert (one.neuropil_coefficient, one.frame_rate) == (0.5, 7.0)
+    run_one(container, model=str(random_model.folder))
+    assert container.results().spike_prob.shape == (6, 300)
+    container.restore()
+    assert hashes(tmp_path) == before
+
+
+def test_oddities_of_suite2p_in_matlab(tmp_path):
+    plane = make_plane(tmp_path / "plane0", n_frames=300)
+    path = tmp_path / "F_proc.mat"
+
+    def refused_proc(match, **changes):
+        with pytest.raises(InputError, match=match):
+            ProcFile(save_proc(path, plane, **changes)).read()
+
+    refused_proc(r"imageRate is 30 Hz with 4 planes.*--frame-rate 7.5 if.*--frame-rate 30 if", ops={"nplanes": 4.0})
+    refused_proc("no ops.imageRate: pass --frame-rate", ops={"imageRate": 0.0})
+    traces = ProcFile(save_proc(path, plane, ops={"nplanes": 4.0, "fs": 7.5})).read()
+    assert (traces.frame_rate, traces.frame_rate_source) == (7.5, "ops.fs in F_proc.mat")
+    cell = np.empty((1, 1), dtype=object)
+    cell[0, 0] = plane.neuropil[:-1]
+    refused_proc("different shapes", sessions=(300,), FcellNeu=cell)
+    traces = ProcFile(save_proc(path, plane, sessions=(300,), coefficients=np.full(6, 0.6))).read()
+    assert traces.segments is None and traces.neuropil_coefficient == 0.6 and "1 session" in traces.source
+    assert ["check it" in text for text in traces.remarks] == [True]
+    bad = np.zeros((300, 1))
+    bad[7] = 1
+    traces = ProcFile(save_proc(path, plane, ops={"badframes": bad})).read()
+    assert np.flatnonzero(traces.excluded_frames).tolist() == [7]
+    # the early neuropil model: F without neuropil, which is negative
+    negative = replace(plane, neuropil=-plane.neuropil, fluorescence=plane.fluorescence - plane.neuropil)
+    traces = ProcFile(save_proc(path, negative, coefficients=np.full(6, 0.6))).read()
+    np.testing.assert_allclose(traces.fluorescence, plane.fluorescence, rtol=1e-5)
+    np.testing.assert_array_equal(traces.neuropil, plane.neuropil)

@@ -236,7 +236,7 @@ def test_other_files_of_inscopix(tmp_path, isx):
     change_isxd(path, type=0)
     refused(InscopixFile(path), "no cell set of Inscopix, but a movie")
     isx.CellSet.write(str(tmp_path / "empty.isxd"), isx.Timing(num_samples=9), isx.Spacing(num_pixels=(2, 2))).flush()
-    refused(InscopixFile(tmp_path / "empty.isxd"), "cannot be read as an Inscopix cell set|0 cells")
+    refused(InscopixFile(tmp_path / "empty.isxd"), "is an empty cell set: it holds no cells")
 
 
 def test_without_what_reads_inscopix(tmp_path, monkeypatch):
@@ -247,6 +247,13 @@ def test_without_what_reads_inscopix(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "isx", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'cascade-spikes\[roiextractors\]'"):
         InscopixFile(path).read()
+    # some tools end every file with a line break
+    text = json.dumps({"type": 1, "CellNames": []}).encode()
+    for behind in (b"", b"\n", b"\r\n"):
+        path.write_bytes(text + b"\0" + len(text).to_bytes(8, "little") + behind)
+        refused(InscopixFile(path), "is an empty cell set: it holds no cells; find cells in the movie first")
+    path.write_bytes(text[5:] + b"\0" + len(text).to_bytes(8, "little"))
+    refused(InscopixFile(path), "cannot be read as an Inscopix cell set: its description is cut off")
 
 
 # -------------------------------------------------------------------------------------------------------------- SIMA

@@ -3,17 +3,19 @@
 from contextlib import suppress
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 import cascade_adapters
 from cascade_adapters.cli import main
 from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.nwb import NwbRecording
-from cascade_adapters.containers.registry import CONTAINERS
+from cascade_adapters.containers.registry import CONTAINERS, find_containers
 from cascade_adapters.hooks.caiman import run_on_estimates, run_on_file
 from cascade_adapters.hooks.suite2p import run_on_folder
 from cascade_engine.errors import InputError
 from tests.builders import array_files, caiman_files, segmentation_files
+from tests.builders.running import inspect_one, run_one
 from tests.builders.suite2p_folders import hashes, make_plane
 
 CHOICES = {
@@ -96,3 +98,17 @@ def test_a_folder_of_several_kinds_takes_what_concerns_one_of_them(tmp_path):
     assert [container.kind for container in cascade_adapters.find(tmp_path, channel=2)] == ["suite2p", "CaImAn"]
     with pytest.raises(InputError, match="--raw does not concern suite2p, CaImAn: leave it out"):
         cascade_adapters.find(tmp_path, raw=True)
+
+
+def test_what_was_said_for_results_need_not_be_said_again(tmp_path, random_model):
+    """In any container that cannot be read without it, as long as its traces are the same."""
+    plane = make_plane(tmp_path / "plane0", n_frames=300, frame_rate=None)
+    (container,) = find_containers(plane.folder)
+    with pytest.raises(InputError, match="no frame rate"):
+        inspect_one(container, model=str(random_model.folder))
+    run_one(container, model=str(random_model.folder), frame_rate=12.0)
+    report = inspect_one(container, model=str(random_model.folder))
+    assert (report.frame_rate_hz, report.frame_rate_source) == (12.0, "given")
+    np.save(plane.folder / "F.npy", plane.fluorescence + 1)
+    with pytest.raises(InputError, match="no frame rate"):
+        inspect_one(container, model=str(random_model.folder))

@@ -49,7 +49,10 @@ def save(folder: Path, form: str, matrix: np.ndarray, stem: str = "traces", **ot
 
 
 def save_mat73(path: Path, variables: dict[str, Any]) -> None:
-    """Save as MATLAB does with ``-v7.3``: arrays, text, logical values, structs (dict), cells (list), empty arrays."""
+    """Save as MATLAB does with ``-v7.3``: arrays, text, logical values, structs, cells, arrays of structs, nothing.
+
+    Structs are dictionaries, cells are lists, and arrays of structs lists of dictionaries.
+    """
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, value in variables.items():
             _put_mat73(file, file, name, value)
@@ -62,6 +65,13 @@ def _put_mat73(file: h5py.File, group: h5py.Group, name: str, value: Any) -> h5p
         item, kind = group.create_group(name), "struct"
         for field, content in value.items():
             _put_mat73(file, item, field, content)
+    elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        references, item, kind = file.require_group("#refs#"), group.create_group(name), "struct"
+        for field in value[0]:
+            content = [
+                _put_mat73(file, references, f"{name}{i}{field}", each[field]).ref for i, each in enumerate(value)
+            ]
+            item.create_dataset(field, data=np.array([content], dtype=h5py.ref_dtype).T)
     elif isinstance(value, list):
         references = file.require_group("#refs#")
         content = [_put_mat73(file, references, f"{name}{i}", element).ref for i, element in enumerate(value)]

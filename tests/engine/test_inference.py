@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 
 import cascade_engine.inference
-from cascade_engine import CascadeWarning, InputError, ModelError, infer, predict, single_spike_amplitude
+from cascade_engine import (
+    CascadeWarning,
+    FrameGrid,
+    InputError,
+    ModelError,
+    infer,
+    noise_levels,
+    predict,
+    read_times,
+    single_spike_amplitude,
+)
 from cascade_engine.networks.windowed.writing import write_windowed_model
+from cascade_engine.signal.dff import delta_f_over_f
 from tests.builders.models import random_network
 from tests.builders.windowed import predict_trace
 
@@ -305,3 +316,33 @@ def test_smoothing_that_nobody_means(frame_rate, smoothing, longest):
 def test_smoothing_over_many_frames_is_doubted(frame_rate, smoothing, doubted):
     told = infer(noise(1, 1200), frame_rate, smoothing=smoothing).warnings
     assert any("is 100 frames wide" in text and "0.05 is 50 ms" in text for text in told) == doubted
+
+
+# ----------------------------------------------------------------------------------------- masked and transposed arrays
+
+
+def test_what_is_masked_is_missing_everywhere(random_model):
+    rng = np.random.default_rng(0)
+    dff = 0.1 * rng.standard_normal((3, 300)).astype(np.float32)
+    masked = np.ma.MaskedArray(dff.copy(), mask=False)
+    masked[0, 100:104] = masked[2, 7] = np.ma.masked
+    plain = np.where(masked.mask, np.nan, dff)
+    masked.data[masked.mask] = 1e20
+    expected = infer(plain, 30.0, random_model)
+    found = infer(masked, 30.0, random_model)
+    np.testing.assert_array_equal(found.spike_prob, expected.spike_prob)
+    np.testing.assert_array_equal(found.noise_levels, expected.noise_levels)
+    np.testing.assert_array_equal(noise_levels(masked, 30.0), noise_levels(plain, 30.0))
+    with pytest.warns(CascadeWarning, match="missing frames"):
+        np.testing.assert_array_equal(predict([*masked], 30.0, random_model), expected.spike_prob)
+    raw = delta_f_over_f(1000 * (1 + plain), 30.0, 100 * (1 + plain)).dff
+    ours = delta_f_over_f(1000 * (1 + masked), 30.0, 100 * (1 + masked)).dff
+    np.testing.assert_allclose(ours, raw, atol=1e-6)
+    counts = np.ma.masked_array((1000 * (1 + dff)).astype(int), masked.mask)
+    assert np.isnan(delta_f_over_f(counts, 30.0).dff[0, 100:104]).all()
+    times = np.ma.masked_array(np.arange(10) / 30.0, mask=[0] * 9 + [1])
+    with pytest.raises(InputError, match="do not increase"):
+        read_times(times)
+    np.testing.assert_array_equal(
+        FrameGrid(300, dropped={5: 1}).expand(masked), FrameGrid(300, dropped={5: 1}).expand(plain)
+    )

@@ -277,6 +277,12 @@ def test_networks_trained_on_simulations_have_half_a_say_in_the_number_of_spikes
         ("Global_INH_30Hz_smoothing100ms", 0.1, "gaussian", "interneurons"),
         ("Spinal_cord_inhibitory_30Hz_smoothing50ms", 0.05, "gaussian", "interneurons"),
         ("Cascade_Universal_30Hz", None, "gaussian", "principal"),
+        ("Global_8.5Hz_100ms_causalkernel", 0.1, "causal", "principal"),
+        ("Global_30Hz_50ms", 0.05, "gaussian", "principal"),
+        ("Global_INH_30Hz_50ms_high_noise", 0.05, "gaussian", "interneurons"),
+        ("GC8s_15Hz_100ms_high_noise_causalkernel", 0.1, "causal", "principal"),
+        ("GC8_EXC_30Hz_smoothing_50ms_causalkernel_high_noise", 0.05, "causal", "principal"),
+        ("GCaMP6s_5Hz", None, "gaussian", "principal"),
     ],
 )
 def test_names_of_published_models(name, smoothing, kernel, population):
@@ -287,7 +293,8 @@ def test_names_of_published_models(name, smoothing, kernel, population):
 
 def test_names_that_it_cannot_stand_for():
     assert published_settings("Global_EXC_30Hz_smoothing50ms_") is None
-    assert published_settings("my_model") is None
+    for name in ("my_model", "Global_100ms", "Global_30Hz_50ms_100ms", "Global_30Hz_50msx", "Globally_30Hz", "GC8_30"):
+        assert published_settings(name) is None
     with pytest.raises(ModelError, match="import the published model"):
         published_settings("Online_model_30Hz_integration_100ms_smoothing_25ms_GCaMP8")
 

@@ -15,10 +15,12 @@ import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.laid_out import LaidOut
+from cascade_adapters.containers.remembered import GIVEN
 from cascade_adapters.containers.transposed import by_rois
 from cascade_adapters.results.rows import Rows
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable, load_numbers
+from cascade_engine.signal.grid import FrameTimes, read_times
 from cascade_engine.signal.noise import FRAME_RATE_LIMITS, as_frame_rate
 
 ORIENTATIONS = ("rois-first", "frames-first")
@@ -32,11 +34,16 @@ _TIME_NAMES = {
     "t", "time", "times", "timestamp", "timestamps", "frametime", "frametimes", "timevector", "tvec", "timeaxis",
 }  # fmt: skip
 
+#: The unit at the end of such a name.
+_TIME_UNIT = re.compile(r"(?:^|[ _.(\[])(s|secs?|seconds?|ms|msecs?|milliseconds?)[)\]]?$")
 _PLANE_NAMES = {"nplanes", "numplanes", "numberofplanes", "nslices", "numslices", "numberofslices"}
 _BAD_FRAMES_NAMES = {"badframes"}
 
 #: Name of the variable that marks files of ground truth.
 _GROUND_TRUTH = "CAttached"
+
+#: Relative difference from which two frame rates contradict each other.
+_CONTRADICTION = 0.02
 
 
 @dataclass(frozen=True)
@@ -92,11 +99,15 @@ def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable
     if nameless:
         candidates = nameless
     elif key is not None:
-        candidates = [variable for variable in variables if variable.name == key]
+        candidates = _named(variables, key)
+        if not any(each.is_matrix or each.is_vector for each in candidates) and contents.expand():
+            candidates = _named(variables, key)
         if not candidates:
             raise InputError(f"{path} has no variable {key!r}; it holds {_listed(variables)}")
     else:
         candidates = [variable for variable in variables if variable.is_matrix]
+        if not candidates and contents.expand():
+            candidates = [variable for variable in variables if variable.is_matrix]
         others = _TIME_NAMES | _BAD_FRAMES_NAMES
         candidates = candidates or [each for each in variables if each.is_vector and not _is_named(each, others)]
     if len(candidates) > 1:
@@ -120,11 +131,13 @@ def orient(variable: Variable, contents: Contents, given: str | None, path: Path
         If it remains open.
     """
     shape = variable.shape
-    if variable.is_vector:
+    if len(shape) == 1 or (variable.is_vector and given is None):
         if given is not None:
             remarks.append(f"--orientation {given} changes nothing: there is a single trace")
         return Orientation(len(shape) == 1 or shape[0] == 1, shape, "one ROI")
     found, reason = contents.rois_first, contents.reason
+    if variable.rows_are:
+        found, reason = True, variable.rows_are
     if found is None:
         times = next((each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES)), None)
         if times is not None and max(times.shape) in shape and shape[0] != shape[1]:
@@ -151,8 +164,101 @@ def find_frame_rate(contents: Contents, given: float | None, path: Path) -> tupl
     InputError
         If there is none, or several that differ.
     """
-    if given is not None:
-        return as_frame_rate(given), "given"
+    timing = find_timing(contents, given, path, ())
+    return timing.frame_rate, timing.source
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How fast frames follow each other, and where their times show gaps.
+
+    Attributes
+    ----------
+    frame_rate : float
+        In Hz.
+    source : str
+        Where it comes from.
+    times : str
+        Name of the times of frames, if there are any whose unit is known.
+    n_times : int
+        How many there are.
+    found : FrameTimes or None
+        What they tell.
+    problem : str
+        Why they tell nothing.
+    """
+
+    frame_rate: float
+    source: str
+    times: str = ""
+    n_times: int = 0
+    found: FrameTimes | None = None
+    problem: str = ""
+
+    def interruptions(self, n_frames: int, remarks: list[str]) -> tuple[list[int] | None, dict[int, int]]:
+        """Segments and dropped frames, as of `Traces`; what is found, or doubtful, becomes a remark."""
+        if self.problem:
+            remarks.append(f"the times in {self.times} {self.problem}: the frames were taken for evenly spaced")
+        if self.found is None:
+            return None, {}
+        if self.n_times != n_frames:
+            remarks.append(f"{self.times} has {self.n_times} times for {n_frames} frames: they tell of no gaps")
+            return None, {}
+        if abs(self.found.frame_rate / self.frame_rate - 1.0) > _CONTRADICTION:
+            remarks.append(
+                f"the times in {self.times} mean {self.found.frame_rate:.4g} Hz, but the frame rate is "
+                f"{self.frame_rate:.4g} Hz ({self.source}): the latter was used"
+            )
+        remarks += [f"the times in {self.times} show {words}" for words in self.found.words]
+        return self.found.segments, self.found.dropped
+
+
+def find_timing(contents: Contents, given: float | None, path: Path, shape: tuple[int, ...]) -> Timing:
+    """Frame rate and gaps: the rate that the user says, else a number of that name in the file, else times in s or ms.
+
+    Parameters
+    ----------
+    contents : Contents
+        What the file holds.
+    given : float or None
+        What the user says, in Hz.
+    path : Path
+        The file, for messages.
+    shape : tuple of int
+        Of the traces: times of another number are not those of their frames.
+
+    Raises
+    ------
+    InputError
+        If there is no rate, or several that differ.
+    """
+    vectors = (each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES))
+    fitting = [each for each in vectors if max(each.shape) in shape]
+    times = next((each for each in fitting if time_unit(each.name) is not None), next(iter(fitting), None))
+    scale = None if times is None else time_unit(times.name)
+    rate, source = (as_frame_rate(given), GIVEN) if given is not None else _stated_rate(contents, path)
+    if times is None or scale is None:
+        if rate is None:
+            raise InputError(f"{path}: it has no frame rate: pass --frame-rate (Hz){_hint(times, path)}")
+        return Timing(rate, source)
+    try:
+        found = read_times(scale * load_numbers(times, path).ravel().astype(float), rate)
+    except InputError as error:
+        if rate is None:
+            raise InputError(f"{path}: the times in {times.name} {error}: pass --frame-rate (Hz)") from None
+        return Timing(rate, source, times.name, problem=str(error))
+    if rate is None:
+        rate, source = found.frame_rate, f"{times.name} in {path.name}"
+    return Timing(rate, source, times.name, max(times.shape), found)
+
+
+def time_unit(name: str) -> float | None:
+    """Seconds in the unit that the name of times ends with (``time_s``, ``t (ms)``), or None if it has none."""
+    found = _TIME_UNIT.search(name.lower())
+    return None if found is None else 1e-3 if found[1].startswith("m") else 1.0
+
+
+def _stated_rate(contents: Contents, path: Path) -> tuple[float | None, str]:
     found = [each for each in contents.variables if each.is_scalar and _is_named(each, _RATE_NAMES)]
     rates = {each.name: float(load_numbers(each, path).ravel()[0]) for each in found}
     usable = {name: rate for name, rate in rates.items() if FRAME_RATE_LIMITS[0] <= rate <= FRAME_RATE_LIMITS[1]}
@@ -162,13 +268,16 @@ def find_frame_rate(contents: Contents, given: float | None, path: Path) -> tupl
     if rates:
         said = ", ".join(f"{name} = {rate:g}" for name, rate in rates.items())
         raise InputError(f"{path}: it has {said}: pass --frame-rate (Hz)")
-    hint = ""
-    times = next((each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES)), None)
-    if times is not None:
-        with np.errstate(invalid="ignore"):
-            step = float(np.nanmedian(np.diff(load_numbers(times, path).ravel().astype(float))))
-        hint = f"; the steps of {times.name} mean {1 / step:.4g} Hz if they are in s" if step > 0 else ""
-    raise InputError(f"{path}: it has no frame rate: pass --frame-rate (Hz){hint}")
+    return None, ""
+
+
+def _hint(times: Variable | None, path: Path) -> str:
+    """What times of an unknown unit would mean."""
+    if times is None:
+        return ""
+    with np.errstate(invalid="ignore"):
+        step = float(np.nanmedian(np.diff(load_numbers(times, path).ravel().astype(float))))
+    return f"; the steps of {times.name} mean {1 / step:.4g} Hz if they are in s" if step > 0 else ""
 
 
 def find_n_planes(contents: Contents, path: Path) -> int | None:
@@ -196,8 +305,17 @@ def find_bad_frames(contents: Contents, n_frames: int, path: Path, remarks: list
 
 
 def _is_named(variable: Variable, names: set[str]) -> bool:
-    last = re.sub(r"[^a-z]", "", variable.name.rsplit(".", 1)[-1].lower())
-    return last in names or last.removesuffix("hz") in names
+    name = variable.name.rsplit(".", 1)[-1].lower()
+    plain = {re.sub(r"[^a-z]", "", each) for each in (name, _TIME_UNIT.sub("", name))}
+    return any(each in names or each.removesuffix("hz") in names for each in plain)
+
+
+def _named(variables: Sequence[Variable], key: str) -> list[Variable]:
+    """Variables of a name; of a cell and what is in it, the latter, and of several matrices in a cell, all."""
+    found = [each for each in variables if each.name == key]
+    usable = [each for each in found if not each.problem]
+    inside = [each for each in variables if re.fullmatch(re.escape(key) + r"\{\d+\}", each.name)]
+    return usable or (inside if any(each.is_matrix for each in inside) else []) or found
 
 
 def _listed(variables: Sequence[Variable]) -> str:

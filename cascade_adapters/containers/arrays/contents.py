@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from cascade_engine.file_formats.variables import Variable
-
-#: Variables in which the conversion notes that dF/F, or the source's traces, are in arbitrary units or denoised.
-ARBITRARY_DFF, ARBITRARY_SOURCE, DENOISED = "arbitrary_units", "source_arbitrary_units", "denoised"
 
 
 @dataclass
@@ -30,6 +25,8 @@ class Contents:
         What was left out.
     layout : object
         What the format needs to write results in the same form.
+    look_inside : callable
+        Gives the variables that lie inside others; it may take long, and is called if there are no traces otherwise.
     """
 
     variables: list[Variable]
@@ -37,24 +34,15 @@ class Contents:
     reason: str = ""
     remarks: list[str] = field(default_factory=list)
     layout: Any = None
+    look_inside: Callable[[], list[Variable]] = list
 
-    def told_of(self, name: str) -> tuple[bool, bool]:
-        """Whether 'cascade convert' has noted that a variable is in arbitrary units, and that it is denoised.
-
-        Names of several planes begin with the plane's, those of the notes too.
-        """
-        found = re.fullmatch(r"((?:.*_)??)(source_dff|F|dff)", name)
-        if found is None:
-            return False, False
-        plane, units = found[1], ARBITRARY_DFF if found[2] == "dff" else ARBITRARY_SOURCE
-        return self._is_set(plane + units), self._is_set(plane + DENOISED)
-
-    def _is_set(self, name: str) -> bool:
-        variable = self.named(name)
-        try:
-            return variable is not None and np.asarray(variable.load()).ravel().tolist() == [1]
-        except Exception:  # a damaged file can fail in any way
-            return False
+    def expand(self) -> bool:
+        """Add the variables that lie inside others; whether there are any."""
+        look_inside, self.look_inside = self.look_inside, list
+        added = look_inside()
+        names = {variable.name for variable in added}
+        self.variables[:] = [variable for variable in self.variables if variable.name not in names] + added
+        return bool(added)
 
     def named(self, name: str) -> Variable | None:
         """The variable of this name, or None."""

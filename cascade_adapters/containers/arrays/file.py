@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,8 +16,8 @@ from cascade_adapters.containers.arrays.choosing import (
     Orientation,
     choose_variable,
     find_bad_frames,
-    find_frame_rate,
     find_n_planes,
+    find_timing,
     orient,
 )
 from cascade_adapters.containers.arrays.contents import Contents
@@ -24,11 +25,12 @@ from cascade_adapters.containers.arrays.formats import FORMATS
 from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
 from cascade_adapters.containers.frame_rates import doubts_about_rate
+from cascade_adapters.containers.remembered import with_record
 from cascade_adapters.containers.transposed import TransposedRows
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.rows import Rows
 from cascade_adapters.results.schema import complete
-from cascade_adapters.safe_writing.beside import FilesBeside, source_of
+from cascade_adapters.safe_writing.beside import FilesBeside, record_of, source_of
 from cascade_adapters.safe_writing.folder import finish_interrupted
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.atomic import sha256
@@ -62,12 +64,14 @@ class ArrayFile(Container):
     uses: ClassVar[tuple[str, ...]] = ("key", "orientation", "raw")
     looks_for = ".npy, .npz, .mat, .csv, .tsv and .txt files"
     searched_for = False
+    advice_if_transposed = "pass the other --orientation (frames-first if each row is one frame)"
 
     def __init__(self, path: Path, selection: Selection = Selection()):
         super().__init__(path)
         self._selection = selection
         self._format = FORMATS[path.suffix.lower()]
         self._opened: tuple[tuple[int, int], Contents] | None = None
+        self._known: tuple[Contents, Record | None] | None = None
 
     @property
     def identity(self) -> tuple:
@@ -92,26 +96,31 @@ class ArrayFile(Container):
         self._check_free()
         if self._selection.raw and reading.dff == "container":
             raise InputError(f"{self.path}: --raw and --dff container contradict each other")
+        if self._selection.raw:
+            reading = replace(reading, dff="compute")
+        reading = with_record(reading, self.remembered())
         remarks: list[str] = []
-        orientation, (rate, rate_source) = self._ask_all(
-            lambda: self._orientation(remarks), lambda: find_frame_rate(contents, reading.frame_rate, self.path)
+        orientation, timing = self._ask_all(
+            lambda: self._orientation(remarks),
+            lambda: find_timing(contents, reading.frame_rate, self.path, variable.shape),
         )
         if reading.frame_rate is None:
-            remarks += doubts_about_rate(rate, rate_source, n_planes=find_n_planes(contents, self.path))
+            remarks += doubts_about_rate(timing.frame_rate, timing.source, n_planes=find_n_planes(contents, self.path))
         stored = load_numbers(variable, self.path) if variable.open is None else variable.open()
         traces = orientation.to_rois(stored, self.scratch_folder)
-        is_raw = self._selection.raw or reading.dff == "compute"
-        arbitrary, denoised = contents.told_of(variable.name or self.path.stem)
-        if not (arbitrary or reading.arbitrary_units):
+        rate, is_raw = timing.frame_rate, reading.dff == "compute"
+        segments, dropped = timing.interruptions(traces.shape[1], remarks)
+        if not reading.arbitrary_units:
             self._check_units(traces, rate, is_raw)
         doubts = filter(None, [self._doubt_orientation(traces)])
         source = f"{variable.name or self.path.name}, {orientation.name} ({orientation.reason})"
         facts: dict[str, Any] = {
             "frame_rate": rate,
-            "frame_rate_source": rate_source,
+            "frame_rate_source": timing.source,
+            "segments": segments,
+            "dropped": dropped,
             "source": source,
-            "arbitrary_units": arbitrary,
-            "denoised": denoised,
+            "arbitrary_units": reading.arbitrary_units,
             "excluded": find_bad_frames(contents, traces.shape[1], self.path, remarks),
             "remarks": [*contents.remarks, *remarks, *doubts],
             "hashes": self._hashes_of(traces),
@@ -202,6 +211,7 @@ class ArrayFile(Container):
             name: None if self.path.with_name(name) in there else save
             for name, save in self._files(arrays, facts).items()
         }
+        self._known = None
         return self._beside().write(files, record.to_dict())
 
     def restore(self) -> list[str]:
@@ -226,10 +236,36 @@ class ArrayFile(Container):
         return self._opened[1]
 
     def _variable(self) -> Variable:
-        return choose_variable(self._contents(), self._selection.key, self.path)
+        try:
+            return choose_variable(self._contents(), self._selection.key, self.path)
+        except InputError:
+            used = self._variables_with_results() if self._selection.key is None else []
+            if len(used) != 1:
+                raise
+            return used[0]
+
+    def _variables_with_results(self) -> list[Variable]:
+        """Variables of which there are results beside the file."""
+        ending = f"_cascade{self.path.suffix}.json"
+        records = (path for path in self.path.parent.glob(f"{escape(self.path.stem)}*{escape(ending)}"))
+        remembered = [record_of(path, self.path.name).get("container") for path in records]
+        names = {facts.get("variable") for facts in remembered if isinstance(facts, dict)}
+        usable = (each for each in self._contents().variables if each.is_matrix or each.is_vector)
+        return [variable for variable in usable if variable.name in names]
 
     def _orientation(self, remarks: list[str]) -> Orientation:
-        return orient(self._variable(), self._contents(), self._selection.orientation, self.path, remarks)
+        given = self._selection.orientation
+        if given is None and (record := self.remembered()) is not None:
+            given = record.container.get("orientation")
+            return orient(self._variable(), self._contents(), given, self.path, [])
+        return orient(self._variable(), self._contents(), given, self.path, remarks)
+
+    def remembered(self) -> Record | None:
+        """See `Container.remembered`; compared once for each state of the file."""
+        contents = self._contents()
+        if self._known is None or self._known[0] is not contents:
+            self._known = contents, super().remembered()
+        return self._known[1]
 
     def _ask_all(self, *questions: Callable[[], Any]) -> list[Any]:
         """The answers, or everything that the user has to say in one error."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.laid_out import LaidOut
+from cascade_adapters.containers.arrays.matlab_cells import variables_in_cells
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.matlab import list_variables, version_of
 
@@ -36,7 +37,8 @@ def read_mat(path: Path) -> Contents:
     InputError
         If it is damaged or something else.
     """
-    return Contents(list_variables(path), layout=version_of(path))
+    variables = list_variables(path)
+    return Contents(variables, layout=version_of(path), look_inside=partial(variables_in_cells, path, list(variables)))
 
 
 def read_mat_once(path: Path) -> Contents | None:

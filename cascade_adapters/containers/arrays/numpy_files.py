@@ -1,4 +1,4 @@
-"""``.npy`` and ``.npz``: nothing is ever unpickled."""
+"""``.npy`` and ``.npz``; of pickles only arrays are rebuilt, and nothing that they ask for is run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.npy import ArrayOnDisk
+from cascade_engine.file_formats.safe_pickle import load_arrays
 from cascade_engine.file_formats.unpacking import check_archive
 from cascade_engine.file_formats.variables import Variable, problem_of
+
+#: A pickle begins so, a ``.npy`` file does not.
+_PICKLE = b"\x80"
 
 
 def read_npy(path: Path) -> Contents:
@@ -29,7 +33,12 @@ def read_npy(path: Path) -> Contents:
     """
     try:
         with path.open("rb") as file:
+            if file.read(1) == _PICKLE:
+                return Contents(_pickled("", _PICKLE + file.read()))
+            file.seek(0)
             shape, dtype = _header(file)
+            if dtype.hasobject:
+                return Contents(_pickled_or_objects("", shape, file))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception:  # a damaged header can fail in any way
@@ -57,6 +66,9 @@ def read_npz(path: Path) -> Contents:
                     continue
                 with archive.open(member) as file:
                     shape, dtype = _header(cast(BinaryIO, file))
+                    if dtype.hasobject:
+                        variables += _pickled_or_objects(name, shape, cast(BinaryIO, file))
+                        continue
                     problem = problem_of(dtype, shape)
                     # a header must not make anyone reserve memory that the content cannot fill
                     if not problem and prod(shape) * dtype.itemsize > member.file_size:
@@ -104,6 +116,27 @@ def load_npz_results(
     check_archive(folder / f"{stem}{suffix}")
     with np.load(folder / f"{stem}{suffix}", allow_pickle=False) as archive:
         return {name: archive[name] for name in names if name in archive}
+
+
+def _pickled_or_objects(name: str, shape: tuple[int, ...], file: BinaryIO) -> list[Variable]:
+    """The arrays in an array of Python objects, or the latter as one that cannot be read."""
+    try:
+        return _pickled(name, file.read())
+    except ValueError:
+        return [Variable(name, shape, partial(np.empty, 0), problem_of(np.dtype(object), shape))]
+
+
+def _pickled(name: str, content: bytes) -> list[Variable]:
+    """The arrays in a pickle: masked arrays, rows, or a dictionary; `ValueError` for anything else."""
+    found = load_arrays(content)
+    if isinstance(found, dict):
+        arrays = {f"{name}.{key}" if name else key: array for key, array in found.items()}
+    else:
+        arrays = {name: found}
+    return [
+        Variable(each, array.shape, partial(np.asarray, array), problem_of(array.dtype, array.shape))
+        for each, array in arrays.items()
+    ]
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:

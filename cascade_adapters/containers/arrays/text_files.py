@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cascade_adapters.containers.arrays.contents import ARBITRARY_DFF, ARBITRARY_SOURCE, DENOISED, Contents
+from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.arrays.text_margins import Layout, Row, number_in, take_margins
 from cascade_adapters.results import Spikes, schema
@@ -48,19 +47,9 @@ def read_text(path: Path) -> Contents:
     values = _numbers(rows, layout, path)
     contents.variables.append(Variable("", values.shape, lambda: values, "" if values.size else "empty"))
     if times is not None:
-        contents.variables.append(Variable("time", times.shape, lambda: times))
-    contents.variables += _notes_of_conversion(path)
+        name, of_frames = times
+        contents.variables.append(Variable(name, of_frames.shape, lambda: of_frames))
     return contents
-
-
-def _notes_of_conversion(path: Path) -> list[Variable]:
-    """What 'cascade convert' has noted of the units of its tables, in the file ``about.json`` beside them."""
-    try:
-        about = json.loads((path.parent / "about.json").read_text("utf-8"))
-        noted = [name for name in (ARBITRARY_DFF, ARBITRARY_SOURCE, DENOISED) if about.get(name) is True]
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return []
-    return [Variable(name, (), lambda: np.ones(())) for name in noted]
 
 
 def text_files(stem: str, suffix: str, arrays: Mapping[str, LaidOut], facts: Mapping[str, Any], layout: Layout):

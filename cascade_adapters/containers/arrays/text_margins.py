@@ -16,6 +16,7 @@ _MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "-"}
 
 _ROI_NAME = re.compile(r"(roi|cell|neuron|unit|component|mean|dff|f|c|n)[ _.#(-]*\d+\)?", re.IGNORECASE)
 _TIME_NAME = re.compile(r"(t|times?|timestamps?|frame[ _]?times?|seconds|sec|s)([^a-z].*)?", re.IGNORECASE)
+_TIME_UNIT = re.compile(r"(?:.*[ _.(\[])?(s|sec|seconds|ms|msec|milliseconds)[)\]]?")
 _COUNT_NAME = re.compile(r"|#|index|(frame|sample|roi|cell|neuron)s?[ _]?(number|no|id|index)?", re.IGNORECASE)
 
 #: Numbers that are evenly spaced to this part of their spacing count something, or are times; traces never are.
@@ -64,7 +65,7 @@ def number_in(cell: str, layout: Layout) -> float | None:
         return None
 
 
-def take_margins(rows: list[Row], contents: Contents) -> np.ndarray | None:
+def take_margins(rows: list[Row], contents: Contents) -> tuple[str, np.ndarray] | None:
     """Move what stands around the numbers from the rows to the layout.
 
     Parameters
@@ -76,12 +77,15 @@ def take_margins(rows: list[Row], contents: Contents) -> np.ndarray | None:
 
     Returns
     -------
-    array, shape (n_frames,), or None
-        Times of the frames, if they are there.
+    tuple of str and array, shape (n_frames,), or None
+        Name and times of the frames, if they are there.
     """
     column_times = _take_header(rows, contents)
     row_times = _take_leading(rows, contents)
-    return row_times if column_times is None else column_times
+    times = row_times if column_times is None else column_times
+    corner = contents.layout.header[-1][0] if contents.layout.header else ""
+    unit = _TIME_UNIT.fullmatch(corner.strip().lower())
+    return None if times is None else (f"time_{unit[1]}" if unit else "time", times)
 
 
 def _take_header(rows: list[Row], contents: Contents) -> np.ndarray | None:
@@ -120,7 +124,8 @@ def _take_leading(rows: list[Row], contents: Contents) -> np.ndarray | None:
     names_time = name is not None and bool(_TIME_NAME.fullmatch(name))
     names_count = name is not None and bool(_COUNT_NAME.fullmatch(name))
     is_text = all(number is None for number in numbers)
-    is_increasing = len(values) > 1 and bool(np.all(np.diff(values) > 0))
+    # a frame may repeat the time of the one before
+    is_increasing = len(values) > 1 and bool(np.all(np.diff(values) >= 0)) and values[-1] > values[0]
     if not (
         is_text
         or (is_increasing and (names_time or names_count))

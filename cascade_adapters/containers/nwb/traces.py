@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypedDict
@@ -41,6 +42,9 @@ _NEUROPIL_COEFFICIENT = 0.7
 
 #: Noise level (percent per sqrt(Hz)) below which there is no recording, and ROIs in which it is looked for.
 _LOWEST_NOISE_LEVEL, _SAMPLED_ROIS = 0.05, 50
+
+#: How files call a unit of percent, without capitals, blanks and signs.
+_PERCENT = {"%", "percent", "percentage", "pct", "percentdff", "dffpercent", "%dff", "dff%", "%dfof"}
 
 
 def read_traces(opened: OpenNwb, recording: Recording, reading: Reading) -> Traces:
@@ -237,8 +241,13 @@ def _choose_series(opened: OpenNwb, recording: Recording, reading: Reading) -> s
 
 
 def _as_fraction(series: Any, path: str, values: Rows, frame_rate: float, remarks: list[str]) -> Rows:
-    """dF/F as a fraction, if its unit is percent and its noise does not say that this is wrong."""
-    if str(series.unit).strip().lower() not in ("%", "percent", "percentage"):
+    """dF/F as a fraction, from values that were multiplied by the series' conversion.
+
+    By NWB's rules they have the series' unit then. A conversion of 0.01 is nevertheless often meant to turn percent
+    into fractions, and the unit is that of the stored values: so it is where the values cannot be in percent. Neither
+    can values whose noise would be next to nothing.
+    """
+    if re.sub(r"[^a-z%]", "", str(series.unit).lower()) not in _PERCENT:
         return values
     rows = np.unique(np.linspace(0, values.shape[0] - 1, _SAMPLED_ROIS).astype(int))
     levels = noise_levels(np.stack([np.asarray(values[int(row)]) for row in rows]) / 100, frame_rate)
@@ -248,6 +257,9 @@ def _as_fraction(series: Any, path: str, values: Rows, frame_rate: float, remark
             f"the unit of {path} is percent, but divided by 100 its noise level would be {np.median(levels):.2g} % per "
             "sqrt(Hz): it was taken for a fraction"
         )
+        return values
+    if np.isclose(series.conversion or 1.0, 0.01) and not why_not_dff(values, frame_rate):
+        remarks.append(f"{path} is stored in percent, and its conversion of 0.01 makes fractions of it")
         return values
     remarks.append(f"{path} is in percent: it was divided by 100")
     return computed(values, lambda _, block: block / np.float32(100.0))

@@ -91,21 +91,29 @@ class InscopixFile(SegmentationSource):
             raise self._unreadable(error) from None
 
     def _check(self) -> None:
-        """Raise unless the description at the end of the file is whole and of a cell set: isx takes it on trust."""
+        """Raise unless the description at the end of the file is whole and of cells: isx takes it on trust."""
         try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(size - _LENGTH_BYTES)
-                length = int.from_bytes(file.read(), "little")
-                if not 0 < length < size - _LENGTH_BYTES:
-                    raise ValueError(length)
-                file.seek(size - _LENGTH_BYTES - length - 1)
-                described = parse_json(file.read(length))
-                is_cell_set = described["type"] == _CELL_SET
+            described = self._description()
+            is_cell_set = described["type"] == _CELL_SET
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from None
         if not is_cell_set:
             raise InputError(f"{self.path} is no cell set of Inscopix, but a movie, image or set of events")
+        if described.get("CellNames") == []:
+            raise InputError(f"{self.path} is an empty cell set: it holds no cells; find cells in the movie first")
+
+    def _description(self) -> dict[str, Any]:
+        """The JSON text at the end of the file; its length stands behind it, and in some files a line break as well."""
+        with self.path.open("rb") as file:
+            size = file.seek(0, 2)
+            for n_behind in (0, 1, 2):
+                end = size - n_behind - _LENGTH_BYTES
+                file.seek(max(0, end))
+                length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+                if 0 < length < end and not file.read().strip():
+                    file.seek(end - length - 1)
+                    return parse_json(file.read(length))
+        raise ValueError("its description is cut off")
 
     def _unreadable(self, error: Exception) -> InputError:
         return InputError(

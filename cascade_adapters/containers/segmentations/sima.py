@@ -106,11 +106,14 @@ class SimaFolder(SegmentationSource):
             )
         content = load_pickle(file)
         extractions = {str(label): signals for label, signals in content.items()} if isinstance(content, dict) else {}
-        if self._label is not None and self._label not in extractions:
-            raise InputError(f"{file} has no extraction {self._label!r}; it has {', '.join(extractions) or 'none'}")
-        if self._label is None and len(extractions) > 1:
+        label = self._label
+        if label is None and len(extractions) > 1 and (record := self.remembered()) is not None:
+            label = record.asked.get("key")
+        if label is not None and label not in extractions:
+            raise InputError(f"{file} has no extraction {label!r}; it has {', '.join(extractions) or 'none'}")
+        if label is None and len(extractions) > 1:
             raise InputError(f"{file} holds the extractions {', '.join(extractions)}: pass --key to say which")
-        chosen = extractions.get(self._label) if self._label is not None else next(iter(extractions.values()), None)
+        chosen = extractions.get(label) if label is not None else next(iter(extractions.values()), None)
         if not isinstance(chosen, dict):
             raise InputError(f"{file} holds no extracted signals")
         return chosen

@@ -12,6 +12,7 @@ import numpy as np
 from cascade_adapters.containers.arrays.laid_out import LaidOut
 from cascade_adapters.containers.arrays.numpy_files import load_npz_results, npz_files
 from cascade_adapters.containers.base import Container, Reading, Selection, Traces
+from cascade_adapters.containers.remembered import GIVEN
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.schema import complete
 from cascade_adapters.safe_writing.beside import FilesBeside
@@ -106,7 +107,7 @@ class SegmentationSource(Container):
         """The frame rate (Hz) that the user must give, and where it comes from."""
         if reading.frame_rate is None:
             raise InputError(f"{self.path}: {self.kind} stores no frame rate: pass --frame-rate (Hz)")
-        return as_frame_rate(reading.frame_rate), "given"
+        return as_frame_rate(reading.frame_rate), GIVEN
 
     def traces_of(
         self, values: np.ndarray, unit: str, reading: Reading, frame_rate: tuple[float, str], source: str, **facts: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,16 @@ class Suite2pPlane(Container):
     def identity(self) -> tuple:
         """Kind, folder and channel."""
         return (*super().identity, self.channel)
+
+    @property
+    def plane(self) -> str | None:
+        """Name of the folder, if it is called as suite2p calls it."""
+        return self.path.name if re.fullmatch(r"plane\d+", self.path.name) else None
+
+    @property
+    def session(self) -> Path:
+        """The folder around the planes."""
+        return self.path.parent if self.plane else self.path
 
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[Suite2pPlane]:
@@ -134,6 +145,7 @@ class Suite2pPlane(Container):
             dropped=settings.dropped_frames,
             is_cell=is_cell,
             cell_probability=cell_probability,
+            indicator=settings.indicator,
             remarks=remarks,
             arbitrary_units=settings.arbitrary_units,
             denoised=settings.denoised,

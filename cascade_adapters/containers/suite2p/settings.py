@@ -31,6 +31,9 @@ DROPPED_FRAMES = "cascade_dropped_frames"
 #: Where it notes that F is in arbitrary units, so that no dF/F can be had, and that F is denoised.
 ARBITRARY_UNITS, DENOISED = "cascade_arbitrary_units", "cascade_denoised"
 
+#: Where it notes the name of the indicator.
+INDICATOR = "cascade_indicator"
+
 #: Rate (Hz) that suite2p assumes.
 DEFAULT_RATE = {10.0: "suite2p's default"}
 #: Where the conversion lists what stands in for settings and files that suite2p's GUI wants, and nobody knows.
@@ -65,6 +68,8 @@ class Suite2pSettings:
         Frames that were dropped before a stored frame, as of `cascade_engine.FrameGrid`.
     placeholders : list of str
         Names of files that the conversion has made up for suite2p's GUI.
+    indicator : str or None
+        Calcium indicator, noted by the conversion from a container that names it.
     remarks : list of str
         What is doubtful.
     arbitrary_units, denoised : bool
@@ -79,6 +84,7 @@ class Suite2pSettings:
     bad_frames: dict[str, Any]
     dropped_frames: dict[int, int]
     placeholders: list[str]
+    indicator: str | None
     remarks: list[str]
     arbitrary_units: bool = False
     denoised: bool = False
@@ -121,18 +127,21 @@ def read_settings(
     found, source = _first(files, (BAD_FRAMES,))
     bad_frames = {} if found is None else {f"marked in {source} ({BAD_FRAMES})": found}
     dropped_frames = _dropped_frames(files, remarks)
-    flags = (_first(files, (name,))[0] is True for name in (ARBITRARY_UNITS, DENOISED))
+    arbitrary_units, denoised = (_first(files, (name,))[0] is True for name in (ARBITRARY_UNITS, DENOISED))
+    indicator, _ = _first(files, (INDICATOR,))
     return Suite2pSettings(
-        rate,
-        rate_source,
-        neuropil_coefficient,
-        is_background,
-        sessions,
-        bad_frames,
-        dropped_frames,
-        _placeholders(files),
-        remarks,
-        *flags,
+        frame_rate=rate,
+        frame_rate_source=rate_source,
+        neuropil_coefficient=neuropil_coefficient,
+        neuropil_is_background=is_background,
+        frames_per_session=sessions,
+        bad_frames=bad_frames,
+        dropped_frames=dropped_frames,
+        indicator=indicator if isinstance(indicator, str) else None,
+        placeholders=_placeholders(files),
+        remarks=remarks,
+        arbitrary_units=arbitrary_units,
+        denoised=denoised,
     )
 
 

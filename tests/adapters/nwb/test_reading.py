@@ -298,6 +298,34 @@ def test_dff_in_percent_is_divided_where_the_unit_says_so(tmp_path):
     assert "in percent" in traces.remarks[0]
 
 
+@pytest.mark.parametrize(
+    ("unit", "stored", "conversion", "said"),
+    [
+        ("percent", 100.0, 0.01, "was taken for a fraction"),  # what most mean by it
+        ("percent", 10_000.0, 0.01, "divided by 100"),  # what NWB means by it
+        ("% dF/F", 100.0, 1.0, "divided by 100"),
+        ("%", 1.0, 100.0, "divided by 100"),
+        ("fraction", 100.0, 0.01, ""),
+    ],
+)
+def test_percent_and_conversion(tmp_path, unit, stored, conversion, said):
+    session = Session()
+    values = stored * dff_traces()
+    session.series(session.table(), values, container="DfOverF", is_dff=True, unit=unit, conversion=conversion)
+    traces = only(session.save(tmp_path / "a.nwb")).read()
+    np.testing.assert_allclose(traces.dff[:], dff_traces(), rtol=1e-4, atol=1e-6)
+    assert said in "; ".join(traces.remarks) and bool(said) == bool(traces.remarks)
+
+
+def test_noisy_percent_with_a_conversion(tmp_path):
+    """With more noise, values are possible in either unit: what most mean is taken, and told."""
+    session, noisy = Session(), 0.6 * np.random.default_rng(0).standard_normal(dff_traces().shape).astype(np.float32)
+    session.series(session.table(), 100 * noisy, container="DfOverF", is_dff=True, unit="percent", conversion=0.01)
+    traces = only(session.save(tmp_path / "a.nwb")).read()
+    np.testing.assert_allclose(traces.dff[:], noisy, rtol=1e-4, atol=1e-6)
+    assert "conversion of 0.01 makes fractions" in traces.remarks[0]
+
+
 def test_raw_fluorescence_that_is_dff_is_refused_unless_it_is_named(tmp_path):
     session = Session()
     session.series(session.table(), dff_traces())
