@@ -139,12 +139,17 @@ def test_no_share_draws_nothing():
 
 def test_simulated_neurons_have_a_share_of_their_own(monkeypatch):
     seen = []
-    monkeypatch.setattr(trainer, "UniversalBatches", lambda datasets, config: seen.append(config.disturbed_share))
-    trainer._simulated(replace(CONFIG, disturbed_share=0.1, simulated_disturbed_share=0.3, simulated_datasets=1))
-    assert seen == [0.3]
+    monkeypatch.setattr(trainer, "UniversalBatches", lambda datasets, config: seen.append(config))
+    given = replace(CONFIG, disturbed_share=0.1, simulated_disturbed_share=0.3, simulated_datasets=1)
+    trainer._simulated(replace(given, silent_share=0.1, computed_dff_share=0.5))
+    assert [(config.disturbed_share, config.silent_share, config.computed_dff_share) for config in seen] == [
+        (0.3, 0, 0)
+    ]
 
 
-@pytest.mark.parametrize("key", ["disturbed_share", "simulated_disturbed_share"])
+@pytest.mark.parametrize(
+    "key", ["native_share", "disturbed_share", "simulated_disturbed_share", "silent_share", "computed_dff_share"]
+)
 def test_the_share_is_checked(key):
     with pytest.raises(InputError, match=f"{key} must lie between 0 and 1"):
         UniversalConfig.from_dict({"model_name": "x", "training_datasets": ["a"], key: 1.5})

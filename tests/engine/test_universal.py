@@ -385,6 +385,48 @@ def test_quiet_neurons_count_as_much_as_busy_ones(datasets):
         assert source.weight == pytest.approx(30.0 / (rate + 0.2), rel=0.05)
 
 
+def test_silent_crops_are_noise_alone_without_spikes(datasets):
+    """As often as wanted, white, at all noise levels; the others are as they would be."""
+    batches = UniversalBatches(datasets, replace(CONFIG, silent_share=0.5, frames_per_step=2**17))
+    (dff, conditions, mask), target = batches.batch(np.random.default_rng(0))
+    silent = target[..., 0].sum(axis=1) == 0
+    assert 0.3 < silent.mean() < 0.7
+    for trace, frames in zip(dff[silent], mask[silent] > 0, strict=True):
+        noise = trace[frames] - trace[frames].mean()
+        assert abs(np.corrcoef(noise[1:], noise[:-1])[0, 1]) < 4 / np.sqrt(noise.size)
+        assert np.abs(noise).max() < 6 * noise.std()
+    assert np.ptp(conditions[silent, 1]) > 1.0
+    assert (target[silent, :, 1][mask[silent] > 0] > 0).all()
+
+
+def test_computed_dff_takes_the_place_of_the_published_one(datasets, tmp_path, monkeypatch):
+    """As often as wanted, for neurons that have raw fluorescence; with their spikes."""
+    monkeypatch.setenv("CASCADE_RAW_FLUORESCENCE", str(tmp_path))
+    dataset, without = datasets[0], datasets[1:]
+    (tmp_path / dataset.name).mkdir()
+    for neuron in dataset.neurons:
+        arrays = {}
+        for number, recording in enumerate(neuron.recordings):
+            arrays[f"fluo_raw_{number}"] = 100.0 * (1.0 + recording.dff) + 70.0
+            arrays[f"neuropil_{number}"] = np.full(len(recording.dff), 100.0)
+        np.savez(tmp_path / dataset.name / f"{neuron.cell}.npz", **arrays)
+    plain, mixed = (UniversalBatches(datasets, replace(CONFIG, computed_dff_share=share)) for share in (0.0, 0.25))
+    rate = plain.frame_rates[0]
+    of_dataset = [source for source in mixed._sources[rate] if source.dataset == dataset.name]
+    assert len(of_dataset) == 2 * len(dataset.neurons)
+    for published, computed in zip(of_dataset[::2], of_dataset[1::2], strict=True):
+        assert computed.share == pytest.approx(published.share / 3)
+        assert computed.weight == pytest.approx(published.weight, rel=0.01)
+        first, other = computed.recordings[0], published.recordings[0]
+        assert first.counts.sum() == pytest.approx(other.counts.sum(), abs=1)
+        n_frames = min(len(first.dff), len(other.dff))
+        assert np.corrcoef(first.dff[:n_frames], other.dff[:n_frames])[0, 1] > 0.9
+    total = sum(source.share for source in of_dataset)
+    assert total == pytest.approx(sum(s.share for s in plain._sources[rate] if s.dataset == dataset.name))
+    names = {source.dataset for source in mixed._sources[rate]}
+    assert names == {dataset.name, *(other.name for other in without)}
+
+
 def test_simulated_neurons_span_wide_ranges():
     datasets, interneurons = simulated_datasets(12, 2, seed=1)
     again, _ = simulated_datasets(12, 2, seed=1)

@@ -8,7 +8,7 @@ recording goes on with another one of the same neuron.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ import numpy as np
 
 from cascade_engine.errors import InputError
 from cascade_engine.ground_truth.catalogue import load_catalogue
+from cascade_engine.ground_truth.raw_fluorescence import raw_fluorescence_root, with_computed_dff
 from cascade_engine.ground_truth.records import Dataset, Neuron
 from cascade_engine.ground_truth.resampling import Resampled, noise_to_add, resample, shot_noise_profile
 from cascade_engine.networks.universal.architecture import UNKNOWN, conditions, indicator_family
 from cascade_engine.networks.universal.config import UniversalConfig
 from cascade_engine.networks.universal.disturbances import disturb
+from cascade_engine.signal.dff import NEUROPIL_KEPT, Baseline
 from cascade_engine.signal.noise import MEDIAN_ABS_DIFFERENCE, noise_level_to_sd
 
 #: A recording is brought to at most this multiple of its own frame rate.
@@ -39,6 +41,10 @@ _INDICATOR_TOLD = 0.5
 
 #: Frames that a recording must have, and frames without a value that are put between two recordings.
 _SHORTEST_FRAMES, _GAP_FRAMES = 24, 16
+
+#: How dF/F is computed from raw fluorescence: on frames of this rate, with what users choose.
+_COMPUTED_RATE_HZ, _NEUROPIL_COEFFICIENTS = 60.0, (0.5, 0.9)
+_BASELINE_WINDOWS_S, _BASELINE_PERCENTILES = (30.0, 60.0, 60.0, 120.0), (10.0, 15.0, 15.0, 25.0)
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,17 @@ class UniversalBatches:
     def __init__(self, datasets: Sequence[Dataset], config: UniversalConfig) -> None:
         self._config = config
         indicators = {entry.folder: entry.indicator for entry in load_catalogue().values()}
+        computed = _with_computed_dff(datasets, config) if config.computed_dff_share else {}
         neurons = [
             (
-                neuron,
+                version,
                 dataset.name in config.interneuron_datasets,
                 indicator_family(indicators.get(dataset.name, "")),
-                share,
+                share * of_version,
             )
             for dataset in datasets
             for neuron, share in _shares(dataset, config)
+            for version, of_version in _versions(neuron, computed, config.computed_dff_share)
         ]
 
         def made(entry: tuple[Neuron, bool, int, float], rate: float) -> _Source | None:
@@ -149,6 +157,10 @@ class UniversalBatches:
                 dff[i, here] = recording.dff[read] + np.float32(sd) * noise
                 mask[i, here] = 1.0
                 target[i, here, 0], target[i, here, 1] = recording.counts[read], source.weight
+            if config.silent_share and rng.random() < config.silent_share:
+                sd = noise_level_to_sd(np.exp(rng.uniform(*np.log(config.noise_range))), recording.frame_rate)
+                dff[i] = np.float32(sd) * rng.standard_normal(n_frames, dtype=np.float32) * mask[i]
+                target[i, :, 0] = 0.0
             if config.disturbed_share and rng.random() < config.disturbed_share:
                 neighbour = _neighbour(sources[rng.integers(len(sources))], n_frames, rng)
                 dff[i], mask[i] = disturb(dff[i], mask[i] > 0, recording.frame_rate, neighbour, rng)
@@ -194,6 +206,36 @@ def _shares(dataset: Dataset, config: UniversalConfig) -> list[tuple[Neuron, flo
     if dataset.name in config.interneuron_datasets:
         of_dataset *= config.interneuron_weight
     return list(zip(neurons, (of_dataset * roots / roots.sum()).tolist(), strict=True)) if neurons else []
+
+
+def _with_computed_dff(datasets: Sequence[Dataset], config: UniversalConfig) -> dict[tuple[str, str], Neuron]:
+    """Neurons with the dF/F that users get, by dataset and cell; how it is computed is drawn for each neuron."""
+    root = raw_fluorescence_root()
+    rng = np.random.default_rng((config.seed, len(datasets)))
+    found = {}
+    for dataset in datasets:
+        if not (root / dataset.name).is_dir():
+            continue
+        for neuron in dataset.neurons:
+            baseline = Baseline(
+                neuropil=str(rng.choice(list(NEUROPIL_KEPT))),
+                window_s=float(rng.choice(_BASELINE_WINDOWS_S)),
+                percentile=float(rng.choice(_BASELINE_PERCENTILES)),
+            )
+            coefficient = float(rng.uniform(*_NEUROPIL_COEFFICIENTS))
+            only = Dataset(dataset.name, [neuron])
+            found[dataset.name, neuron.cell] = with_computed_dff(
+                only, root, _COMPUTED_RATE_HZ, coefficient, baseline
+            ).neurons[0]
+    return found
+
+
+def _versions(neuron: Neuron, computed: Mapping[tuple[str, str], Neuron], share: float) -> list[tuple[Neuron, float]]:
+    """A neuron with the published dF/F and, where there is one, with a computed one; how often each is drawn."""
+    other = computed.get((neuron.dataset, neuron.cell))
+    if other is None or not other.recordings:
+        return [(neuron, 1.0)]
+    return [(neuron, 1.0 - share), (other, share)]
 
 
 def _source(neuron: Neuron, interneuron: bool, family: int, share: float, frame_rate: float) -> _Source | None:

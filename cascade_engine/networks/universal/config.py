@@ -38,6 +38,12 @@ class UniversalConfig(Configuration):
         Part of the crops into which disturbances are put: movement, black frames, flashes and others.
     simulated_disturbed_share : float
         The same, for the networks that are trained on simulated neurons.
+    silent_share : float
+        Part of the crops of recordings that are replaced by noise alone, without spikes. No recorded neuron is silent,
+        so a network never learns from them what noise without spikes looks like. Simulated neurons need none of it.
+    computed_dff_share : float
+        How often the dF/F that users get, computed from raw fluorescence and neuropil, takes the place of the published
+        one, for neurons whose raw fluorescence there is (`cascade_engine.ground_truth.raw_fluorescence`).
     dataset_power : float
         Datasets are drawn in proportion to their length to this power: 0 all alike, 1 by length.
     interneuron_weight : float
@@ -92,6 +98,8 @@ class UniversalConfig(Configuration):
     native_share: float = 0.2
     disturbed_share: float = 0.0
     simulated_disturbed_share: float = 0.0
+    silent_share: float = 0.0
+    computed_dff_share: float = 0.0
     dataset_power: float = 0.5
     interneuron_weight: float = 1.0
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)
@@ -160,7 +168,10 @@ class UniversalConfig(Configuration):
             raise InputError(f"{source}: simulated_networks must be at least 0, and simulated_datasets at least 1")
         if self.correlation_weight < 0:
             raise InputError(f"{source}: correlation_weight must not be negative, but it is {self.correlation_weight}")
-        for key in ("native_share", "disturbed_share", "simulated_disturbed_share"):
+        shares = (
+            "native_share", "disturbed_share", "simulated_disturbed_share", "silent_share", "computed_dff_share",
+        )  # fmt: skip
+        for key in shares:
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{source}: {key} must lie between 0 and 1, but it is {getattr(self, key)}")
         if not 0 <= self.averaging < 1:

@@ -102,5 +102,11 @@ def _left_out(config: UniversalConfig) -> list[list[str]]:
 
 def _simulated(config: UniversalConfig) -> UniversalBatches:
     datasets, interneurons = simulated_datasets(config.simulated_datasets, _SIMULATED_NEURONS, config.seed)
-    own = replace(config, interneuron_datasets=tuple(interneurons), disturbed_share=config.simulated_disturbed_share)
+    own = replace(
+        config,
+        interneuron_datasets=tuple(interneurons),
+        disturbed_share=config.simulated_disturbed_share,
+        silent_share=0.0,
+        computed_dff_share=0.0,
+    )
     return UniversalBatches(datasets, own)
