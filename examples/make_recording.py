@@ -15,7 +15,7 @@ import numpy as np
 
 from cascade_engine.ground_truth import simulate_dataset
 
-FRAME_RATE = 30.0  # Hz per plane
+FRAME_RATE = 15.0  # Hz per plane
 DURATION_S = 300.0
 NEUROPIL_COEFFICIENT = 0.7
 

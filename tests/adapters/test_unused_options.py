@@ -41,6 +41,7 @@ VALUES = {
     "padding": 0.0,
     "frame_rate": 25.0,
     "neuropil_coefficient": 0.3,
+    "offset": 0.1,
     "dff": "container",
     "arbitrary_units": True,
     "rest": "keep",
@@ -192,6 +193,11 @@ EXPECTED = {
     "padding": {ALL_OTHERS: CHANGES},
     "frame_rate": {ALL_OTHERS: CHANGES},
     "neuropil_coefficient": about_f0("--neuropil-coefficient", *NO_NEUROPIL),
+    "offset": {
+        **dict.fromkeys(RAW, CHANGES),
+        "CaImAn of one photon": refused("is traces in arbitrary units: leave it out"),
+        ALL_OTHERS: refused("is dF/F: leave it out"),
+    },
     "dff": {
         **dict.fromkeys(["suite2p", "suite2p without Fneu", "Fall.mat"], refused("suite2p stores no dF/F")),
         "NWB": refused("has no dF/F for /processing/ophys/Fluorescence/RoiResponseSeries: leave out --dff container"),

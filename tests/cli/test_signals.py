@@ -18,11 +18,17 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-def command(arguments, temporary, **options):
+def heed_signals():
+    """A program that was started in the background is told to ignore some of them, and so are all that it starts."""
+    for number in STATUS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def command(arguments, temporary, preexec_fn=heed_signals):
     environment = {**os.environ, "TMPDIR": str(temporary)}
     call = [sys.executable, "-m", "cascade_adapters", *map(str, arguments)]
     return subprocess.Popen(
-        call, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, text=True, **options
+        call, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, text=True, preexec_fn=preexec_fn
     )
 
 
@@ -80,7 +86,7 @@ def test_while_it_is_still_importing(number, tmp_path):
     code = "import sys; sys.path.insert(0, sys.argv.pop()); from cascade_adapters.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "run", ".", str(tmp_path)],
-        stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+        stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment, preexec_fn=heed_signals,
     )  # fmt: skip
     output = end_when_there(process, tmp_path, "begun", number)
     assert process.returncode == STATUS[number]

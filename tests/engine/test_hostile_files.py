@@ -66,7 +66,7 @@ PICKLES = {
 }
 
 _READ = """
-import resource, sys
+import sys
 from pathlib import Path
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.safe_pickle import load_records, load_settings
@@ -75,7 +75,11 @@ for read in (load_settings, load_records):
         read(Path(sys.argv[1]))
     except InputError as error:
         print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+if sys.platform == "linux":  # the peak of this program alone, in kB
+    print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+else:
+    import resource
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 

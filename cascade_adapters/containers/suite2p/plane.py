@@ -149,13 +149,18 @@ class Suite2pPlane(Container):
             remarks=remarks,
             arbitrary_units=settings.arbitrary_units,
             denoised=settings.denoised,
-            hashes=lambda: {name: array.sha256() for name, array in files.items()},
+            hashes=lambda: {
+                name: files[name].sha256() if name in files else sha256(self.path / name) for name in self._hashed()
+            },
         )
         return without_background(traces) if settings.neuropil_is_background and neuropil is not None else traces
 
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of F and Fneu; merging or drawing ROIs in suite2p's GUI changes them."""
-        return {name: sha256(self.path / name) for name in (self._f, self._fneu) if (self.path / name).is_file()}
+        return {name: sha256(self.path / name) for name in self._hashed()}
+
+    def _hashed(self) -> list[str]:
+        return [name for name in (self._f, self._fneu) if (self.path / name).is_file()]
 
     def record(self) -> Record | None:
         """The record in ``cascade.json``, or None; see `Container.record`."""

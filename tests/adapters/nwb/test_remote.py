@@ -79,6 +79,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*if all of them together were scanned")
 def test_results_go_into_a_small_file_in_the_working_folder(address, random_model):
     reports = infer_remote(address, model=str(random_model.folder))
     assert [report.status for report in reports] == ["done"] * 2

@@ -67,6 +67,7 @@ def openings(monkeypatch):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:.*if all of them together were scanned")
 @pytest.mark.parametrize("n_planes", [1, 4])
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_file_is_opened_as_often_for_many_planes_as_for_one(tmp_path, random_model, openings, n_planes, in_place):
@@ -126,6 +127,7 @@ def test_two_jobs_on_one_file_wait_for_each_other(path, random_model, in_place):
     assert not [file.name for file in path.parent.iterdir() if file.name.startswith(".") and "undo" not in file.name]
 
 
+@pytest.mark.filterwarnings("ignore:.*if all of them together were scanned")
 def test_large_series_wait_on_the_disk(path, random_model, monkeypatch):
     def beside() -> set[str]:
         return {file.name for file in path.parent.iterdir()}
