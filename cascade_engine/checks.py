@@ -149,7 +149,7 @@ def doubts(
     doubt = config.doubt_about_rate(frame_rate)
     if doubt:
         found.append(doubt)
-    smoothing = _smoothed(step_correlations[usable])
+    smoothing = doubt_noise(step_correlations[usable])
     if smoothing:
         found.append(smoothing)
     levels, n_all = levels[usable], int(np.count_nonzero(usable))
@@ -176,8 +176,19 @@ def doubts(
     return found
 
 
-def _smoothed(correlations: np.ndarray) -> str:
-    """A warning if most traces are smoother than a detector gives them."""
+def doubt_noise(correlations: np.ndarray) -> str:
+    """A warning if most traces are smoother than a detector gives them; empty if they are not.
+
+    Parameters
+    ----------
+    correlations : array, shape (n_neurons,)
+        As of `cascade_engine.signal.smoothness.step_correlations`; NaN where it is not known.
+
+    Returns
+    -------
+    str
+        What was found and what to do.
+    """
     known = correlations[np.isfinite(correlations)]
     smoothed = known > _SMOOTHED_CORRELATION
     if not np.count_nonzero(smoothed) > 0.5 * len(known):

@@ -181,7 +181,7 @@ def _noise(report: Report) -> list[str]:
     comparable = report.comparable_noise_level or report.noise_level
     # what is not subtracted of the neuropil makes F0 greater, and noise smaller, than in the ground truth
     others = f"; {comparable:.1f} with F - r Fneu, to compare it" if comparable > 1.05 * report.noise_level else ""
-    judged = "that of denoised traces, which says nothing" if report.denoised else judge_noise(comparable)
+    judged = "that of denoised or smoothed traces, which says nothing" if report.denoised else judge_noise(comparable)
     lines = [
         f"  noise level {report.noise_level:.1f} % per sqrt(Hz), {low:.1f} to {high:.1f} in 80 % of ROIs{others} "
         f"({judged})"

@@ -22,7 +22,7 @@ from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_options
 from cascade_adapters.safe_writing.spool import Spool
 from cascade_engine._version import __version__
-from cascade_engine.checks import why_transposed
+from cascade_engine.checks import doubt_noise, why_transposed
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.evaluation.expectation import expected_figures
 from cascade_engine.inference import InferredBlock, infer_block, warnings_about
@@ -303,13 +303,15 @@ def report_on(container: Container, traces: Traces, options: Options, predictor:
 def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Traces, chosen: np.ndarray) -> None:
     levels = np.array(found.noise_levels)
     known = levels[np.isfinite(levels)]
+    usable = np.array([not note for note in found.notes], dtype=bool)
+    correlations = np.array(found.step_correlations)
+    report.denoised = traces.denoised or bool(doubt_noise(correlations[usable]))
     if known.size:
         report.noise_level = float(np.median(known))
         report.noise_level_range = np.percentile(known, [10, 90]).tolist()
         report.comparable_noise_level = comparable = float(np.nanmedian(found.comparable_noise_levels))
-        if not traces.denoised:
+        if not report.denoised:
             report.expected = expected_figures(predictor.model, traces.frame_rate, comparable, predictor.settings)
-    usable = np.array([not note for note in found.notes], dtype=bool)
     n_frames = traces.shape[1]
     n_missing = np.rint(np.array(found.missing_part) * n_frames) - np.count_nonzero(traces.excluded_frames)
     report.warnings += warnings_about(
@@ -319,7 +321,7 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
         levels,
         usable,
         n_missing / max(n_frames, 1),
-        np.array(found.step_correlations),
+        correlations,
     )
     if found.n_by_peak:
         report.warnings.append(

@@ -30,7 +30,8 @@ class Report:
     dff : {"computed", "container"} or None
         Whether dF/F was computed or taken from the container.
     arbitrary_units, denoised : bool
-        Whether the traces are in arbitrary units, and whether they are known to be denoised.
+        Whether the traces are in arbitrary units, and whether they are known, or found, to be denoised or
+        smoothed, so that their noise level says nothing.
     n_rois, n_cells, n_frames : int or None
         Size of the recording, and how many ROIs the container takes for cells.
     frame_rate_hz, frame_rate_source

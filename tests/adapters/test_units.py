@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter1d
 
 from cascade_adapters.cli import main
 from cascade_adapters.cli.text import describe_inspection, describe_report
@@ -14,7 +15,7 @@ from cascade_adapters.convert import convert, read_metadata
 from cascade_adapters.running.discrete import add_spikes
 from cascade_engine.signal.noise import noise_levels
 from cascade_engine.signal.rest import find_rests
-from tests.builders.array_files import save
+from tests.builders.array_files import make_dff, save
 from tests.builders.caiman_files import make_file
 from tests.builders.nwb_files import Session
 from tests.builders.nwb_files import dff_traces as nwb_dff
@@ -185,7 +186,7 @@ def test_what_is_named_denoised_is_told_and_nothing_is_expected_of_it(tmp_path, 
     report = run(container)
     assert report.denoised and report.expected is None
     assert any("denoised or smoothed" in warning for warning in report.warnings)
-    assert "that of denoised traces, which says nothing" in describe_report(report)
+    assert "that of denoised or smoothed traces, which says nothing" in describe_report(report)
     assert container.record().traces.denoised
     assert any("denoised or smoothed" in warning for warning in add_spikes(container).warnings)
     convert(path, tmp_path / "out.npz", selection=Selection(series="Denoised"))
@@ -287,3 +288,16 @@ def test_denoised_components_in_arbitrary_units(shared, name, rate, n_by_peak):
     block = dff_of(container.traces(Reading(frame_rate=rate, arbitrary_units=True)))
     assert np.count_nonzero(block.by_peak) == n_by_peak and not any(block.notes)
     assert np.isfinite(block.dff).all() and np.abs(block.dff).max() < 110
+
+
+def test_nothing_is_expected_of_smoothed_traces(tmp_path):
+    """Nobody has said that they are smoothed; their noise does."""
+    reports = {}
+    for name, width in (("plain", 1), ("smoothed", 3)):
+        path = save(tmp_path, "npy", uniform_filter1d(make_dff(6, 1200), width, axis=1), name)
+        (container,) = find_containers(path, Selection(orientation="rois-first"))
+        reports[name] = inspect_one(container, frame_rate=RATE)
+    assert not reports["plain"].denoised and reports["plain"].expected is not None
+    assert reports["smoothed"].denoised and reports["smoothed"].expected is None
+    text = describe_inspection(reports["smoothed"])
+    assert "that of denoised or smoothed traces, which says nothing" in text and "expected at" not in text
