@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,6 +84,13 @@ def merge(study: str, rows: Iterable[Mapping[str, Any]]) -> None:
                 found.setdefault(tuple(row[column] for column in MEASURED_TOGETHER), []).append(row)
             groups.update(found)
         write(study, [row for group in groups.values() for row in group])
+
+
+def forget(study: str, methods: Collection[str] | None = None) -> None:
+    """Remove rows of a study, so that they are measured again: those of some methods, or all."""
+    with lock(path_of(study)):
+        kept = [row for row in read(study) if methods is not None and row["method"] not in methods]
+        write(study, kept)
 
 
 def merge_scores(study: str, parts: Path, method: str) -> list[NeuronScore]:

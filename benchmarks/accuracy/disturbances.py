@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(METHODS)} [default: all]")
     parser.add_argument("--model", default="universal", help="name or folder of the model for 'universal'")
     parser.add_argument("--peer-models", type=Path, help="folder with published models, for 'imported'")
+    parser.add_argument("--again", action="store_true", help="forget what was measured before, with other weights")
     parser.add_argument("--summary", action="store_true", help="print what was measured, measure nothing")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/")
     arguments = parser.parse_args()
@@ -194,6 +195,8 @@ def main() -> None:
         parser.error("'imported' needs --peer-models")
 
     model = load_model(arguments.model)
+    if arguments.again:
+        tables.forget(STUDY, chosen)
     if not arguments.summary:
         measure_all(model, chosen, arguments.peer_models)
     found = {"disturbances": table(), "noise-alone": noise_alone(model)}

@@ -163,8 +163,11 @@ def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="universal", help="name or folder of the model")
+    parser.add_argument("--again", action="store_true", help="forget what was measured before, with other weights")
     parser.add_argument("--summary", action="store_true", help="print what was measured, measure nothing")
     arguments = parser.parse_args()
+    if arguments.again:
+        tables.forget(STUDY)
     if not arguments.summary:
         model, available = load_model(arguments.model), find_datasets(ground_truth_root())
         for name in (name for name in model.config.training_datasets if name in available):

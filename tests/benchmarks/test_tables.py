@@ -75,3 +75,14 @@ def test_tables_of_the_repository_are_complete(study, monkeypatch):
     rows = tables.read(study)
     assert len(rows) > 800
     assert all(len(row) == len(rows[0]) and None not in row.values() for row in rows)
+
+
+def test_what_is_forgotten_is_gone_and_the_rest_stays():
+    rows = [*scores("ours", "DS01", 0.5), *scores("rival", "DS01", 0.25)]
+    tables.write("study", [asdict(row) for row in rows])
+    tables.forget("study", ["ours"])
+    assert tables.read_as(NeuronScore, "study") == scores("rival", "DS01", 0.25)
+    tables.forget("study")
+    assert tables.read("study") == []
+    tables.merge("study", [asdict(row) for row in scores("ours", "DS02", 0.5)])
+    assert tables.read_as(NeuronScore, "study") == scores("ours", "DS02", 0.5)
