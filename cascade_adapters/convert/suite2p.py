@@ -87,7 +87,8 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
         settings[INDICATOR] = raw.indicator
     if raw.segments is not None:
         settings["frames_per_folder"] = np.array(raw.segments)
-    for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, raw.denoised)):
+    is_denoised = raw.denoised or (plane.is_denoised and not plane.is_dff_used)
+    for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, is_denoised)):
         if is_so:
             settings[name] = True
     if plane.bad_frames.any():
