@@ -18,9 +18,19 @@ HUGE = 10**9
 
 #: What claims to be huge, its shape, and what is said of it.
 CLAIMS = {
-    "rois": (f"{SERIES}/rois", (HUGE,), "i8", "rois is damaged: it would take 8.0 GB, but only 0.0 MB are stored of it"),
+    "rois": (
+        f"{SERIES}/rois",
+        (HUGE,),
+        "i8",
+        "rois is damaged: it would take 8.0 GB, but only 0.0 MB are stored of it",
+    ),
     "data": (f"{SERIES}/data", (HUGE, N_ROIS), "f4", "is damaged: it would take 24.0 GB"),
-    "timestamps": (f"{SERIES}/timestamps", (HUGE,), "f8", "timestamps of series RoiResponseSeries is damaged: it would"),
+    "timestamps": (
+        f"{SERIES}/timestamps",
+        (HUGE,),
+        "f8",
+        "timestamps of series RoiResponseSeries is damaged: it would",
+    ),
     "masks": (f"{TABLE}/image_mask", (N_ROIS, 10**5, 10**5), "f4", "image_mask of ROI table PlaneSegmentation is dam"),
     "invalid times": ("intervals/invalid_times/start_time", (HUGE,), "f8", "Columns must be the same length"),
 }
