@@ -41,10 +41,7 @@ def read_masks(records: Sequence[Any], settings: dict[str, Any], where: str, fir
     if not records or not all(isinstance(record, dict) and {"ypix", "xpix"} <= set(record) for record in records):
         return None
     y_range, x_range = (_whole_numbers(settings.get(name)) for name in ("yrange", "xrange"))
-    shape = tuple(
-        None if size is None else int(size[0]) for size in map(_one, (settings.get("Ly"), settings.get("Lx")))
-    )
-    height, width = shape
+    height, width = (_one(settings.get(name)) for name in ("Ly", "Lx"))
     places = [(_whole_numbers(record["ypix"]), _whole_numbers(record["xpix"])) for record in records]
     if first is None:
         first = _first_number(places, records, None if y_range is None else len(y_range))
@@ -96,6 +93,6 @@ def _whole_numbers(value: Any) -> np.ndarray | None:
     return None if values is None or (np.abs(values) > 1e6).any() else np.rint(values).astype(np.int64)
 
 
-def _one(value: Any) -> np.ndarray | None:
+def _one(value: Any) -> int | None:
     values = _whole_numbers(value)
-    return values if values is not None and len(values) == 1 and values[0] > 0 else None
+    return int(values[0]) if values is not None and len(values) == 1 and values[0] > 0 else None
