@@ -395,8 +395,8 @@ def warnings_about(
         named = float(model.preset["frame_rate"])
         if abs(predictor.frame_rate / named - 1) > _OTHER_RATE:
             found.append(
-                f"{model.preset['asked_for']} is for {named:g} Hz, but the frame rate is {predictor.frame_rate:.4g} Hz: "
-                "the universal model goes by the frame rate, so make sure that it is right"
+                f"{model.preset['asked_for']} is for {named:g} Hz, but the frame rate is {predictor.frame_rate:.4g} "
+                "Hz: the universal model goes by the frame rate, so make sure that it is right"
             )
     found += filter(None, [doubt_smoothing(predictor.frame_rate, settings.resolved_kernel[0])])
     found += filter(None, [doubt_length(n_frames, predictor.frame_rate) if usable.any() else ""])

@@ -74,9 +74,8 @@ def write_suite2p(session: Session, path: Path) -> None:
             container.write(results)
     bare = [plane.name for plane in session.planes if not (path / plane.name / "stat.npy").exists()]
     if bare:
-        session.remarks.append(
-            f"{', '.join(bare)}: without masks, suite2p's GUI cannot open {'it' if len(bare) == 1 else 'them'}"
-        )
+        what = "it" if len(bare) == 1 else "them"
+        session.remarks.append(f"{', '.join(bare)}: without masks, suite2p's GUI cannot open {what}")
     if made_up:
         listed = ", ".join(words for name, words in _SEEN.items() if name in made_up)
         session.remarks.append(f"{listed} are not known: what suite2p's GUI wants stands in")
