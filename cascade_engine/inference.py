@@ -29,6 +29,9 @@ from cascade_engine.signal.rest import find_rests
 from cascade_engine.signal.segments import segment_slices
 from cascade_engine.signal.smoothness import step_correlations
 
+#: Relative difference from which the frame rate in the name of a published model is not that of the recording.
+_OTHER_RATE = 0.2
+
 
 @dataclass
 class InferredBlock:
@@ -389,6 +392,12 @@ def warnings_about(
     if model.preset:
         how = f"{settings.kernel} kernel of {1000 * (settings.smoothing or 0):g} ms, {settings.population}"
         found.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
+        named = float(model.preset["frame_rate"])
+        if abs(predictor.frame_rate / named - 1) > _OTHER_RATE:
+            found.append(
+                f"{model.preset['asked_for']} is for {named:g} Hz, but the frame rate is {predictor.frame_rate:.4g} "
+                "Hz: the universal model goes by the frame rate, so make sure that it is right"
+            )
     found += filter(None, [doubt_smoothing(predictor.frame_rate, settings.resolved_kernel[0])])
     found += filter(None, [doubt_length(n_frames, predictor.frame_rate) if usable.any() else ""])
     found += doubts(model.config, predictor.frame_rate, noise_levels, usable, model.noise_levels, step_correlations)

@@ -81,7 +81,7 @@ def arrays_of(session: Session, plane: Plane) -> dict[str, Rows]:
         "source_dff": plane.source_dff,
         ARBITRARY_DFF: True if plane.has_arbitrary_units else None,
         ARBITRARY_SOURCE: True if traces.arbitrary_units else None,
-        DENOISED: True if traces.denoised else None,
+        DENOISED: True if plane.is_denoised else None,
     }
     if plane.raw is not None:
         found |= {"F": plane.raw.fluorescence, "Fneu": plane.raw.neuropil}

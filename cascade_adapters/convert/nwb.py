@@ -206,7 +206,7 @@ def _notes(session: Session, plane: Plane) -> Notes:
         neuropil_is_background=plane.neuropil_is_background,
         is_dff_used=plane.is_dff_used,
         arbitrary_units=plane.traces.arbitrary_units,
-        denoised=plane.traces.denoised,
+        denoised=plane.is_denoised,
         bad_frames=frame_text(plane.bad_frames) if has_own_marks else None,
     )
 

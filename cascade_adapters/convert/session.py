@@ -87,6 +87,11 @@ class Plane:
             return self.results.record.traces.arbitrary_units
         return self.dff is not None and self.dff.arbitrary_units
 
+    @property
+    def is_denoised(self) -> bool:
+        """Whether the traces are known, or were found when spikes were inferred, to be denoised or smoothed."""
+        return self.traces.denoised or (self.results is not None and self.results.record.traces.denoised)
+
     @cached_property
     def source_dff(self) -> Rows | None:
         """The container's own dF/F, unless it is the one that spikes were inferred from."""

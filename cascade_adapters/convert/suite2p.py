@@ -31,6 +31,14 @@ from cascade_engine.errors import InputError
 #: What the GUI takes by default: decay time (s), from which it makes bins, and diameter of cells (pixels).
 _TAU_S, _DIAMETER = 1.0, 12.0
 
+#: What stands in and would be taken for data; settings of the GUI are only listed.
+_SEEN = {
+    "spks.npy": "spks.npy (zeros)",
+    "Fneu.npy": "Fneu.npy (zeros)",
+    "meanImg": "meanImg (drawn from the masks)",
+    "Ly": "Ly and Lx (as large as the masks need)",
+}
+
 
 def write_suite2p(session: Session, path: Path) -> None:
     """Write ``planeN`` folders with F, Fneu, iscell, stat and ops, and cascade's results where there are any.
@@ -53,19 +61,28 @@ def write_suite2p(session: Session, path: Path) -> None:
                 f"{session.path} has dF/F alone, but a suite2p folder holds raw fluorescence: "
                 "choose .nwb, .npz, .mat or --to csv"
             )
+    made_up: dict[str, None] = {}
     for plane in session.planes:
         if plane.source_dff is not None:
             session.remarks.append(f"{plane.name}: dF/F of the source is left out: suite2p has no place for it")
         folder = path / plane.name
         folder.mkdir(parents=True)
-        _write_plane(session, plane, folder)
+        made_up |= dict.fromkeys(_write_plane(session, plane, folder))
         container = Suite2pPlane(folder)
         results = carried_results(session, plane, container)
         if results is not None:
             container.write(results)
+    bare = [plane.name for plane in session.planes if not (path / plane.name / "stat.npy").exists()]
+    if bare:
+        what = "it" if len(bare) == 1 else "them"
+        session.remarks.append(f"{', '.join(bare)}: without masks, suite2p's GUI cannot open {what}")
+    if made_up:
+        listed = ", ".join(words for name, words in _SEEN.items() if name in made_up)
+        session.remarks.append(f"{listed} are not known: what suite2p's GUI wants stands in")
 
 
-def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
+def _write_plane(session: Session, plane: Plane, folder: Path) -> list[str]:
+    """Write everything but results; returns what stands in for what is not known."""
     raw = plane.raw
     assert raw is not None and raw.fluorescence is not None
     for name, traces in (("F", raw.fluorescence), ("Fneu", raw.neuropil)):
@@ -87,7 +104,8 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
         settings[INDICATOR] = raw.indicator
     if raw.segments is not None:
         settings["frames_per_folder"] = np.array(raw.segments)
-    for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, raw.denoised)):
+    is_denoised = raw.denoised or (plane.is_denoised and not plane.is_dff_used)
+    for name, is_so in ((ARBITRARY_UNITS, raw.arbitrary_units), (DENOISED, is_denoised)):
         if is_so:
             settings[name] = True
     if plane.bad_frames.any():
@@ -102,14 +120,10 @@ def _write_plane(session: Session, plane: Plane, folder: Path) -> None:
         records[:] = _masks(plane)
         _save(folder, "stat", records)
         _stand_in(folder, settings, records, raw)
-        session.remarks.append(
-            f"{plane.name}: {', '.join(settings[PLACEHOLDERS])} are not known: what suite2p's GUI wants stands in"
-        )
     elif plane.rois is not None:
         session.remarks.append(f"{plane.name}: masks are left out: those of suite2p are flat, these are not")
-    if not is_flat:
-        session.remarks.append(f"{plane.name}: without masks, suite2p's GUI cannot open it")
     _save(folder, "ops", settings)
+    return settings.get(PLACEHOLDERS, [])
 
 
 def _stand_in(folder: Path, settings: dict[str, Any], records: np.ndarray, raw: Traces) -> None:

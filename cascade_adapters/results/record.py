@@ -72,7 +72,7 @@ class TracesUsed:
     arbitrary_units : bool
         Whether it is not dF/F at all, but scaled to one noise level.
     denoised : bool
-        Whether it is known to be denoised or smoothed.
+        Whether it is known, or was found, to be denoised or smoothed.
     neuropil_coefficient : float or None
         Part of the neuropil that was subtracted; None if none was.
     offset : float

@@ -33,7 +33,7 @@ from cascade_engine.reasons import group_reasons
 from cascade_engine.signal.frames import frame_text
 from cascade_engine.signal.offset import OffsetFinder
 from cascade_engine.signal.steps import StepFinder
-from cascade_engine.signal.units import ARBITRARY_PEAK
+from cascade_engine.signal.units import ARBITRARY_PEAK, DENOISED
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -305,7 +305,10 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
     known = levels[np.isfinite(levels)]
     usable = np.array([not note for note in found.notes], dtype=bool)
     correlations = np.array(found.step_correlations)
-    report.denoised = traces.denoised or bool(doubt_noise(correlations[usable]))
+    report.denoised = traces.denoised
+    if doubt_noise(correlations[usable]):
+        report.denoised = True
+        report.warnings = [text for text in report.warnings if text != DENOISED]  # what is found says more
     if known.size:
         report.noise_level = float(np.median(known))
         report.noise_level_range = np.percentile(known, [10, 90]).tolist()
@@ -376,7 +379,7 @@ def _record(
             source=traces.source,
             dff="computed" if traces.dff is None else "container",
             arbitrary_units=traces.arbitrary_units,
-            denoised=traces.denoised,
+            denoised=report.denoised,
             neuropil_coefficient=report.neuropil_coefficient,
             offset=traces.offset,
             baseline=asdict(options.baseline) if traces.dff is None or traces.arbitrary_units else None,

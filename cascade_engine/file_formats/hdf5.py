@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.unpacking import FREE_BYTES, check_unpacked
 
 if TYPE_CHECKING:
     import h5py
@@ -72,3 +73,15 @@ def open_hdf5(path: Any, mode: str = "r") -> h5py.File:
             if words in str(error):
                 raise InputError(f"{path} {reason}") from None
         raise
+
+
+def check_stored(dataset: h5py.Dataset) -> None:
+    """Refuse to read a dataset that claims far more than is stored of it: HDF5 would fill the memory with zeros.
+
+    Raises
+    ------
+    ValueError
+        Saying both sizes.
+    """
+    if dataset.nbytes > FREE_BYTES and not (dataset.is_virtual or dataset.external):  # those are stored elsewhere
+        check_unpacked(dataset.nbytes, dataset.id.get_storage_size())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade_engine.errors import InputError
-from cascade_engine.file_formats.hdf5 import open_hdf5
+from cascade_engine.file_formats.hdf5 import check_stored, open_hdf5
 from cascade_engine.file_formats.matlab_v5 import DEEPEST, DEEPEST_LISTED, MOST_ARRAYS
 from cascade_engine.file_formats.unpacking import check_unpacked
 from cascade_engine.file_formats.variables import Variable, problem_of
@@ -87,7 +87,7 @@ class MatrixOnDisk:
         with open_hdf5(path) as file:
             stored = file[place]
             try:
-                check_unpacked(stored.nbytes, stored.id.get_storage_size())
+                check_stored(stored)
             except ValueError as error:
                 raise InputError(f"{path}: {place} cannot be read: {error}") from None
             shape, self.dtype = stored.shape, stored.dtype
@@ -119,7 +119,7 @@ class MatrixOnDisk:
 def _load_numbers(path: Path, place: str) -> np.ndarray:
     with open_hdf5(path) as file:
         stored = file[place]
-        check_unpacked(stored.nbytes, stored.id.get_storage_size())
+        check_stored(stored)
         return stored[()].T
 
 

@@ -9,13 +9,15 @@ from scipy.io import savemat
 
 from cascade_adapters.cli import main
 from cascade_adapters.containers.arrays import ArrayFile
-from cascade_adapters.containers.base import Reading, Selection
+from cascade_adapters.containers.base import Reading, Rois, Selection
 from cascade_adapters.containers.fall import FallFile, ProcFile
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_adapters.convert import convert
 from cascade_engine.errors import InputError
 from tests.builders.array_files import RATE, make_dff, save, save_mat73
 from tests.builders.running import run_one
+from tests.builders.sessions import assert_same_rois
 from tests.builders.suite2p_folders import hashes, make_plane
 
 
@@ -136,9 +138,8 @@ def save_proc(path: Path, plane, sessions=(100, 200), form: str = "mat5", nested
 
     ends, n_rois = np.cumsum(sessions)[:-1], len(plane.fluorescence)
     coefficients = changes.pop("coefficients", np.linspace(0.4, 0.9, n_rois))
-    stat = [
-        {"iscell": float(i != 2), "neuropilCoefficient": coefficients[i], "ipix": np.arange(5.0)} for i in range(n_rois)
-    ]
+    masks = changes.pop("masks", [{"ipix": np.arange(5.0)}] * n_rois)
+    stat = [{"iscell": float(i != 2), "neuropilCoefficient": coefficients[i], **mask} for i, mask in enumerate(masks)]
     ops = {"imageRate": 30.0, "nplanes": 1.0, "mouse_name": "m1", **changes.pop("ops", {})}
     content = {
         "Fcell": cell(plane.fluorescence, ends),
@@ -205,3 +206,64 @@ def test_oddities_of_suite2p_in_matlab(tmp_path):
     traces = ProcFile(save_proc(path, negative, coefficients=np.full(6, 0.6))).read()
     np.testing.assert_allclose(traces.fluorescence, plane.fluorescence, rtol=1e-5)
     np.testing.assert_array_equal(traces.neuropil, plane.neuropil)
+
+
+#: Masks in an image of 40 x 30 of which rows 4 to 33 and columns 3 to 27 were used: row, column, weight, all from 0.
+MASKS = [[(4 + i, 3 + i, 0.5), (5 + i, 3 + i, 1.0), (5 + i, 4 + i, 2.0)] for i in range(6)]
+
+
+def in_matlab(first: int, weights: str = "lam") -> list[dict]:
+    """Those masks as ``stat`` counts them: within the used part, from 1 (or 0); ipix down the columns, from 1."""
+    found = []
+    for mask in MASKS:
+        y, x, lam = (np.array(each, dtype=float)[:, np.newaxis] for each in zip(*mask, strict=True))
+        y, x = y - 4, x - 3
+        found.append({"ypix": y + first, "xpix": x + first, weights: lam, "ipix": y + 30 * x + 1})
+    return found
+
+
+@pytest.mark.parametrize(("form", "weights", "first"), [("mat5", "lam", 1), ("mat73", "lambda", 1), ("mat5", "lam", 0)])
+def test_masks_of_suite2p_in_matlab_are_converted(tmp_path, form, weights, first):
+    """Files that were made from those of suite2p in Python count from 0."""
+    plane = make_plane(tmp_path / "plane0", n_frames=300)
+    ops = {"yrange": np.arange(5.0, 35.0), "xrange": np.arange(4.0, 29.0), "Ly": 40.0, "Lx": 30.0}
+    masks = in_matlab(first, weights)
+    path = save_proc(tmp_path / "F_proc.mat", plane, form=form, ops=ops, masks=masks)
+    expected = Rois(
+        (40, 30),
+        [np.array([place[:2] for place in mask]) for mask in MASKS],
+        [np.array([place[2] for place in mask], np.float32) for mask in MASKS],
+    )
+    assert_same_rois(ProcFile(path).rois(), expected)
+    convert(path, tmp_path / "suite2p")
+    assert_same_rois(find_containers(tmp_path / "suite2p")[0].rois(), expected)
+    masks[2]["ypix"] = masks[2]["ypix"] + 30
+    outside = ProcFile(save_proc(path, plane, form=form, ops=ops, masks=masks))
+    with pytest.raises(InputError, match=r"F_proc.mat: stat\(3\) has pixels that lie outside the image"):
+        outside.rois()
+    assert outside.read().shape == (6, 300)
+
+
+def test_suite2p_in_matlab_without_masks(tmp_path):
+    plane = make_plane(tmp_path / "plane0", n_frames=300)
+    assert ProcFile(save_proc(tmp_path / "F_proc.mat", plane)).rois() is None
+
+
+def test_masks_of_fall_are_converted(tmp_path):
+    """suite2p in Python counts from 0, in the whole image."""
+    plane = make_plane(tmp_path / "plane0", n_frames=300).folder
+    stat = np.empty(6, dtype=object)
+    stat[:] = [
+        dict(zip(("ypix", "xpix", "lam"), (np.array(each) for each in zip(*mask, strict=True)), strict=True))
+        for mask in MASKS
+    ]
+    path = save_fall(plane, tmp_path / "Fall.mat", stat=stat)
+    expected = [np.array([place[:2] for place in mask]) for mask in MASKS]
+    found = FallFile(path).rois()
+    for pixels, wanted in zip(found.pixels, expected, strict=True):
+        np.testing.assert_array_equal(pixels, wanted)
+    convert(path, tmp_path / "a.npz")
+    (converted,) = find_containers(tmp_path / "a.npz")
+    assert_same_rois(converted.rois(), found)
+    without = save_fall(plane, path)  # of which suite2p has stored no xpix
+    assert FallFile(without).rois() is None

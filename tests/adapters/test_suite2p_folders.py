@@ -140,8 +140,21 @@ def test_a_converted_folder_has_what_the_gui_of_suite2p_wants(tmp_path):
         assert record["ypix"].max() < shape[0] and record["xpix"].max() < shape[1]
     listed = settings["cascade_placeholders"]
     assert {"tau", "meanImg", "meanImgE", "spks.npy"} <= set(listed)
-    remark = f"plane0: {', '.join(listed)} are not known: what suite2p's GUI wants stands in"
-    assert remark in done.session.remarks
+    said = [remark for remark in done.session.remarks if "stands in" in remark]
+    assert said == [
+        "spks.npy (zeros), meanImg (drawn from the masks) are not known: what suite2p's GUI wants stands in"
+    ]
+
+
+def test_what_stands_in_is_said_once_for_all_planes(tmp_path):
+    source = make_file(tmp_path / "results.hdf5", n_components=4, n_frames=200)
+    convert(getattr(source, "path", source), tmp_path / "suite2p")
+    shutil.copytree(tmp_path / "suite2p" / "plane0", tmp_path / "suite2p" / "plane1")
+    convert(tmp_path / "suite2p", tmp_path / "a.npz")
+    done = convert(tmp_path / "a.npz", tmp_path / "back")
+    said = [remark for remark in done.session.remarks if "stands in" in remark]
+    assert len(done.session.planes) == 2 and len(said) == 1
+    assert said[0].startswith("spks.npy (zeros), meanImg (drawn from the masks) are not known")
 
 
 def test_what_stands_in_is_not_taken_for_data(tmp_path):

@@ -301,3 +301,25 @@ def test_nothing_is_expected_of_smoothed_traces(tmp_path):
     assert reports["smoothed"].denoised and reports["smoothed"].expected is None
     text = describe_inspection(reports["smoothed"])
     assert "that of denoised or smoothed traces, which says nothing" in text and "expected at" not in text
+
+
+def test_what_was_found_to_be_smoothed_stays_known(tmp_path, run):
+    """In the record, to `spikes`, in every conversion, and there to whoever reads them."""
+    smoothed = 500 * (1 + uniform_filter1d(make_dff(6, 1200), 3, axis=1))
+    path = save(tmp_path, "npy", smoothed.astype(np.float32))
+    selection = Selection(orientation="rois-first", raw=True)
+    (container,) = find_containers(path, selection)
+    report = run(container, frame_rate=RATE)
+    assert report.denoised and container.record().traces.denoised
+    assert sum("smoothed" in warning for warning in report.warnings) == 1
+    assert any("denoised or smoothed" in warning for warning in add_spikes(container).warnings)
+    for name, metadata in (("a.npz", None), ("a.nwb", START), ("suite2p", None)):
+        target = tmp_path / name
+        convert(path, target, selection=selection, reading=Reading(frame_rate=RATE), metadata=metadata)
+        (converted,) = find_containers(target)
+        assert converted.traces().denoised and converted.record().traces.denoised, name
+        found = inspect_one(converted)
+        assert found.denoised and found.expected is None
+        assert sum("smoothed" in warning for warning in found.warnings) == 1, found.warnings
+        if name != "a.nwb":  # which holds the results itself
+            assert run(converted, existing="overwrite").denoised and converted.record().traces.denoised

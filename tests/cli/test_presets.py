@@ -69,3 +69,19 @@ def test_every_command_expects_the_same(tmp_path, capsys, kernel):
         assert expected["smoothing_s"] == 0.2 and usual[1]["correlation"] < expected["correlation"]
     record = json.loads((tmp_path / "plane0" / "cascade.json").read_text())
     assert record["expected"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"),
+    [("Global_8.5Hz_100ms_causalkernel", True), ("Global_EXC_25Hz_smoothing100ms", False), (NAME, False)],
+)
+def test_the_frame_rate_of_a_name_is_compared(tmp_path, capsys, name, is_told):
+    """The recording has 30 Hz; a name that says 25 Hz is near enough."""
+    plane = str(make_plane(tmp_path / "plane0").folder)
+    for command in (["inspect"], ["run"]):
+        capsys.readouterr()
+        main([*command, plane, "--model", name, "--json"])
+        (found,) = json.loads(capsys.readouterr().out)
+        told = [text for text in found["warnings"] if "the frame rate is 30 Hz" in text]
+        assert len(told) == is_told
+        assert not is_told or f"{name} is for 8.5 Hz, but" in told[0]

@@ -8,10 +8,12 @@ from pathlib import Path
 from cascade_adapters.containers.arrays.choosing import Orientation
 from cascade_adapters.containers.arrays.file import ArrayFile
 from cascade_adapters.containers.arrays.matlab_files import read_mat_once
-from cascade_adapters.containers.base import Reading, Selection, Traces
+from cascade_adapters.containers.base import Reading, Rois, Selection, Traces
+from cascade_adapters.containers.fall.masks import read_masks
 from cascade_adapters.containers.fall.reading import fluorescence_of, read_fall
 from cascade_engine.errors import InputError
-from cascade_engine.file_formats.variables import Variable
+from cascade_engine.file_formats.matlab import load_variable
+from cascade_engine.file_formats.variables import Variable, load_numbers
 
 
 class FallFile(ArrayFile):
@@ -54,6 +56,16 @@ class FallFile(ArrayFile):
             raise InputError(f"{self.path}: suite2p stores no dF/F; leave out --dff container")
         self._variable()
         return read_fall(self._contents(), self.path, reading, self._suffix)
+
+    def rois(self) -> Rois | None:
+        """Where the ROIs lie, from ``stat``; see `Container.rois`."""
+        contents = self._contents()
+        if not any(variable.name.partition(".")[0] == "stat" for variable in contents.variables):
+            return None
+        sizes = {name: contents.named(f"ops.{name}") for name in ("Ly", "Lx")}
+        settings = {name: load_numbers(size, self.path) for name, size in sizes.items() if size and size.is_scalar}
+        records = load_variable(self.path, "stat")
+        return read_masks(records if isinstance(records, list) else [records], settings, str(self.path), first=0)
 
     def _variable(self) -> Variable:
         variable = fluorescence_of(self._contents(), self._suffix)

@@ -12,7 +12,8 @@ from cascade_adapters.containers.arrays.choosing import Orientation
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.file import ArrayFile
 from cascade_adapters.containers.arrays.matlab_files import read_mat_once
-from cascade_adapters.containers.base import Reading, Selection, Traces
+from cascade_adapters.containers.base import Reading, Rois, Selection, Traces
+from cascade_adapters.containers.fall.masks import read_masks
 from cascade_adapters.containers.suite2p.settings import BAD_FRAMES, DEFAULT_NEUROPIL_COEFFICIENT, marked_frames
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.matlab import load_variable
@@ -47,6 +48,10 @@ class ProcFile(ArrayFile):
         if reading.dff == "container":
             raise InputError(f"{self.path}: Suite2P stores no dF/F; leave out --dff container")
         return _Proc(self.path, self._contents()).read(reading)
+
+    def rois(self) -> Rois | None:
+        """Where the ROIs lie, from ``stat``; see `Container.rois`."""
+        return _Proc(self.path, self._contents()).rois()
 
     def _variable(self) -> Variable:
         shape = _Proc(self.path, self._contents()).shape
@@ -118,6 +123,16 @@ class _Proc:
             remarks=remarks,
         )
 
+    def rois(self) -> Rois | None:
+        settings = self._content.get("ops")
+        return read_masks(self._records(), settings if isinstance(settings, dict) else {}, str(self._path))
+
+    def _records(self) -> list[Any]:
+        """What ``stat`` says of each ROI."""
+        records = self._content.get("stat")
+        records = [records] if isinstance(records, dict) else records
+        return records if isinstance(records, list) else []
+
     def _sessions(self, prefix: str, name: str) -> list[np.ndarray]:
         holder: Any = self._content
         for part in prefix.split(".")[1:]:
@@ -176,9 +191,8 @@ class _Proc:
 
     def _of_rois(self, field: str, n_rois: int) -> np.ndarray | None:
         """A field of ``stat``, one number for each ROI; None if it is not there, or not for all of them."""
-        records = self._content.get("stat")
-        records = [records] if isinstance(records, dict) else records
-        if not isinstance(records, list) or len(records) != n_rois:
+        records = self._records()
+        if len(records) != n_rois:
             return None
         numbers = [_number(record.get(field)) if isinstance(record, dict) else None for record in records]
         found = np.array([np.nan if number is None else number for number in numbers])

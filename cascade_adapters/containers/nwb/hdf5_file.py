@@ -227,11 +227,10 @@ def _write_units(root: h5py.File, path: str, addition: Addition, spikes: Spikes)
     table, units = _typed(root.create_group(path), "Units"), UnitColumns.of(spikes, addition)
     _write_table(table, addition, units.columns, layout.UNITS_DESCRIPTION)
     for name, values in units.columns.items():
-        column = _write_column(table, name, values, addition, units.descriptions[name])
-        index = table.create_dataset(f"{name}_index", data=units.until[name])
-        _typed_table(index, "VectorIndex", addition).attrs.update(
-            description=f"Index for VectorData '{name}'", target=column.ref
-        )
+        _write_column(table, name, values, addition, units.descriptions[name])
+        _write_index(table, name, units.until[name], addition)
+    if addition.table is not None:
+        _write_index(table, "roi", layout.one_each(len(addition.rows)), addition)
     table["spike_times"].attrs["resolution"] = layout.resolution_of(float(addition.timing.frame_rate))
 
 
@@ -252,6 +251,12 @@ def _write_column(
     column = _typed_table(table.create_dataset(name, data=values), "VectorData", addition)
     column.attrs["description"] = description
     return column
+
+
+def _write_index(table: h5py.Group, name: str, until: np.ndarray, addition: Addition) -> None:
+    """Make a column ragged: how many of its entries belong to each row and those before it."""
+    index = _typed_table(table.create_dataset(f"{name}_index", data=until), "VectorIndex", addition)
+    index.attrs.update(description=f"Index for VectorData '{name}'", target=table[name].ref)
 
 
 def _typed_table(thing: Any, type_name: str, addition: Addition) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from cascade_adapters.containers.nwb.opening import OpenNwb
 from cascade_adapters.containers.nwb.series import imaging_plane_of
 from cascade_adapters.containers.nwb.timing import Timing
+from cascade_adapters.containers.nwb.whole import read_whole
 
 #: Times closer than this part of a frame count as the same.
 _TOLERANCE = 0.01
@@ -40,7 +41,9 @@ def invalid_frames(opened: OpenNwb, series: Any, timing: Timing, n_frames: int, 
     invalid, table = np.zeros(n_frames, dtype=bool), opened.nwbfile.invalid_times
     if table is None or not len(table):
         return invalid
-    starts, stops = (np.asarray(table[name][:], dtype=float) for name in ("start_time", "stop_time"))
+    starts, stops = (
+        read_whole(table[name].data, f"{name} of invalid_times").astype(float) for name in ("start_time", "stop_time")
+    )
     frame_s = 1.0 / timing.frame_rate
     times = timing.starting_time + frame_s * np.arange(n_frames)
     if series.timestamps is not None:

@@ -185,3 +185,12 @@ def at(name: str) -> str:
 def numbered(name: str) -> Iterator[str]:
     """The name, and the same with the numbers from 2 on."""
     return (name if number == 1 else f"{name}{number}" for number in count(1))
+
+
+def one_each(n_rows: int) -> np.ndarray:
+    """Index of a column with one entry per row of the table of spikes.
+
+    Its reference to the ROI is written as a list of one, as NWB does with electrodes: of a plain reference, pynapple
+    takes the masks of all ROIs as facts about the units, reads them all, and cannot print them.
+    """
+    return np.arange(1, n_rows + 1, dtype=np.uint64)

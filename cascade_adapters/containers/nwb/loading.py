@@ -12,11 +12,9 @@ import numpy as np
 from cascade_adapters.containers.nwb.opening import OpenNwb, one_line
 from cascade_adapters.containers.nwb.rows_first import Loaded, load_rois_first
 from cascade_adapters.containers.nwb.series import has_rois_first, roi_rows, series_at, table_of
+from cascade_adapters.containers.nwb.whole import check_claim, read_whole
 from cascade_adapters.results.rows import Rows, blocks_of
 from cascade_engine.errors import CascadeError, InputError
-
-#: No data compresses further than this.
-_HIGHEST_COMPRESSION = 1100
 
 #: Times that are hashed at a time.
 _TIMES_AT_ONCE = 100_000
@@ -77,7 +75,8 @@ class Times:
     def of(cls, series: Any) -> Times:
         """The times of a series of pynwb."""
         if series.timestamps is not None:
-            return cls(np.asarray(series.timestamps[:], dtype=float))
+            times = read_whole(series.timestamps, f"the list of timestamps of series {series.name}")
+            return cls(times.astype(float, copy=False))
         return cls(tuple(None if time is None else float(time) for time in (series.rate, series.starting_time)))
 
     def texts(self) -> Iterator[str]:
@@ -106,9 +105,7 @@ def _check_data(opened: OpenNwb, path: str, data: Any) -> None:
         raise InputError(f"{path} in {opened.name} holds no data; if it is linked from another file, is that there?")
     if dtype.kind not in "fiu" or len(shape) not in (1, 2):
         raise InputError(f"{path} in {opened.name} must hold numbers of (time, roi), but is {dtype} of shape {shape}")
-    n_bytes = np.prod(shape, dtype=object) * dtype.itemsize
-    if opened.size is not None and n_bytes > _HIGHEST_COMPRESSION * opened.size and data.file.filename == opened.name:
-        raise InputError(f"{path} in {opened.name} is damaged: it claims to hold {n_bytes:.3g} bytes")
+    check_claim(data, f"{path} in {opened.name}")
 
 
 def _is_transposed(path: str, shape: tuple[int, ...], n_rois: int, n_table: int) -> bool:

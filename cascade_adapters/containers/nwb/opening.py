@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES
+from cascade_adapters.containers.nwb.whole import check_read_at_once
 from cascade_adapters.safe_writing.in_place import recover
 from cascade_engine.errors import CascadeError, InputError, MissingExtraError
 from cascade_engine.file_formats.hdf5 import open_hdf5
@@ -134,6 +135,7 @@ def open_nwb(path: Path) -> Iterator[OpenNwb]:
 def _opened_by_pynwb(path: Path, stack: ExitStack) -> OpenNwb:
     root = stack.enter_context(open_root(path))  # says plainly what pynwb says in its own way
     with explained(path), without_warnings():
+        check_read_at_once(root, str(path))
         if is_zarr(path):
             reader, size = stack.enter_context(reading_and_writing_zarr(path, "r")), None
         else:
@@ -168,6 +170,7 @@ def open_nwb_in(file: h5py.File, name: str, scratch: Path) -> OpenNwb:
     pynwb = _import_pynwb()
     with explained(name), without_warnings():
         check_version(file, name)
+        check_read_at_once(file, name)
         reader = pynwb.NWBHDF5IO(file=file, mode="r", load_namespaces=True)
         _READERS.append(reader)
         return OpenNwb(_read(reader, name), name, None, reader.manager, scratch)

@@ -18,6 +18,7 @@ import numpy as np
 from cascade_adapters.containers.nwb import layout
 from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES, load_rows
+from cascade_adapters.containers.nwb.whole import check_claim, read_whole
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
@@ -183,12 +184,14 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str, scratch:
     try:
         for array in layout.arrays_with_frames(names.series):
             data = root[f"{names.series[array.name]}/data"]
+            check_claim(data, f"{name}: {names.series[array.name]}")
             n_bytes += data.size * 4
             conversion = float(data.attrs.get("conversion", 1.0))
             in_unit = partial(layout.values_of, array, conversion=conversion, frame_rate=record.recording.frame_rate_hz)
             arrays[array.name] = load_rows(data, in_unit, n_bytes <= IN_MEMORY_BYTES, scratch)
         for array in layout.arrays_by_roi(names.columns):
-            arrays[array.name] = root[f"{names.table}/{names.columns[array.name]}"][:]
+            place = f"{names.table}/{names.columns[array.name]}"
+            arrays[array.name] = read_whole(root[place], f"{name}: {place}")
         spikes = None if names.units is None else _load_spikes(root[names.units])
     except KeyError:
         raise InputError(f"{name} lacks a part of its results: remove the rest with 'cascade restore'") from None
@@ -200,8 +203,8 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str, scratch:
 
 
 def _load_spikes(units: h5py.Group | zarr.Group) -> Spikes:
-    n_spikes = np.diff(units["spike_times_index"][:].astype(np.int64), prepend=0)
-    columns = (units[column][:] for column in ("frame", "spike_times", "confidence"))
+    n_spikes = np.diff(read_whole(units["spike_times_index"], "spike_times_index").astype(np.int64), prepend=0)
+    columns = (read_whole(units[column], column) for column in ("frame", "spike_times", "confidence"))
     return Spikes(np.repeat(np.arange(len(n_spikes)), n_spikes), *columns)
 
 

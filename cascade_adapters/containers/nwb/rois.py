@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.containers.base import Rois
+from cascade_adapters.containers.nwb.whole import check_claim, read_whole
 from cascade_engine.errors import InputError
 
 #: Columns that tell cells from other ROIs, in the order in which they are believed.
@@ -38,7 +39,7 @@ def cell_columns(table: Any, rows: np.ndarray, remarks: list[str]) -> tuple[np.n
     names = {} if table is None else {name.lower(): name for name in table.colnames}
     for kind in (kind for kind in _CELL_COLUMNS if kind in names):
         try:
-            values = np.asarray(table[names[kind]][:])
+            values = read_whole(table[names[kind]].data, names[kind])
         except Exception:  # a damaged column can fail in any way
             values = np.empty(())
         if values.ndim not in (1, 2) or values.dtype.kind not in "fiub" or len(values) <= rows.max(initial=0):
@@ -78,6 +79,7 @@ def read_rois(table: Any, rows: np.ndarray, image_shape: tuple[int, ...] | None 
     if table is None:
         return None
     if "image_mask" in table.colnames:
+        check_claim(table["image_mask"].data, f"image_mask of ROI table {table.name}")
         return _from_images(table["image_mask"], rows)
     for name, axes in (("pixel_mask", "yx"), ("voxel_mask", "yxz")):
         if name in table.colnames:
@@ -103,6 +105,7 @@ def mask_products(table: Any, rows: np.ndarray, others: np.ndarray) -> np.ndarra
     if "image_mask" not in table.colnames:
         return None
     masks = table["image_mask"]
+    check_claim(masks.data, f"image_mask of ROI table {table.name}")
     backgrounds = np.stack([np.ravel(masks[int(row)]) for row in others])
     products = np.empty((len(rows), len(others)), dtype=np.float32)
     for i, row in enumerate(rows):

@@ -17,6 +17,7 @@ import numpy as np
 from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.nwb.opening import OpenNwb
 from cascade_adapters.containers.nwb.results import is_ours
+from cascade_adapters.containers.nwb.whole import read_whole
 from cascade_engine.errors import InputError
 
 #: Roles and the words in a name that give them, the first that fits; whatever has none is raw fluorescence.
@@ -242,7 +243,7 @@ def roi_rows(series) -> np.ndarray:
     if table_of(series) is None:
         shape = series.data.shape
         return np.arange(1 if len(shape) == 1 else shape[0 if has_rois_first(series) else 1])
-    rows = np.asarray(series.rois.data[:])
+    rows = read_whole(series.rois.data, f"the list of ROIs of series {series.name}")
     n_rows = len(series.rois.table.id)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows.size and not 0 <= rows.min() <= rows.max() < n_rows):
         raise InputError(f"the ROIs of series {series.name} are not among the {n_rows} rows of its ROI table")

@@ -8,6 +8,7 @@ import numpy as np
 
 from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_adapters.containers.nwb.series import imaging_plane_of
+from cascade_adapters.containers.nwb.whole import read_whole
 from cascade_engine.errors import InputError
 from cascade_engine.signal.grid import read_times
 
@@ -102,7 +103,10 @@ def find_timing(
     own_rate = _positive(series.rate)
     if series.timestamps is not None:
         try:
-            timing = _from_timestamps(np.asarray(series.timestamps[:], dtype=float), path, n_frames, given)
+            if len(series.timestamps) != n_frames:
+                raise InputError(f"{path} has {n_frames} frames, but {len(series.timestamps)} timestamps")
+            timestamps = read_whole(series.timestamps, f"the list of timestamps of {path}").astype(float)
+            timing = _from_timestamps(timestamps, path, n_frames, given)
         except InputError as error:
             if given is None:
                 raise InputError(
@@ -139,8 +143,6 @@ def find_timing(
 
 
 def _from_timestamps(timestamps: np.ndarray, path: str, n_frames: int, given: float | None) -> Timing:
-    if timestamps.shape != (n_frames,):
-        raise InputError(f"{path} has {n_frames} frames, but {timestamps.size} timestamps")
     timestamps, untimed = _filled(timestamps, path)
     try:
         found = read_times(timestamps, given)

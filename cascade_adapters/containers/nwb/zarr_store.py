@@ -236,6 +236,7 @@ def _units(addition: Addition, path: str, units: UnitColumns, table: Any) -> Any
     from pynwb.misc import Units
 
     columns = _rois(addition, table)
+    columns = [VectorIndex("roi_index", layout.one_each(len(addition.rows)), target=each) for each in columns] + columns
     for name, values in units.columns.items():
         column = VectorData(name, units.descriptions[name], data=values)
         columns += [VectorIndex(f"{name}_index", units.until[name], target=column), column]

@@ -276,6 +276,43 @@ def test_units_say_when_each_roi_was_observed(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.nwb", "a.nwb.zarr"])
+def test_units_refer_to_their_rois(tmp_path, name):
+    table_rows = [5, 0, 2]
+    session = Session()
+    session.series(session.table(), raw_traces(3), rows=table_rows)
+    path = session.save(tmp_path / name, zarr=name.endswith("zarr"))
+    container = NwbRecording(path)
+    spikes = Spikes(*(np.array(column) for column in ([1], [50], [50 / RATE], [0.9])))
+    container.write(replace(made_up(container), spikes=spikes))
+    with opened_by_pynwb(output(path)) as io:
+        units = io.read().processing["ophys"]["CascadeUnits_RoiResponseSeries"]
+        assert [units["roi"][unit].index.tolist() for unit in range(3)] == [[row] for row in table_rows]
+        assert not pynwb.validate(io=io)
+
+
+def test_pynapple_gives_rates_in_hz_and_units_as_a_group(tmp_path):
+    """Of a unit with a single spike, pynapple itself makes an empty one."""
+    nap = pytest.importorskip("pynapple")
+    path = simple(tmp_path / "a.nwb", starting_time=100.0, rate=RATE)
+    container = NwbRecording(path)
+    results = made_up(container)
+    frames = np.array([50, 51, 200, 290])
+    spikes = Spikes(np.array([1, 1, 3, 3]), frames, frames / RATE, np.array([0.9, 0.4, 1.0, 0.8]))
+    container.write(replace(results, spikes=spikes))
+    data = nap.load_file(str(output(path)))
+    rates = next(data[name] for name in data.keys() if "CascadeSpikes" in name)  # noqa: SIM118
+    np.testing.assert_allclose(rates.values, RATE * results.spike_prob.T, rtol=1e-6)
+    np.testing.assert_allclose(rates.t, 100.0 + np.arange(N_FRAMES) / RATE, atol=1e-6)
+    units = data["CascadeUnits_RoiResponseSeries"]
+    assert isinstance(units, nap.TsGroup) and list(units.keys()) == list(range(N_ROIS))
+    np.testing.assert_allclose(units[1].t, 100.0 + frames[:2] / RATE, atol=1e-6)
+    assert len(units[0]) == 0
+    np.testing.assert_allclose(units[3].t, 100.0 + frames[2:] / RATE, atol=1e-6)
+    assert "image_mask" not in units.metadata_columns
+    assert str(units) and str(data)
+
+
+@pytest.mark.parametrize("name", ["a.nwb", "a.nwb.zarr"])
 def test_a_series_without_rois_gets_plain_series(tmp_path, name):
     path = without_rois(tmp_path / name, zarr=name.endswith("zarr"))
     (container,) = NwbRecording.find(path, Selection(series="raw"))
