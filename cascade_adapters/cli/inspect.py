@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import PathOrAddress, choices_of, given
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
 
 
-@click.command("inspect", cls=CommandWithChoices)
+@click.command("inspect", cls=Command)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of(leave_out=("in_place", "only_cells", "replace_spikes", "existing", "n_threads"))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@json_option
 def command(paths: tuple, as_json: bool, **choices: Any) -> None:
     """Show what lies at or below PATHS: size, frame rate and its source, noise, earlier results. Writes nothing."""
     from cascade_adapters.cli.text import SaidOnce, describe_inspection
@@ -22,11 +23,12 @@ def command(paths: tuple, as_json: bool, **choices: Any) -> None:
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
 
-    options = parse_options(given(choices))
-    containers, failures = find_all(paths, options.selection)
-    reports = failures + inspect_all(containers, options)
+    with failures_as_json(as_json):
+        options = parse_options(given(choices))
+        containers, failures = find_all(paths, options.selection)
+        reports = failures + inspect_all(containers, options)
     if as_json:
-        click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
+        print_json(reports)
     else:
         said = SaidOnce()
         for report in reports:

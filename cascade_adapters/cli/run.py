@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import PathOrAddress, choices_of, given
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
 
 
-@click.command("run", cls=CommandWithChoices)
+@click.command("run", cls=Command)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of()
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@json_option
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: Any) -> None:
     """Infer spikes in every recording at or below PATHS and write them back.
@@ -28,8 +29,9 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
 
-    options = parse_options(given(choices), progress=not quiet and not as_json and sys.stderr.isatty())
-    containers, reports = find_all(paths, options.selection)
+    with failures_as_json(as_json):
+        options = parse_options(given(choices), progress=not quiet and not as_json and sys.stderr.isatty())
+        containers, reports = find_all(paths, options.selection)
 
     said = SaidOnce()
 
@@ -39,9 +41,10 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
 
     for failure in reports:
         announce(failure)
-    reports += process_all(containers, options, dry_run, announce)
+    with failures_as_json(as_json):
+        reports += process_all(containers, options, dry_run, announce)
     if as_json:
-        click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
+        print_json(reports)
     elif len(reports) > 1:
         counts = Counter(report.status for report in reports)
         counts["with warnings"] = sum(bool(report.warnings) for report in reports)

@@ -308,6 +308,7 @@ def report_on(container: Container, traces: Traces, options: Options, predictor:
         n_dropped=sum(max(count, 0) for count in traces.dropped.values()),
         container_indicator=traces.indicator,
         model=predictor.model.name,
+        asked_for=(predictor.model.preset or {}).get("asked_for"),
         settings=predictor.settings.to_dict(),
         warnings=[*traces.remarks, *unused_options(options, container, traces, predictor)],
     )

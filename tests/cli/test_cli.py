@@ -11,27 +11,9 @@ import numpy as np
 import pytest
 
 import cascade_engine
-from cascade_adapters.cli import main
 from tests.builders.suite2p_folders import change_settings, hashes, make_plane, make_recording
 
 COMMANDS = ("run", "inspect", "restore", "models", "train", "ground-truth")
-
-
-@pytest.fixture
-def cascade(capsys):
-    """Run the command in this process; returns exit status, standard output and standard error."""
-
-    def call(*arguments) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            main([str(argument) for argument in arguments])
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
