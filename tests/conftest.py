@@ -24,7 +24,8 @@ ABSENT = {
     name
     for name in (
         "caiman", "hdmf", "hdmf_zarr", "isx", "jsonschema", "keras", "matplotlib", "mesmerize_core", "neuroconv",
-        "nwbinspector", "onnx", "pandas", "pymatreader", "pynwb", "remfile", "roiextractors", "suite2p", "tensorflow", "torch", "zarr",
+        "nwbinspector", "onnx", "pandas", "pymatreader", "pynwb", "remfile", "roiextractors", "suite2p",
+        "tensorflow", "torch", "zarr",
     )
     if find_spec(name) is None
 }  # fmt: skip

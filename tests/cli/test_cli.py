@@ -312,7 +312,7 @@ def test_models_list_show_verify(cascade, random_model, monkeypatch):
     status, out, _ = cascade("models", "list")
     assert status == 0
     assert "random: 30 Hz, " in out and "noise levels 1, 2, 4, test" in out
-    status, out, _ = cascade("models", "show", "random")
+    status, out, _ = cascade("models", "show", "random", "--yaml")
     assert status == 0 and out.startswith(f"# {random_model.folder}\n") and "summary: random weights" in out
     assert cascade("models", "verify", "random") == (0, "random: complete and unchanged\n", "")
     assert "random: complete and unchanged" in cascade("models", "verify")[1]

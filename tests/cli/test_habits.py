@@ -27,8 +27,13 @@ def every_command(command=cascade, path=()):
 COMMANDS = dict(every_command())
 
 
+def root_context(**how):
+    """The context of the whole command, as it is when it runs: click remembers what it finds out from it."""
+    return click.Context(cascade, info_name="cascade", **cascade.context_settings, **how)
+
+
 def help_of(path):
-    context = click.Context(cascade, info_name="cascade", max_content_width=100, terminal_width=100)
+    context = root_context(terminal_width=100)
     for name in path.split():
         context = click.Context(context.command.get_command(context, name), parent=context, info_name=name)
     return context.command.get_help(context)
@@ -49,12 +54,12 @@ def test_the_help_ends_with_examples_that_can_be_run(path, tmp_path, monkeypatch
     (tmp_path / "mine.yaml").write_text("model_name: mine")
     for line, _ in examples:
         program, *words = shlex.split(line.partition(" > ")[0])
-        command, context = cascade, click.Context(cascade)
+        command, context = cascade, root_context()
         while isinstance(command, click.Group):
             command = command.get_command(context, words.pop(0))
         assert program == "cascade" and command is not None
         if words != ["--help"]:
-            command.make_context("x", words)  # refuses what is wrong
+            command.make_context("x", words, parent=context)  # refuses what is wrong
 
 
 @pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if not isinstance(command, click.Group)])
