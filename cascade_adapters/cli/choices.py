@@ -66,8 +66,10 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _option(flat: str, choice: Declared, heading: str) -> Callable[[Callable], Callable]:
     text = choice.help
     how: dict[str, Any]
+    names = list(choice.options)
     if choice.type is bool:
         how = {"is_flag": True}
+        names[0] += f"/--no-{names[0].removeprefix('--')}"  # where a cascade.yaml says yes
     elif choice.choices is not None:
         by_text = {_text(value): value for value in choice.choices}
 
@@ -82,7 +84,7 @@ def _option(flat: str, choice: Declared, heading: str) -> Callable[[Callable], C
         }
     if choice.type is not bool and choice.default is not None and "[default" not in text:
         text = f"{text} [default: {_text(choice.default)}]"
-    return click.option(*choice.options, flat, cls=ChoiceOption, heading=heading, default=None, help=text, **how)
+    return click.option(*names, flat, cls=ChoiceOption, heading=heading, default=None, help=text, **how)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cascade_adapters.cli.choices import choices_of, given
+from cascade_adapters.cli.choices import choices_of
+from cascade_adapters.cli.defaults import defaults_option, with_defaults
 from cascade_adapters.cli.help import Command
 from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
 from cascade_adapters.cli.names import Choice
@@ -58,6 +59,7 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
     callback=_print_template,
     help="Print an empty file for --metadata.",
 )
+@defaults_option
 @json_option
 @choices_of("reading", "selection", leave_out=("in_place", "offset"))
 def command(
@@ -67,6 +69,7 @@ def command(
     session_start_time: str | None,
     metadata_file: Path | None,
     settings: tuple[str, ...],
+    no_defaults: bool,
     as_json: bool,
     **choices: Any,
 ) -> None:
@@ -84,7 +87,8 @@ def command(
         settings = (*settings, f"session_start_time={session_start_time}")
     with failures_as_json(as_json):
         metadata = read_metadata(metadata_file, settings)
-        options = parse_options(given(choices))
+        chosen, _ = with_defaults((source,), choices, no_defaults)
+        options = parse_options(chosen)
         done = convert(source, target, kind, options.selection, options.reading, metadata)
     if as_json:
         print_json([_report(done, plane) for plane in done.session.planes])

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import PathOrAddress, choices_of
+from cascade_adapters.cli.defaults import defaults_option, with_defaults
 from cascade_adapters.cli.help import Command
 from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
 from cascade_engine.parallel import THREAD_LIMITS
@@ -19,8 +20,9 @@ from cascade_engine.parallel import THREAD_LIMITS
 @click.option(
     "--threads", type=click.IntRange(*THREAD_LIMITS), metavar="N", help="Number of threads [default: all processors]."
 )
+@defaults_option
 @json_option
-def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) -> None:
+def command(paths: tuple, no_defaults: bool, threads: int | None, as_json: bool, **choices: Any) -> None:
     """Find discrete spikes in the results of 'cascade run' at or below PATHS, and write them beside the results.
 
     Single spikes can be trusted at low noise only: a warning says where the noise is too high. 'cascade restore'
@@ -32,7 +34,8 @@ def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) ->
     from cascade_adapters.running.finding import find_all
 
     with failures_as_json(as_json):
-        selection = Selection(**given(choices))
+        chosen, _ = with_defaults(paths, choices, no_defaults)
+        selection = Selection(**chosen)
         containers, failures = find_all(paths, selection)
         reports = failures + add_spikes_to_all(containers, threads, selection)
     if as_json:

@@ -112,6 +112,7 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
         model=results.record.model.name,
         asked_for=results.record.model.asked_for,
         settings=settings.to_dict(),
+        defaults=results.record.defaults,
         n_spikes=facts.n_spikes,
         n_active=int(np.count_nonzero(n_spikes)),
         median_rate_hz=float(np.median(rates[has_prediction])) if has_prediction.any() else None,

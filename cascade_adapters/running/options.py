@@ -59,6 +59,8 @@ class Options:
         a mask or a list of frames, or ``.txt``. An array or a list of frames becomes such a text.
     progress : bool
         Show a progress bar.
+    defaults : dict or None
+        Which of the choices come from a ``cascade.yaml``: its path as ``file``, and ``values`` by their flat names.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -96,6 +98,7 @@ class Options:
         limits=THREAD_LIMITS,
     )
     progress: bool = False
+    defaults: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.existing not in EXISTING:

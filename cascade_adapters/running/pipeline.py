@@ -310,6 +310,7 @@ def report_on(container: Container, traces: Traces, options: Options, predictor:
         model=predictor.model.name,
         asked_for=(predictor.model.preset or {}).get("asked_for"),
         settings=predictor.settings.to_dict(),
+        defaults=options.defaults,
         warnings=[*traces.remarks, *unused_options(options, container, traces, predictor)],
     )
 
@@ -386,6 +387,7 @@ def _record(
         model=ModelUsed(model.name, model.family, model.fingerprint, (model.preset or {}).get("asked_for")),
         settings=predictor.settings,
         asked=options.to_dict(),
+        defaults=options.defaults,
         traces=TracesUsed(
             source=traces.source,
             dff="computed" if traces.dff is None else "container",

@@ -64,6 +64,8 @@ class Report:
         The published name for which this model answers.
     settings : dict or None
         What the model is set to.
+    defaults : dict or None
+        Which options a cascade.yaml gave: its path as file, and values.
     noise_level, noise_level_range
         Median noise level over ROIs, and the 10th and 90th percentile, in percent per sqrt(Hz).
     comparable_noise_level : float or None
@@ -120,6 +122,7 @@ class Report:
     model: str | None = None
     asked_for: str | None = None
     settings: dict[str, Any] | None = None
+    defaults: dict[str, Any] | None = None
     noise_level: float | None = None
     noise_level_range: list[float] | None = None
     comparable_noise_level: float | None = None

@@ -54,14 +54,14 @@ class Recording:
         self._where = KINDS[kind].make(path)
         self._usual = {**KINDS[kind].needs, "model": str(model.folder)}
 
-    def run(self, existing="error", **options):
+    def run(self, existing="error", dry_run=False, **options):
         """Run it; returns its report and its results."""
         chosen = parse_options({**self._usual, **options, "existing": existing})
         try:
             (container,) = cascade_adapters.find(self._where, **vars(chosen.selection))
         except InputError as error:  # it concerns no recording of this kind
             return Report(path="", kind="", status="failed", message=str(error)), None, False
-        (report,) = process_all([container], chosen)
+        (report,) = process_all([container], chosen, dry_run)
         return report, container.results(), container.has_replaced_spikes()
 
 
@@ -115,6 +115,19 @@ SAID = {
     "baseline_percentile": "made with baseline percentile 15 %, now 40 %",
     "neuropil": "made with neuropil changes, now full",
 }
+
+
+@pytest.mark.parametrize(("kind", "flat"), [(kind, flat) for kind, options in TRIED.items() for flat in options])
+def test_a_dry_run_checks_what_a_run_checks(kind, flat, tmp_path, random_model):
+    """It refuses the same, in the same words, and says the same of the recording."""
+    option = {flat: VALUES[flat]}
+    recording = Recording(kind, tmp_path / "a", load_model() if flat in UNIVERSAL else random_model)
+    planned, found, _ = recording.run(dry_run=True, **option)
+    assert found is None
+    done, *_ = recording.run(**option)
+    assert {planned.status, done.status} in ({"planned", "done"}, {"failed"})
+    assert planned.message == done.message
+    assert planned.warnings == done.warnings and planned.noise_level == done.noise_level
 
 
 @pytest.mark.parametrize("flat", SAID)
