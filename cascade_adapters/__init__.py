@@ -12,9 +12,9 @@ One door for every container, given by its path or, for CaImAn, as an object in 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascade_adapters.door import Done, find, read_results, restore, run
+    from cascade_adapters.door import Done, find, lab_defaults, read_results, restore, run
 
-__all__ = ["Done", "find", "read_results", "restore", "run"]
+__all__ = ["Done", "find", "lab_defaults", "read_results", "restore", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,9 +10,12 @@ from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import find_containers, refuse_unused
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.lab_defaults import lab_defaults
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
+
+__all__ = ["Done", "find", "lab_defaults", "read_results", "restore", "run"]
 
 
 @dataclass
@@ -54,7 +57,8 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
         File or folder; the address of an NWB file; or a CNMF or OnACID object, or its estimates.
     **options
         The choices that ``cascade run --help`` lists: ``model``, ``smoothing``, ``indicator``, ``frame_rate``,
-        ``channel``, ``baseline``, ``existing``, ...; `cascade_adapters.running.options.parse_options` takes them.
+        ``channel``, ``baseline``, ``existing``, ...; `cascade_adapters.running.options.parse_options` takes them. A
+        ``cascade.yaml`` is not looked for here: `lab_defaults` reads it.
 
     Returns
     -------

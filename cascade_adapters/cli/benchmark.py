@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.names import Choice, DatasetName, ModelName
 from cascade_adapters.cli.numbers import FRAME_RATE, NOISE_LEVEL, SMOOTHING
 
 if TYPE_CHECKING:
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
     from cascade_engine.networks.store import Model
 
 
-@click.command("benchmark")
-@click.argument("model", default="auto")
-@click.argument("datasets", nargs=-1)
+@click.command("benchmark", cls=Command)
+@click.argument("model", default="auto", type=ModelName())
+@click.argument("datasets", nargs=-1, type=DatasetName())
 @click.option(
     "--frame-rate",
     type=FRAME_RATE,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     metavar="S",
     help="Width of the kernel [default: the model's].",
 )
-@click.option("--kernel", type=click.Choice(["gaussian", "causal"]), help="Form of the kernel [default: the model's].")
+@click.option("--kernel", type=Choice(["gaussian", "causal"]), help="Form of the kernel [default: the model's].")
 @click.option(
     "--noise-level",
     "noise_levels",

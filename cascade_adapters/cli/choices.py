@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from cascade_adapters.cli.common import COMMON
+from cascade_adapters.cli.help import ChoiceOption
+from cascade_adapters.cli.names import Choice, IndicatorName, ModelName
 from cascade_adapters.running.options import HEADINGS, choices_by_group
 from cascade_engine.declared import Declared
 
-#: Above the options that all commands have, which come last.
-_OTHER = "Other options"
+#: Values that a shell completes.
+_NAMES = {"model": ModelName, "indicator": IndicatorName}
 
 
 class PathOrAddress(click.Path):
@@ -25,33 +26,6 @@ class PathOrAddress(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert an argument."""
         return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
-
-
-class CommandWithChoices(click.Command):
-    """A command whose help lists its options under the headings of their groups."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options."""
-        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
-        headings = [_heading(option) for option in options]
-        for heading in (*sorted(set(headings) - {_OTHER}, key=headings.index), _OTHER):
-            lines = [option.get_help_record(ctx) for option in options if _heading(option) == heading]
-            with formatter.section(heading):
-                formatter.write_dl([line for line in lines if line is not None])
-
-
-class _ChoiceOption(click.Option):
-    """An option that belongs to a group of choices."""
-
-    def __init__(self, *names: Any, heading: str, **how: Any):
-        super().__init__(*names, **how)
-        self.heading = heading
-
-
-def _heading(option: click.Option) -> str:
-    if isinstance(option, _ChoiceOption):
-        return option.heading
-    return _OTHER if option.name in COMMON or "--help" in option.opts else HEADINGS[""]
 
 
 def choices_of(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
@@ -92,20 +66,25 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _option(flat: str, choice: Declared, heading: str) -> Callable[[Callable], Callable]:
     text = choice.help
     how: dict[str, Any]
+    names = list(choice.options)
     if choice.type is bool:
         how = {"is_flag": True}
+        names[0] += f"/--no-{names[0].removeprefix('--')}"  # where a cascade.yaml says yes
     elif choice.choices is not None:
         by_text = {_text(value): value for value in choice.choices}
 
         def convert(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
             return None if value is None else by_text[value]
 
-        how = {"type": click.Choice(list(by_text)), "callback": convert}
+        how = {"type": Choice(list(by_text)), "callback": convert}
     else:
-        how = {"type": choice.type, "metavar": choice.metavar or choice.type.__name__.upper()}
+        how = {
+            "type": _NAMES[flat]() if flat in _NAMES else choice.type,
+            "metavar": choice.metavar or choice.type.__name__.upper(),
+        }
     if choice.type is not bool and choice.default is not None and "[default" not in text:
         text = f"{text} [default: {_text(choice.default)}]"
-    return click.option(*choice.options, flat, cls=_ChoiceOption, heading=heading, default=None, help=text, **how)
+    return click.option(*names, flat, cls=ChoiceOption, heading=heading, default=None, help=text, **how)
 
 
 def _text(value: Any) -> str:

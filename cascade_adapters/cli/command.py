@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from cascade_adapters.cli.common import add_common_options
+from cascade_adapters.cli.help import Group
 from cascade_adapters.safe_writing.interruption import command_begins
 from cascade_engine._version import __version__
 
@@ -35,7 +36,7 @@ _COMMANDS = {
 }
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """A group that imports a command's module only when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -55,13 +56,10 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="cascade")
 def cascade() -> None:
-    """Calibrated spike inference for suite2p, CaImAn, NWB and arrays.
-
-    \b
-    cascade inspect PATH    what is there, at which frame rate, how noisy
-    cascade run PATH        spike probabilities for every recording at or below PATH
-    cascade restore PATH    remove the results, put back what they replaced
-    """
+    """Calibrated spike inference for suite2p, CaImAn, NWB and arrays."""

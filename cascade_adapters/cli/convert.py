@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cascade_adapters.cli.choices import CommandWithChoices, choices_of, given
+from cascade_adapters.cli.choices import choices_of
+from cascade_adapters.cli.defaults import defaults_option, with_defaults
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
+from cascade_adapters.cli.names import Choice
+
+if TYPE_CHECKING:
+    from cascade_adapters.convert.conversion import Conversion
+    from cascade_adapters.convert.session import Plane
+    from cascade_adapters.running.report import Report
 
 
 def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -18,13 +27,13 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
         ctx.exit()
 
 
-@click.command("convert", cls=CommandWithChoices)
+@click.command("convert", cls=Command)
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
     "--to",
     "kind",
-    type=click.Choice(["nwb", "zarr", "suite2p", "npz", "mat", "csv"]),
+    type=Choice(["nwb", "zarr", "suite2p", "npz", "mat", "csv"]),
     help="Kind of OUT [default: by its name].",
 )
 @click.option("--session-start-time", metavar="TIME", help="NWB: start of the session: 2024-05-17T12:30:00+02:00.")
@@ -50,6 +59,8 @@ def _print_template(ctx: click.Context, parameter: click.Parameter, wanted: bool
     callback=_print_template,
     help="Print an empty file for --metadata.",
 )
+@defaults_option
+@json_option
 @choices_of("reading", "selection", leave_out=("in_place", "offset"))
 def command(
     source: Path,
@@ -58,6 +69,8 @@ def command(
     session_start_time: str | None,
     metadata_file: Path | None,
     settings: tuple[str, ...],
+    no_defaults: bool,
+    as_json: bool,
     **choices: Any,
 ) -> None:
     """Write what the recording IN holds to a new file or folder OUT. Nothing is computed; IN stays as it is.
@@ -72,9 +85,14 @@ def command(
 
     if session_start_time is not None:
         settings = (*settings, f"session_start_time={session_start_time}")
-    metadata = read_metadata(metadata_file, settings)
-    options = parse_options(given(choices))
-    done = convert(source, target, kind, options.selection, options.reading, metadata)
+    with failures_as_json(as_json):
+        metadata = read_metadata(metadata_file, settings)
+        chosen, _ = with_defaults((source,), choices, no_defaults)
+        options = parse_options(chosen)
+        done = convert(source, target, kind, options.selection, options.reading, metadata)
+    if as_json:
+        print_json([_report(done, plane) for plane in done.session.planes])
+        return
     click.echo(f"{done.target}: {done.kind}, from {done.session.path} ({done.session.kind})")
     for plane in done.session.planes:
         n_rois, n_frames = plane.traces.shape
@@ -82,3 +100,29 @@ def command(
         click.echo(f"    {', '.join(plane.content)}")
     for text in done.session.remarks:
         click.echo(f"  warning: {text}")
+
+
+def _report(done: Conversion, plane: Plane) -> Report:
+    """The report on one plane that was converted."""
+    from cascade_adapters.running.report import Report
+
+    traces = plane.traces
+    return Report(
+        path=str(done.target),
+        kind=done.kind,
+        traces=traces.source,
+        dff="computed" if traces.dff is None else "container",
+        arbitrary_units=traces.arbitrary_units,
+        denoised=traces.denoised,
+        n_rois=traces.shape[0],
+        n_frames=traces.shape[1],
+        frame_rate_hz=traces.frame_rate,
+        frame_rate_source=traces.frame_rate_source,
+        duration_s=traces.grid.n_frames / traces.frame_rate,
+        offset=traces.offset,
+        segments=traces.segments,
+        n_dropped=sum(max(count, 0) for count in traces.dropped.values()),
+        container_indicator=traces.indicator,
+        warnings=list(done.session.remarks),
+        written=[f"{plane.name}: {text}" for text in plane.content],
+    )

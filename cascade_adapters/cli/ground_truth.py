@@ -8,106 +8,117 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cascade_adapters.cli.help import Group
+from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
+from cascade_adapters.cli.names import DatasetName
 from cascade_adapters.cli.numbers import FRAME_RATE, MINUTES, NOISE_LEVEL
 
 if TYPE_CHECKING:
-    from cascade_engine.ground_truth import Neuron
+    from cascade_adapters.cli.summaries import DatasetSummary
+    from cascade_engine.ground_truth.catalogue import CatalogueEntry
 
 _root_option = click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
 
 
-@click.group("ground-truth")
+@click.group("ground-truth", cls=Group)
 def command() -> None:
     """List, show, download, check and simulate ground truth."""
 
 
 @command.command("list")
 @_root_option
-def list_command(ground_truth: Path | None) -> None:
+@json_option
+def list_command(ground_truth: Path | None, as_json: bool) -> None:
     """List the public datasets, with what is known of those that are here: neurons, minutes, spikes, noise levels."""
+    from cascade_adapters.cli.summaries import columns, summarize_dataset
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
 
-    try:
-        root = ground_truth_root(ground_truth)
-        present = find_datasets(root)
-    except InputError as error:
-        if ground_truth:
-            raise
-        root, present = None, {}
-        click.echo(f"{error}\n")
-    catalogue = {entry.folder: entry for entry in load_catalogue().values()}
-    click.echo(f"{'':4}  {'indicator':12} {'recorded in':44} {'neurons':>7} {_SUMMARY_HEADER}")
-    for name in [*catalogue, *(name for name in present if name not in catalogue)]:
-        entry = catalogue.get(name)
-        what = f"{entry.species} {entry.area}, {entry.cell_type}" if entry else name
-        key, indicator = (entry.key, entry.indicator) if entry else ("own", "")
-        neurons = load_dataset(present[name]).neurons if name in present else None
-        held = "not here" if neurons is None else f"{len(neurons):7} {_summary(neurons)}"
-        click.echo(f"{key:4}  {indicator:12} {what:44.44} {held}")
-    if root:
-        click.echo(f"\n{len(present)} datasets in {root}; noise levels in % per sqrt(Hz) at the native frame rate")
+    with failures_as_json(as_json):
+        try:
+            root = ground_truth_root(ground_truth)
+            present = find_datasets(root)
+        except InputError as error:
+            if ground_truth:
+                raise
+            root, present = None, {}
+            if not as_json:
+                click.echo(f"{error}\n")
+        catalogue = {entry.folder: entry for entry in load_catalogue().values()}
+        if not as_json:
+            click.echo(f"{'':4}  {'indicator':12} {'recorded in':44} {'neurons':>7} {_SUMMARY_HEADER}")
+        found = []
+        for name in [*catalogue, *(name for name in present if name not in catalogue)]:
+            neurons = load_dataset(present[name]).neurons if name in present else None
+            each = summarize_dataset(name, catalogue.get(name), present.get(name), neurons)
+            found.append(each)
+            if as_json:
+                continue
+            what = f"{each.species} {each.area}, {each.cell_type}" if each.key else name
+            held = "not here" if neurons is None else f"{len(neurons):7} {columns(vars(each))}"
+            click.echo(f"{each.key or 'own':4}  {each.indicator or '':12} {what:44.44} {held}")
+        if as_json:
+            print_json(found)
+        elif root:
+            click.echo(f"\n{len(present)} datasets in {root}; noise levels in % per sqrt(Hz) at the native frame rate")
 
 
 @command.command("show")
-@click.argument("dataset")
+@click.argument("dataset", type=DatasetName())
 @_root_option
-def show_command(dataset: str, ground_truth: Path | None) -> None:
+@json_option
+def show_command(dataset: str, ground_truth: Path | None, as_json: bool) -> None:
     """Show DATASET (DS09, or the name of a folder): neurons, minutes, spikes, frame rates, noise levels."""
+    from cascade_adapters.cli.summaries import summarize_dataset
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import find_datasets, folder_name, ground_truth_root, load_catalogue, load_dataset
 
-    try:
-        present = find_datasets(ground_truth_root(ground_truth))
-    except InputError:
-        if ground_truth:
-            raise
-        present = {}
-    name = folder_name(dataset, present)
-    entry = next((item for item in load_catalogue().values() if item.folder == name), None)
+    with failures_as_json(as_json):
+        try:
+            present = find_datasets(ground_truth_root(ground_truth))
+        except InputError:
+            if ground_truth:
+                raise
+            present = {}
+        name = folder_name(dataset, present)
+        entry = next((item for item in load_catalogue().values() if item.folder == name), None)
+        neurons = load_dataset(present[name]).neurons if name in present else None
+        found = summarize_dataset(name, entry, present.get(name), neurons, each=True)
+        if as_json:
+            print_json([found])
+            return
+        for line in _dataset_lines(found, entry):
+            click.echo(line)
+
+
+def _dataset_lines(found: DatasetSummary, entry: CatalogueEntry | None) -> list[str]:
+    """A dataset in words, with a line for each neuron."""
+    from cascade_adapters.cli.summaries import columns
+
+    lines = []
     if entry:
-        click.echo(f"{entry.key}  {entry.folder}")
-        click.echo(f"  {entry.indicator} in {entry.species} {entry.area}, {entry.cell_type}")
+        lines += [
+            f"{entry.key}  {entry.folder}",
+            f"  {entry.indicator} in {entry.species} {entry.area}, {entry.cell_type}",
+        ]
         how = ", ".join(text for text in (entry.delivery, entry.construct) if text)
-        if how:
-            click.echo(f"  {how}")
-        if entry.citation:
-            click.echo(f"  cite {entry.citation['text']}, doi:{entry.citation['doi']}")
-        if entry.note:
-            click.echo(f"  {entry.note}")
-    if entry and name not in present:
-        click.echo(f"  the recordings are not here: 'cascade ground-truth fetch {entry.key}' downloads them")
-        return
-    click.echo(f"  {'neuron':50} {'recordings':>10} {_SUMMARY_HEADER}")
-    for neuron in load_dataset(present[name]).neurons:
-        click.echo(f"  {neuron.cell:50.50} {len(neuron.recordings):10} {_summary([neuron])}")
-        for note in neuron.notes:
-            click.echo(f"    {note}")
+        lines += [f"  {how}"] if how else []
+        lines += [f"  cite {found.citation}, doi:{found.doi}"] if found.citation else []
+        lines += [f"  {entry.note}"] if entry.note else []
+    if entry and found.neurons is None:
+        return [*lines, f"  the recordings are not here: 'cascade ground-truth fetch {entry.key}' downloads them"]
+    lines.append(f"  {'neuron':50} {'recordings':>10} {_SUMMARY_HEADER}")
+    for neuron in found.neurons or []:
+        lines.append(f"  {neuron.cell:50.50} {neuron.n_recordings:10} {columns(vars(neuron))}")
+        lines += [f"    {note}" for note in neuron.notes]
+    return lines
 
 
 _SUMMARY_HEADER = " minutes   spikes    rate (Hz)  noise level"
 
 
-def _summary(neurons: list[Neuron]) -> str:
-    """Minutes, spikes, frame rates (Hz) and median noise level, as columns."""
-    import numpy as np
-
-    from cascade_engine.signal.noise import noise_levels
-
-    recordings = [recording for neuron in neurons for recording in neuron.recordings]
-    if not recordings:
-        return "nothing that can be used"
-    minutes = sum(neuron.duration_s for neuron in neurons) / 60
-    spikes = sum(neuron.n_spikes for neuron in neurons)
-    rates = [recording.frame_rate for recording in recordings]
-    low, high = f"{min(rates):.1f}", f"{max(rates):.1f}"
-    rate = low if low == high else f"{low}-{high}"
-    level = np.median([noise_levels(item.dff[np.newaxis], item.frame_rate)[0] for item in recordings])
-    return f"{minutes:8.1f} {spikes:8d} {rate:>12} {level:12.1f}"
-
-
 @command.command("fetch")
-@click.argument("datasets", nargs=-1)
+@click.argument("datasets", nargs=-1, type=DatasetName())
 @_root_option
 def fetch_command(datasets: tuple[str, ...], ground_truth: Path | None) -> None:
     """Download public DATASETS (DS09 ...; default: all).

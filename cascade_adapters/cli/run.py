@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import PathOrAddress, choices_of
+from cascade_adapters.cli.defaults import defaults_option, with_defaults
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
 
 
-@click.command("run", cls=CommandWithChoices)
+@click.command("run", cls=Command)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of()
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@defaults_option
+@json_option
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: Any) -> None:
+def command(paths: tuple, no_defaults: bool, dry_run: bool, as_json: bool, quiet: bool, **choices: Any) -> None:
     """Infer spikes in every recording at or below PATHS and write them back.
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
@@ -26,10 +29,16 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
     from cascade_adapters.cli.text import SaidOnce, describe_report
     from cascade_adapters.running.batch import process_all
     from cascade_adapters.running.finding import find_all
+    from cascade_adapters.running.lab_defaults import refuse_nearer
     from cascade_adapters.running.options import parse_options
 
-    options = parse_options(given(choices), progress=not quiet and not as_json and sys.stderr.isatty())
-    containers, reports = find_all(paths, options.selection)
+    with failures_as_json(as_json):
+        chosen, defaults = with_defaults(paths, choices, no_defaults)
+        progress = not quiet and not as_json and sys.stderr.isatty()
+        options = defaults.noted_in(parse_options(chosen, progress=progress))
+        containers, reports = find_all(paths, options.selection)
+        if not no_defaults:
+            refuse_nearer(containers, defaults)
 
     said = SaidOnce()
 
@@ -39,9 +48,10 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
 
     for failure in reports:
         announce(failure)
-    reports += process_all(containers, options, dry_run, announce)
+    with failures_as_json(as_json):
+        reports += process_all(containers, options, dry_run, announce)
     if as_json:
-        click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
+        print_json(reports)
     elif len(reports) > 1:
         counts = Counter(report.status for report in reports)
         counts["with warnings"] = sum(bool(report.warnings) for report in reports)

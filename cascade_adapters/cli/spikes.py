@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import click
 
-from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
+from cascade_adapters.cli.choices import PathOrAddress, choices_of
+from cascade_adapters.cli.defaults import defaults_option, with_defaults
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.json_output import failures_as_json, json_option, print_json
 from cascade_engine.parallel import THREAD_LIMITS
 
 
-@click.command("spikes", cls=CommandWithChoices)
+@click.command("spikes", cls=Command)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of("selection", leave_out=("in_place", "raw"))
 @click.option(
     "--threads", type=click.IntRange(*THREAD_LIMITS), metavar="N", help="Number of threads [default: all processors]."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) -> None:
+@defaults_option
+@json_option
+def command(paths: tuple, no_defaults: bool, threads: int | None, as_json: bool, **choices: Any) -> None:
     """Find discrete spikes in the results of 'cascade run' at or below PATHS, and write them beside the results.
 
     Single spikes can be trusted at low noise only: a warning says where the noise is too high. 'cascade restore'
@@ -30,11 +33,13 @@ def command(paths: tuple, threads: int | None, as_json: bool, **choices: Any) ->
     from cascade_adapters.running.batch import add_spikes_to_all
     from cascade_adapters.running.finding import find_all
 
-    selection = Selection(**given(choices))
-    containers, failures = find_all(paths, selection)
-    reports = failures + add_spikes_to_all(containers, threads, selection)
+    with failures_as_json(as_json):
+        chosen, _ = with_defaults(paths, choices, no_defaults)
+        selection = Selection(**chosen)
+        containers, failures = find_all(paths, selection)
+        reports = failures + add_spikes_to_all(containers, threads, selection)
     if as_json:
-        click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
+        print_json(reports)
     else:
         said = SaidOnce()
         for report in reports:

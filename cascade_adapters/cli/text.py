@@ -58,8 +58,9 @@ def describe_report(report: Report) -> str:
         return describe_failure(report)
     lines = [
         f"{report.path}: {report.status}",
+        *([f"  run again: {'; '.join(report.redone)}"] if report.redone else []),
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
-        f"  from {report.traces}; model {report.model}",
+        f"  from {report.traces}; model {_model(report)}",
         *_excluded(report),
         *_indicator(report),
         *_noise(report),
@@ -93,7 +94,7 @@ def describe_inspection(report: Report) -> str:
         lines.append(f"  {report.n_dropped} frames were dropped between those that are stored")
     settings = report.settings or {}
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
-    lines += [*_noise(report), f"  model {report.model}, {smoothing}", *_indicator(report), *_left_out(report)]
+    lines += [*_noise(report), f"  model {_model(report)}, {smoothing}", *_indicator(report), *_left_out(report)]
     lines.append(f"  results: {report.earlier_results}")
     lines += [f"  warning: {text}" for text in report.warnings]
     return "\n".join(lines)
@@ -129,6 +130,10 @@ def _neuropil(report: Report) -> str:
     if report.neuropil_coefficient is None or report.neuropil is None:
         return "no neuropil traces"
     return f"neuropil coefficient {report.neuropil_coefficient:g}, {NEUROPIL_WORDS[report.neuropil]} (--neuropil)"
+
+
+def _model(report: Report) -> str:
+    return f"{report.model}{f' (it answers for {report.asked_for})' if report.asked_for else ''}"
 
 
 def _size(report: Report) -> str:

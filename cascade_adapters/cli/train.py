@@ -6,14 +6,19 @@ from pathlib import Path
 
 import click
 
+from cascade_adapters.cli.help import Command
+from cascade_adapters.cli.names import ModelName
 
-@click.command("train")
+
+@click.command("train", cls=Command)
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder of the model [default: in the folder of your models]."
 )
 @click.option("--ground-truth", type=click.Path(path_type=Path), help="Folder with the datasets.")
-@click.option("--transfer", metavar="MODEL", help="Start from the weights of this model (a name or a folder).")
+@click.option(
+    "--transfer", type=ModelName(), metavar="MODEL", help="Start from the weights of this model (a name or a folder)."
+)
 @click.option("--quiet", is_flag=True, help="No progress bar and no messages.")
 def command(config: Path, output: Path | None, ground_truth: Path | None, transfer: str | None, quiet: bool) -> None:
     """Train the model that CONFIG (YAML) describes.

@@ -200,6 +200,8 @@ class Record:
         What it was set to, with nothing left open.
     asked : dict
         Every option as the user gave it, enough to repeat the run.
+    defaults : dict or None
+        Which of these options a ``cascade.yaml`` gave: its path as ``file``, and ``values``; None if none.
     traces, recording, rois
         What was read, and what is to be known of single ROIs.
     input : dict of str to str
@@ -225,6 +227,7 @@ class Record:
     traces: TracesUsed
     recording: RecordingUsed
     asked: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, Any] | None = None
     input: dict[str, str] = field(default_factory=dict)
     rois: RoiFacts = field(default_factory=RoiFacts)
     expected: dict[str, Any] | None = None

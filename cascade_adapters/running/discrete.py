@@ -6,7 +6,7 @@ import numpy as np
 
 from cascade_adapters.containers.base import Container
 from cascade_adapters.results import Spikes
-from cascade_adapters.results.record import SpikesFound, now
+from cascade_adapters.results.record import NOT_A_CELL, SpikesFound, now
 from cascade_adapters.results.rows import row_blocks
 from cascade_adapters.running.report import Report
 from cascade_engine._version import __version__
@@ -87,13 +87,32 @@ def add_spikes(container: Container, n_threads: int | None = None) -> Report:
     return Report(
         path=str(container.path),
         kind=container.kind,
+        traces=traces.source,
+        dff=traces.dff,
         n_rois=n_rois,
         n_frames=n_frames,
         frame_rate_hz=recording.frame_rate_hz,
+        frame_rate_source=recording.frame_rate_source,
+        duration_s=grid.n_frames / recording.frame_rate_hz,
+        neuropil_coefficient=traces.neuropil_coefficient,
+        neuropil=None if traces.neuropil_coefficient is None else (traces.baseline or {}).get("neuropil"),
+        offset=traces.offset,
+        segments=recording.segments,
+        excluded_frames=recording.excluded_frames,
+        n_dropped=sum(max(count, 0) for count in recording.dropped_frames.values()),
+        container_indicator=recording.indicator,
+        without_prediction={
+            roi: note for roi, note in results.record.rois.without_prediction.items() if note != NOT_A_CELL
+        },
+        n_left_out=sum(note == NOT_A_CELL for note in results.record.rois.without_prediction.values()),
+        guarded_frames=results.record.rois.guarded_frames,
+        rest_offsets=results.record.rois.rest_offsets,
         arbitrary_units=traces.arbitrary_units,
         denoised=traces.denoised,
         model=results.record.model.name,
+        asked_for=results.record.model.asked_for,
         settings=settings.to_dict(),
+        defaults=results.record.defaults,
         n_spikes=facts.n_spikes,
         n_active=int(np.count_nonzero(n_spikes)),
         median_rate_hz=float(np.median(rates[has_prediction])) if has_prediction.any() else None,

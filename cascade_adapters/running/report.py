@@ -19,12 +19,16 @@ class Report:
 
     Attributes
     ----------
-    path, kind : str
-        Where the recording lies, and the kind of container.
+    path : str
+        Where the recording lies.
+    kind : str
+        The kind of container.
     status : {"done", "found", "planned", "skipped", "failed"}
         How it ended: "found" by `inspect`, "planned" by a dry run.
     message : str
         Why it failed or was skipped.
+    redone : list of str
+        Why results that were there were made again (``--existing update``).
     traces : str
         Which of the container's traces were used.
     dff : {"computed", "container"} or None
@@ -34,8 +38,10 @@ class Report:
         smoothed, so that their noise level says nothing.
     n_rois, n_cells, n_frames : int or None
         Size of the recording, and how many ROIs the container takes for cells.
-    frame_rate_hz, frame_rate_source
-        Frame rate in Hz, and where it comes from.
+    frame_rate_hz : float or None
+        Frames per second of each ROI.
+    frame_rate_source : str
+        Where the frame rate comes from.
     duration_s : float or None
         Length of the recording in s.
     neuropil_coefficient : float or None
@@ -54,8 +60,12 @@ class Report:
         Calcium indicator, as the container names it.
     model : str or None
         Name of the model.
+    asked_for : str or None
+        The published name for which this model answers.
     settings : dict or None
         What the model is set to.
+    defaults : dict or None
+        Which options a cascade.yaml gave: its path as file, and values.
     noise_level, noise_level_range
         Median noise level over ROIs, and the 10th and 90th percentile, in percent per sqrt(Hz).
     comparable_noise_level : float or None
@@ -91,6 +101,7 @@ class Report:
     kind: str
     status: str = "done"
     message: str = ""
+    redone: list[str] = field(default_factory=list)
     traces: str = ""
     dff: str | None = None
     arbitrary_units: bool = False
@@ -109,7 +120,9 @@ class Report:
     n_dropped: int = 0
     container_indicator: str | None = None
     model: str | None = None
+    asked_for: str | None = None
     settings: dict[str, Any] | None = None
+    defaults: dict[str, Any] | None = None
     noise_level: float | None = None
     noise_level_range: list[float] | None = None
     comparable_noise_level: float | None = None
@@ -147,5 +160,10 @@ class Report:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "record"}
+        """Plain values for JSON; what is not known is None, as everything about traces that were not read."""
+        content = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "record"}
+        always = {"redone", "warnings", "written", "restored"}
+        return {
+            name: None if value == "" or (self.dff is None and not value and name not in always) else value
+            for name, value in content.items()
+        }

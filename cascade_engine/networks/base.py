@@ -109,6 +109,17 @@ class Family(ABC):
         """A model in a few words: frame rates, smoothing, noise levels."""
         return f"{self.name} family, noise levels up to {self.noise_levels(model).max():g}"
 
+    def indicators(self, model: Model) -> list[str]:
+        """Names of the calcium indicators that a model can be told."""
+        return []
+
+    def not_for(self, model: Model) -> list[str]:
+        """When not to use a model, one line each."""
+        return [
+            "traces that were smoothed, denoised or resampled: it judges them by their noise",
+            "recordings while they run: it looks at frames on either side of the one that it predicts",
+        ]
+
     def settings_to_judge(self, model: Model, dataset: str, asked: Settings, noise_level: float) -> Settings:
         """Settings for an evaluation on a dataset (folder name) that asks for a smoothing and kernel.
 

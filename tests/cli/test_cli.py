@@ -11,27 +11,9 @@ import numpy as np
 import pytest
 
 import cascade_engine
-from cascade_adapters.cli import main
 from tests.builders.suite2p_folders import change_settings, hashes, make_plane, make_recording
 
 COMMANDS = ("run", "inspect", "restore", "models", "train", "ground-truth")
-
-
-@pytest.fixture
-def cascade(capsys):
-    """Run the command in this process; returns exit status, standard output and standard error."""
-
-    def call(*arguments) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            main([str(argument) for argument in arguments])
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
@@ -199,7 +181,7 @@ def test_results_that_are_there(tmp_path, run):
     make_plane(tmp_path / "plane0")
     assert run(tmp_path)[0] == 0
     status, _, err = run(tmp_path)
-    assert status == 1 and "pass --existing overwrite or skip" in err
+    assert status == 1 and "pass --existing update, overwrite or skip" in err
     status, out, _ = run(tmp_path, "--existing", "skip")
     assert status == 0 and out.startswith("skipped: ")
     assert run(tmp_path, "--existing", "overwrite")[0] == 0
@@ -330,7 +312,7 @@ def test_models_list_show_verify(cascade, random_model, monkeypatch):
     status, out, _ = cascade("models", "list")
     assert status == 0
     assert "random: 30 Hz, " in out and "noise levels 1, 2, 4, test" in out
-    status, out, _ = cascade("models", "show", "random")
+    status, out, _ = cascade("models", "show", "random", "--yaml")
     assert status == 0 and out.startswith(f"# {random_model.folder}\n") and "summary: random weights" in out
     assert cascade("models", "verify", "random") == (0, "random: complete and unchanged\n", "")
     assert "random: complete and unchanged" in cascade("models", "verify")[1]

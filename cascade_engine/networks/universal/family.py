@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from cascade_engine.errors import InputError
 from cascade_engine.networks.base import Family, Predictor
+from cascade_engine.networks.indicators import plain_name
 from cascade_engine.networks.settings import NOT_GIVEN, POPULATIONS, Settings, default_smoothing
 from cascade_engine.networks.store import Model
 from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES, known_indicator
@@ -36,6 +38,17 @@ class UniversalFamily(Family):
         """See `Family.describe`."""
         low, high = min(model.config.frame_rates), max(model.config.frame_rates)
         return f"{low:g} to {high:g} Hz, any smoothing and kernel, noise levels up to {model.noise_levels.max():g}"
+
+    def indicators(self, model: Model) -> list[str]:
+        """See `Family.indicators`."""
+        return [name for names in INDICATOR_FAMILIES for name in names]
+
+    def not_for(self, model: Model) -> list[str]:
+        """See `Family.not_for`."""
+        return [
+            *super().not_for(model),
+            "counts of single cells that must be exact, of interneurons above all: see what 'error' is above",
+        ]
 
     def resolve(self, model: Model, settings: Settings, frame_rate: float, container_indicator: str | None) -> Settings:
         """See `Family.resolve`; what is left open comes from the published name that was asked for, if it says it."""
@@ -86,8 +99,14 @@ def _indicator(chosen: str | None, container_indicator: str | None) -> str:
         return NOT_GIVEN
     known = known_indicator(chosen)
     if known is None:
-        names = ", ".join(name for names in INDICATOR_FAMILIES for name in names)
-        raise InputError(f"the model does not know the indicator {chosen!r}: leave it out, or name one of {names}")
+        known_names = [name for names in INDICATOR_FAMILIES for name in names]
+        by_plain = {plain_name(name): name for name in known_names}
+        close = difflib.get_close_matches(plain_name(chosen), by_plain, n=1, cutoff=0.8)
+        hint = f"did you mean {by_plain[close[0]]}? Else " if close else ""
+        raise InputError(
+            f"the model does not know the indicator {chosen!r}: {hint}leave it out, or name one of "
+            f"{', '.join(known_names)}"
+        )
     return known
 
 

@@ -35,6 +35,11 @@ class WindowedFamily(Family):
         config, levels = model.config, ", ".join(f"{level:g}" for level in model.noise_levels)
         return f"{config.sampling_rate:g} Hz, {config.kernel} {1000 * config.smoothing:g} ms, noise levels {levels}"
 
+    def not_for(self, model: Model) -> list[str]:
+        """See `Family.not_for`."""
+        config = model.config
+        return [f"frame rates other than {config.sampling_rate:g} Hz", *super().not_for(model)]
+
     def resolve(self, model: Model, settings: Settings, frame_rate: float, container_indicator: str | None) -> Settings:
         """See `Family.resolve`; the model's smoothing and kernel are all that there are."""
         config = model.config
