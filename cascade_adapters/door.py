@@ -10,6 +10,7 @@ from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import find_containers, refuse_unused
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.executors import Parallel
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
@@ -45,13 +46,17 @@ class Done:
         return record
 
 
-def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
+def run(where: str | PathLike | Any, *, jobs: int = 1, scheduler: str | None = None, **options: Any) -> list[Done]:
     """Infer spikes in all recordings at or below a path, or in an object of CaImAn's, and write them back.
 
     Parameters
     ----------
     where : path, str or object
         File or folder; the address of an NWB file; or a CNMF or OnACID object, or its estimates.
+    jobs : int
+        How many recordings at a time, each in a process of its own.
+    scheduler : str, optional
+        Address of a Dask scheduler that shall have it done, or ``"local"`` for one that is started here.
     **options
         The choices that ``cascade run --help`` lists: ``model``, ``smoothing``, ``indicator``, ``frame_rate``,
         ``channel``, ``baseline``, ``existing``, ...; `cascade_adapters.running.options.parse_options` takes them.
@@ -74,7 +79,7 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
     """
     chosen = parse_options(options)
     containers = _find(where, chosen.selection)
-    reports = run_and_warn(containers, chosen)
+    reports = run_and_warn(containers, chosen, parallel=Parallel(jobs, scheduler))
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 
 

@@ -10,25 +10,41 @@ from typing import Any
 import click
 
 from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choices_of, given
+from cascade_engine.parallel import THREAD_LIMITS
 
 
 @click.command("run", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of()
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(*THREAD_LIMITS),
+    default=1,
+    metavar="N",
+    help="How many recordings at a time, each in a process of its own [default: 1].",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Have it done by a Dask cluster: address of the scheduler, or 'local' to start one here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: Any) -> None:
+@click.option("--quiet", is_flag=True, help="Do not show how far it is.")
+def command(
+    paths: tuple, dry_run: bool, jobs: int, scheduler: str | None, as_json: bool, quiet: bool, **choices: Any
+) -> None:
     """Infer spikes in every recording at or below PATHS and write them back.
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
     from cascade_adapters.cli.text import SaidOnce, describe_report
     from cascade_adapters.running.batch import process_all
+    from cascade_adapters.running.executors import Parallel
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
 
-    options = parse_options(given(choices), progress=not quiet and not as_json and sys.stderr.isatty())
+    options = parse_options(given(choices), progress=not quiet and not as_json)
     containers, reports = find_all(paths, options.selection)
 
     said = SaidOnce()
@@ -39,7 +55,10 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
 
     for failure in reports:
         announce(failure)
-    reports += process_all(containers, options, dry_run, announce)
+    parallel = Parallel(jobs, scheduler)
+    reports += process_all(
+        containers, options, dry_run, announce, parallel, lambda line: click.echo(f"cascade: {line}", err=True)
+    )
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     elif len(reports) > 1:
