@@ -56,7 +56,8 @@ def run(where: str | PathLike | Any, *, jobs: int = 1, scheduler: str | None = N
     jobs : int
         How many recordings at a time, each in a process of its own.
     scheduler : str, optional
-        Address of a Dask scheduler that shall have it done, or ``"local"`` for one that is started here.
+        Address of a Dask scheduler that shall have it done, or ``"local"`` for one that is started here. What is up to
+        date is then skipped, unless ``existing`` says otherwise.
     **options
         The choices that ``cascade run --help`` lists: ``model``, ``smoothing``, ``indicator``, ``frame_rate``,
         ``channel``, ``baseline``, ``existing``, ...; `cascade_adapters.running.options.parse_options` takes them.
@@ -77,9 +78,10 @@ def run(where: str | PathLike | Any, *, jobs: int = 1, scheduler: str | None = N
     CascadeWarning
         For whatever makes results doubtful.
     """
-    chosen = parse_options(options)
-    containers = _find(where, chosen.selection)
-    reports = run_and_warn(containers, chosen, parallel=Parallel(jobs, scheduler))
+    parallel = Parallel(jobs, scheduler)
+    chosen = parse_options(parallel.choices(options))
+    containers = _find(parallel.place(where) if isinstance(where, str | PathLike) else where, chosen.selection)
+    reports = run_and_warn(containers, chosen, parallel=parallel)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 
 

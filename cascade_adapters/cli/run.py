@@ -44,8 +44,9 @@ def command(
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
 
-    options = parse_options(given(choices), progress=not quiet and not as_json)
-    containers, reports = find_all(paths, options.selection)
+    parallel = Parallel(jobs, scheduler)
+    options = parse_options(parallel.choices(given(choices)), progress=not quiet and not as_json)
+    containers, reports = find_all([parallel.place(path) for path in paths], options.selection)
 
     said = SaidOnce()
 
@@ -55,7 +56,6 @@ def command(
 
     for failure in reports:
         announce(failure)
-    parallel = Parallel(jobs, scheduler)
     reports += process_all(
         containers, options, dry_run, announce, parallel, lambda line: click.echo(f"cascade: {line}", err=True)
     )

@@ -16,8 +16,8 @@ from cascade_adapters.containers.base import Container
 #: What dF/F costs per frame, as a part of what a prediction costs.
 DFF_SHARE = 0.05
 
-#: How long (s) after the start nothing is said of the time that is left: until then it is a guess.
-_FIRST_GUESS_S = 3.0
+#: Nothing is said of the time that is left before this part is done, or this time (s) has passed: it would be a guess.
+_FIRST_PART, _FIRST_S = 0.01, 60.0
 
 
 class Progress(Protocol):
@@ -80,13 +80,13 @@ class Display(ABC):
         """A job begins to work on a recording."""
         self._end(job)
         self._n_begun += 1
-        self._under_way[job] = _UnderWay(self._n_begun, name, total)
+        self._under_way[job] = _UnderWay(self._n_begun, name, float(total))
         self._show(is_new=True)
 
     def advance(self, job: int, amount: float) -> None:
         """A job has done so much more."""
         if job in self._under_way:
-            self._under_way[job].done += amount
+            self._under_way[job].done += float(amount)
             self._show()
 
     def end(self, job: int, n_recordings: int) -> None:
@@ -125,7 +125,7 @@ class Display(ABC):
         passed = self._clock() - self._start
         parts = [each.part for each in self._under_way.values()]
         worked = self._n_worked_on + sum(parts)
-        if passed < _FIRST_GUESS_S or worked <= 0:
+        if worked <= 0 or (self.part < _FIRST_PART and passed < _FIRST_S):
             return None
         left = self._n_recordings - self._n_ended - sum(parts)
         return max(0.0, passed * left / worked)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from cascade_adapters.running.executors.base import Executor
 from cascade_adapters.running.executors.memory import bytes_available, bytes_needed
 from cascade_adapters.running.executors.serial import Serial
 from cascade_adapters.running.work import Job
 from cascade_engine.declared import checked_number
+from cascade_engine.networks.store import list_models
 from cascade_engine.parallel import THREAD_LIMITS, as_threads, available_processors
 
 
@@ -32,8 +36,30 @@ class Parallel:
     def __post_init__(self) -> None:
         checked_number("jobs", self.jobs, THREAD_LIMITS)
 
+    def choices(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Choices of a run as they hold where it is done.
+
+        A cluster may do a recording twice, and skips what is up to date by then unless something else is asked for. Its
+        computers have working folders of their own, so that files are named in full.
+        """
+        if self.scheduler is None:
+            return dict(given)
+        named = {"model": list_models()}
+        return {"existing": "update"} | {
+            name: os.path.abspath(value) if _is_place(value) and value not in named.get(name, ()) else value
+            for name, value in given.items()
+        }
+
+    def place(self, path: Path | str) -> Path | str:
+        """A path as it holds where the run is done."""
+        return path if self.scheduler is None or "://" in str(path) else Path(path).absolute()
+
 
 ONE_BY_ONE = Parallel()
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike) and os.path.exists(value)
 
 
 def choose_executor(
