@@ -58,6 +58,7 @@ def describe_report(report: Report) -> str:
         return describe_failure(report)
     lines = [
         f"{report.path}: {report.status}",
+        *([f"  run again: {'; '.join(report.redone)}"] if report.redone else []),
         f"  {report.kind}, {_size(report)} at {report.frame_rate_hz:g} Hz, {_minutes(report)}",
         f"  from {report.traces}; model {report.model}",
         *_excluded(report),

@@ -48,14 +48,21 @@ def changed_facts(earlier: Record, traces: Traces) -> list[str]:
     if before != now:
         found.append(f"there were {len(before)} segments, of {_listed(before)} frames, and now {_listed(now)}")
     found += _bad_frames(earlier, traces)
-    if asked.get("only_cells") and traces.is_cell is not None:
-        was_cell = np.ones(recording.n_rois, dtype=bool)
-        was_cell[[roi for roi, note in earlier.rois.without_prediction.items() if note == NOT_A_CELL]] = False
-        n_changed = np.count_nonzero(was_cell != traces.is_cell)
-        if n_changed:
-            found.append(f"{n_changed} of {recording.n_rois} ROIs have become cells, or are none any more")
+    if asked.get("only_cells"):
+        found += filter(None, [changed_cells(earlier, traces)])
     # a conversion can say these in another form
     return found if earlier.converted else [*found, *_what_was_read(earlier, traces)]
+
+
+def changed_cells(earlier: Record, traces: Traces) -> str:
+    """How many ROIs have become cells or are none any more since a run of cells alone; empty if none has."""
+    n_rois = earlier.recording.n_rois
+    if traces.is_cell is None or traces.shape[0] != n_rois:
+        return ""
+    was_cell = np.ones(n_rois, dtype=bool)
+    was_cell[[roi for roi, note in earlier.rois.without_prediction.items() if note == NOT_A_CELL]] = False
+    n_changed = np.count_nonzero(was_cell != traces.is_cell)
+    return f"{n_changed} of {n_rois} ROIs have become cells, or are none any more" if n_changed else ""
 
 
 def _bad_frames(earlier: Record, traces: Traces) -> list[str]:

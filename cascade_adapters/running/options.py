@@ -22,7 +22,9 @@ from cascade_engine.networks.store import AUTOMATIC
 from cascade_engine.parallel import THREAD_LIMITS
 from cascade_engine.signal.dff import Baseline
 
-EXISTING = ("error", "skip", "overwrite")
+#: What can be done with a recording that has results: it fails, it is left alone, it is run again if that would give
+#: other results (`cascade_adapters.running.up_to_date`), or it is run again in any case.
+EXISTING = ("error", "skip", "update", "overwrite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,8 @@ class Options:
         Predict only ROIs that the container takes for cells; the others get NaN.
     replace_spikes : bool
         Put the rates in the place of the container's own deconvolved traces.
-    existing : {"error", "skip", "overwrite"}
-        What to do where results are.
+    existing : {"error", "skip", "update", "overwrite"}
+        What to do where results are; with "update", only what is stale or was made in another way is run again.
     n_threads : int or None
         Threads; default: all processors.
     bad_frames : {"all", "marked", "none"}
@@ -80,7 +82,12 @@ class Options:
         help="Further frames to leave out: 0-99,500,700-710, from 0; or a .npy file (mask or list) or .txt file.",
         metavar="FRAMES",
     )
-    existing: str = declared("error", help="What to do with a recording that has results.", choices=EXISTING)
+    existing: str = declared(
+        "error",
+        help="What to do with a recording that has results; update: run it again only if it is stale or was made in "
+        "another way.",
+        choices=EXISTING,
+    )
     n_threads: int | None = declared(
         None,
         help="Number of threads [default: all processors].",

@@ -21,6 +21,7 @@ from cascade_adapters.running.options import Options
 from cascade_adapters.running.progress import DFF_SHARE, NO_PROGRESS, Progress
 from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_options
+from cascade_adapters.running.up_to_date import why_run_again
 from cascade_adapters.safe_writing.spool import Spool
 from cascade_engine._version import __version__
 from cascade_engine.checks import doubt_noise, why_transposed
@@ -35,6 +36,9 @@ from cascade_engine.signal.frames import frame_text
 from cascade_engine.signal.offset import OffsetFinder
 from cascade_engine.signal.steps import StepFinder
 from cascade_engine.signal.units import ARBITRARY_PEAK
+
+#: What is said of a recording that is not run again.
+_UP_TO_DATE = "results are up to date"
 
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
@@ -104,11 +108,13 @@ def _read_all(containers: Sequence[Container], options: Options) -> deque[tuple[
 
 def _read(container: Container, options: Options) -> Traces | Report:
     try:
-        if container.record() is not None and options.existing != "overwrite":
+        if container.record() is not None and options.existing in ("error", "skip"):
             changes = "; ".join(container.changes())
             stale = f"; they are stale: {changes}" if changes else ""
             if options.existing == "error":
-                raise InputError(f"{container.path} has results already{stale}: pass --existing overwrite or skip")
+                raise InputError(
+                    f"{container.path} has results already{stale}: pass --existing update, overwrite or skip"
+                )
             message = f"results are there already{stale}"
             return Report(path=str(container.path), kind=container.kind, status="skipped", message=message)
         if options.replace_spikes:
@@ -154,7 +160,14 @@ def _infer(
     traces = with_exclusions(container, traces, options)
     predictor = open_predictor(model, traces.frame_rate, options.settings, traces.indicator)
     refuse_transposed(container, traces, predictor)
+    earlier = container.record() if options.existing == "update" else None
+    reasons = [] if earlier is None else why_run_again(container, earlier, traces, options, predictor)
+    if earlier is not None and not reasons:
+        return Report(path=str(container.path), kind=container.kind, status="skipped", message=_UP_TO_DATE), None
     report = report_on(container, traces, options, predictor)
+    report.redone = reasons
+    if earlier is not None and earlier.discrete_spikes is not None:
+        report.warnings.append("its discrete spikes are of the earlier results: find them anew with 'cascade spikes'")
     if dry_run:
         report.status = "planned"
         survey(report, container, traces, options, predictor, chosen)

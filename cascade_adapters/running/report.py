@@ -25,6 +25,8 @@ class Report:
         How it ended: "found" by `inspect`, "planned" by a dry run.
     message : str
         Why it failed or was skipped.
+    redone : list of str
+        Why results that were there were made again (``--existing update``).
     traces : str
         Which of the container's traces were used.
     dff : {"computed", "container"} or None
@@ -91,6 +93,7 @@ class Report:
     kind: str
     status: str = "done"
     message: str = ""
+    redone: list[str] = field(default_factory=list)
     traces: str = ""
     dff: str | None = None
     arbitrary_units: bool = False

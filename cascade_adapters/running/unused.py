@@ -35,7 +35,7 @@ def unused_options(
     list of str
         Option and reason.
     """
-    reasons = {**_about_baseline(options, traces), **_about_units(options, traces)}
+    reasons = ineffective(options, traces)
     if options.reading.frame_rate is not None and not isclose(options.reading.frame_rate, traces.frame_rate):
         reasons["frame_rate"] = f"{traces.frame_rate:g} Hz was used ({traces.frame_rate_source})"
     if predictor is not None and not isnan(options.settings.padding):
@@ -43,6 +43,11 @@ def unused_options(
         if not predictor.edge_frames(segment_slices(grid.n_frames, grid.segments)).size:
             reasons["padding"] = "this model predicts every segment up to its ends"
     return [*unused_selection(options.selection, container), *_said(options, reasons)]
+
+
+def ineffective(options: Options, traces: Traces) -> dict[str, str]:
+    """Choices about dF/F and its baseline that change nothing for these traces, by flat names, and why."""
+    return {**_about_baseline(options, traces), **_about_units(options, traces)}
 
 
 def unused_selection(selection: Selection, container: Container) -> list[str]:

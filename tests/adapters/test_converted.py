@@ -113,7 +113,7 @@ def test_results_come_with_the_traces(tmp_path, kind, random_model):
         np.testing.assert_array_equal(ours.arrays[name], values)
     np.testing.assert_array_equal(ours.spikes.table, spikes.table)
     assert replace(ours.record, converted=[], input={}) == replace(theirs.record, converted=[], input={}, container={})
-    with pytest.raises(InputError, match="has results already: pass --existing overwrite or skip"):
+    with pytest.raises(InputError, match="has results already: pass --existing update, overwrite or skip"):
         run_one(new, model=str(random_model.folder))
     # new ones lie beside, count from then on, and go again
     run_one(new, model=str(random_model.folder), existing="overwrite", threshold=False)

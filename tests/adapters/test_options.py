@@ -171,7 +171,7 @@ def test_none_leaves_a_choice_open():
         ({"n_threads": True}, "n_threads must be a whole number, but it is True"),
         ({"n_threads": 0}, "threads must be a number from 1 to 1024, but it is 0"),
         ({"only_cells": 1}, "only_cells must be True or False, but it is 1"),
-        ({"existing": "replace"}, "existing must be one of error, skip, overwrite, but it is 'replace'"),
+        ({"existing": "replace"}, "existing must be one of error, skip, update, overwrite, but it is 'replace'"),
         ({"smoothing": "0.1"}, "smoothing must be a number, but it is '0.1'"),
         ({"smoothing": -1}, "smoothing must be a number from 0 to 20 s .0.05 is 50 ms., but it is -1"),
         ({"kernel": ["gaussian"]}, r"kernel must be one of gaussian, causal, but it is \['gaussian'\]"),

@@ -573,7 +573,7 @@ def test_wrong_options_are_refused(plane, run, options, message):
 def test_results_that_are_there(plane, run):
     run(plane.folder)
     before = hashes(plane.folder)
-    with pytest.raises(CascadeError, match="has results already: pass --existing overwrite or skip"):
+    with pytest.raises(CascadeError, match="has results already: pass --existing update, overwrite or skip"):
         run(plane.folder)
     (report,) = run(plane.folder, existing="skip")
     assert (report.status, report.message) == ("skipped", "results are there already")

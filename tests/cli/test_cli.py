@@ -199,7 +199,7 @@ def test_results_that_are_there(tmp_path, run):
     make_plane(tmp_path / "plane0")
     assert run(tmp_path)[0] == 0
     status, _, err = run(tmp_path)
-    assert status == 1 and "pass --existing overwrite or skip" in err
+    assert status == 1 and "pass --existing update, overwrite or skip" in err
     status, out, _ = run(tmp_path, "--existing", "skip")
     assert status == 0 and out.startswith("skipped: ")
     assert run(tmp_path, "--existing", "overwrite")[0] == 0

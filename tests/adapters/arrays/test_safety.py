@@ -117,7 +117,7 @@ def test_a_record_cannot_lead_out_of_the_folder(tmp_path, run, names):
 def test_results_that_are_there(tmp_path, run):
     path = save(tmp_path, "npz", make_dff())
     run(path)
-    with pytest.raises(InputError, match="has results already: pass --existing overwrite or skip"):
+    with pytest.raises(InputError, match="has results already: pass --existing update, overwrite or skip"):
         run(path)
     assert run(path, existing="skip").status == "skipped"
     before = hashes(tmp_path)
