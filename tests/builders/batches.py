@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.containers.base import Container, Reading, Traces
+from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.running.finding import find_all
 from tests.builders import caiman_files
 from tests.builders.sessions import Given, dff_traces
@@ -90,3 +91,15 @@ class NotToBeSent(Given):
 
     def __del__(self) -> None:
         self.kept.close()
+
+
+class KillingOnce(Suite2pPlane):
+    """A plane that kills the first process that reads it."""
+
+    def read(self, reading: Reading = Reading()) -> Traces:
+        try:
+            (self.path.parent / "was_read").touch(exist_ok=False)
+        except FileExistsError:
+            return super().read(reading)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("not reached")

@@ -1,7 +1,7 @@
 """Jobs on a Dask cluster: on this computer, on others, or on those that a batch system such as Slurm gives.
 
-A job is one task. If its worker dies, Dask gives it to another one; if the scheduler dies and comes back, it is given to
-that. So a job may be done twice: what is up to date by then is skipped (``existing="update"``).
+A job is one task. If its worker dies, Dask gives it to another one; if the scheduler dies and comes back, it is given
+to that. So a job may be done twice: what is up to date by then is skipped (``existing="update"``).
 """
 
 from __future__ import annotations
