@@ -80,7 +80,7 @@ def run(where: str | PathLike | Any, *, jobs: int = 1, scheduler: str | None = N
     """
     parallel = Parallel(jobs, scheduler)
     chosen = parse_options(parallel.choices(options))
-    containers = _find(parallel.place(where) if isinstance(where, str | PathLike) else where, chosen.selection)
+    containers = _find(parallel.place(fspath(where)) if isinstance(where, str | PathLike) else where, chosen.selection)
     reports = run_and_warn(containers, chosen, parallel=parallel)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 

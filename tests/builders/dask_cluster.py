@@ -54,10 +54,16 @@ class DaskCluster:
 
     def kill(self) -> None:
         """Kill the scheduler, and end the workers, which are of no use without it."""
-        for process in (self.scheduler, self.workers):
-            if process is not None:
-                process.kill() if process is self.scheduler else process.terminate()
-                process.wait()
+        if self.scheduler is not None:
+            self.scheduler.kill()
+            self.scheduler.wait()
+        if self.workers is not None:
+            self.workers.terminate()
+            try:
+                self.workers.wait(30)
+            except subprocess.TimeoutExpired:
+                self.workers.kill()
+                self.workers.wait()
 
     def _process(self, module: str, *arguments: str) -> subprocess.Popen:
         environment = {

@@ -29,7 +29,7 @@ from cascade_adapters.safe_writing.spool import remove_leftovers
 from cascade_engine.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 #: How long (s) an answer of the scheduler is waited for, and how long one that was lost may take to come back.
 CONNECT_S, RETURN_S = 20.0, 300.0
@@ -111,7 +111,7 @@ class _Run:
         self._attempts = [0] * len(jobs)
         self._lost: set[int] = set()
         self._lost_since = 0.0
-        self.pending: dict[int, Future | None] = {}
+        self.pending: dict[int, Any] = {}  # the tasks, as futures
         self.client = self._connected()
 
     def submit(self, number: int) -> None:
@@ -131,6 +131,8 @@ class _Run:
 
     def ended(self, display: Display) -> list[tuple[int, list[Report]]]:
         """Jobs that have ended meanwhile; what has been lost is given to the cluster again."""
+        from distributed import KilledWorker
+
         if self._lost:
             return self._give_again(display)
         try:
@@ -150,8 +152,13 @@ class _Run:
         if found.status == "finished":
             with suppress(Exception):  # it was lost on the way
                 return [self._conclude(number, found.result(CONNECT_S))]
-        if found.status == "error":
-            return [self._conclude(number, failed(self._jobs[number], self._why(number, found.exception())))]
+        error = found.exception() if found.status == "error" else None
+        if isinstance(error, KilledWorker) and self._attempts[number] == 1:  # perhaps by a job that waited beside it
+            display.again(number)
+            self.submit(number)
+            return []
+        if error is not None:
+            return [self._conclude(number, failed(self._jobs[number], self._why(number, error)))]
         self._lost.add(number)
         self._lost_since = time.monotonic()
         return []
@@ -211,7 +218,7 @@ class _Run:
     def _listen(self, client: Client) -> None:
         client.subscribe_topic(self._token, lambda event: self._arrived.put(_message(event[1])))
 
-    def _why(self, number: int, error: BaseException | None) -> str:
+    def _why(self, number: int, error: BaseException) -> str:
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
