@@ -10,6 +10,7 @@ from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import find_containers, refuse_unused
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.executors import Parallel
 from cascade_adapters.running.lab_defaults import lab_defaults
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
@@ -48,13 +49,18 @@ class Done:
         return record
 
 
-def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
+def run(where: str | PathLike | Any, *, jobs: int = 1, scheduler: str | None = None, **options: Any) -> list[Done]:
     """Infer spikes in all recordings at or below a path, or in an object of CaImAn's, and write them back.
 
     Parameters
     ----------
     where : path, str or object
         File or folder; the address of an NWB file; or a CNMF or OnACID object, or its estimates.
+    jobs : int
+        How many recordings at a time, each in a process of its own.
+    scheduler : str, optional
+        Address of a Dask scheduler that shall have it done, or ``"local"`` for one that is started here. What is up to
+        date is then skipped, unless ``existing`` says otherwise.
     **options
         The choices that ``cascade run --help`` lists: ``model``, ``smoothing``, ``indicator``, ``frame_rate``,
         ``channel``, ``baseline``, ``existing``, ...; `cascade_adapters.running.options.parse_options` takes them. A
@@ -76,9 +82,10 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
     CascadeWarning
         For whatever makes results doubtful.
     """
-    chosen = parse_options(options)
-    containers = _find(where, chosen.selection)
-    reports = run_and_warn(containers, chosen)
+    parallel = Parallel(jobs, scheduler)
+    chosen = parse_options(parallel.choices(options))
+    containers = _find(parallel.place(fspath(where)) if isinstance(where, str | PathLike) else where, chosen.selection)
+    reports = run_and_warn(containers, chosen, parallel=parallel)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 
 

@@ -1,23 +1,25 @@
-"""Many recordings, one after another: a failure of one is reported and stops nothing."""
+"""Many recordings: a failure of one is reported and stops nothing."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from contextlib import closing
 
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import refuse_unused
 from cascade_adapters.running.discrete import add_spikes
-from cascade_adapters.running.failures import unforeseen
+from cascade_adapters.running.executors import ONE_BY_ONE, Parallel, choose_executor
 from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
-from cascade_adapters.running.pipeline import process
+from cascade_adapters.running.progress import open_display
 from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_selection
+from cascade_adapters.running.work import Job, RunWork, explained, failed
 from cascade_adapters.safe_writing.interruption import end_if_asked
 from cascade_adapters.safe_writing.spool import remove_leftovers
-from cascade_engine.errors import CascadeError, CascadeWarning, InputError
+from cascade_engine.errors import CascadeWarning, InputError
 from cascade_engine.networks.store import load_model
 
 
@@ -26,8 +28,10 @@ def process_all(
     options: Options,
     dry_run: bool = False,
     announce: Callable[[Report], None] = lambda report: None,
+    parallel: Parallel = ONE_BY_ONE,
+    say: Callable[[str], object] = lambda line: None,
 ) -> list[Report]:
-    """Process recordings one after another; those that share a file go together.
+    """Process recordings; those that share a file go together. The results do not depend on where this is done.
 
     Parameters
     ----------
@@ -39,34 +43,49 @@ def process_all(
         Write nothing.
     announce : callable
         Called with each report as soon as it is there.
+    parallel : Parallel
+        How many at a time, and where.
+    say : callable
+        Called with lines for the user about where it is done.
 
     Returns
     -------
     list of Report
-        One per recording; status "failed" with a message where it could not be done.
+        One per recording, in their order; status "failed" with a message where it could not be done.
 
     Raises
     ------
     CascadeError
-        If the model cannot be had.
+        If the model cannot be had, or the scheduler.
     """
-    model = load_model(options.model)
-    reports = []
-    for _, group in groupby(containers, key=lambda container: container.job):
-        end_if_asked()
-        job = list(group)
-        try:
-            done = process(job, options, model, dry_run)
-        except Exception as error:
-            message = _explained(error, job[0])
-            done = [Report(path=str(each.path), kind=each.kind, status="failed", message=message) for each in job]
-        for report in done:
-            announce(report)
-        reports += done
-    return reports
+    work = RunWork.of(options, dry_run)
+    jobs = jobs_of(containers)
+    executor = choose_executor(jobs, parallel, options.n_threads, say)
+    reports: dict[int, Report] = {}
+    with (
+        closing(open_display(len(containers), options.progress)) as display,
+        closing(executor.run(jobs, work, display)) as ended,
+    ):
+        for number, found in ended:
+            display.end(number, len(found))
+            with display.aside():
+                for container, report in zip(jobs[number], found, strict=True):
+                    reports[id(container)] = report
+                    announce(report)
+    return [reports[id(container)] for container in containers]
 
 
-def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: int = 3) -> list[Report]:
+def jobs_of(containers: Sequence[Container]) -> list[Job]:
+    """Recordings that are processed and written together, because they share a file; see `Container.job`."""
+    jobs: dict[tuple, list[Container]] = {}
+    for container in containers:
+        jobs.setdefault(container.job, []).append(container)
+    return list(jobs.values())
+
+
+def run_and_warn(
+    containers: Sequence[Container], options: Options, stacklevel: int = 3, parallel: Parallel = ONE_BY_ONE
+) -> list[Report]:
     """Process recordings as `process_all`; doubts become warnings, failures one error at the end.
 
     Parameters
@@ -77,6 +96,8 @@ def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: 
         What the user chose.
     stacklevel : int
         Of the warnings, so that they point at the user's line.
+    parallel : Parallel
+        How many at a time, and where.
 
     Returns
     -------
@@ -90,7 +111,9 @@ def run_and_warn(containers: Sequence[Container], options: Options, stacklevel: 
         turn, if some could not be processed: they are as they were, the others are complete.
     """
     refuse_unused(options.selection, containers)
-    reports = process_all(containers, options)
+    reports = process_all(
+        containers, options, parallel=parallel, say=lambda line: print(f"cascade: {line}", file=sys.stderr)
+    )
     told: dict[str, list[str]] = {}
     for report in reports:
         texts = [*filter(None, [report.exclusion]), *report.rois_without_prediction, *report.warnings]
@@ -141,9 +164,5 @@ def _one(container: Container, work: Callable[[Container], Report]) -> Report:
     try:
         return work(container)
     except Exception as error:
-        message = _explained(error, container)
-        return Report(path=str(container.path), kind=container.kind, status="failed", message=message)
-
-
-def _explained(error: Exception, container: Container) -> str:
-    return str(error) if isinstance(error, CascadeError) else unforeseen(error, str(container.path))
+        (report,) = failed([container], explained(error, str(container.path)))
+        return report

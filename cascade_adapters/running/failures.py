@@ -18,6 +18,11 @@ def log_to(path: Path | None) -> None:
     _log = path
 
 
+def log_path() -> Path | None:
+    """The file to which details are appended, as an absolute path; None if there is none."""
+    return None if _log is None else _log.absolute()
+
+
 def unforeseen(error: BaseException, what: str) -> str:
     """One line about a failure that nobody foresaw, or memory that is full; its traceback goes to the log.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from cascade_adapters.running.blocks import DffBlock, check_units, dff_blocks
 from cascade_adapters.running.excluded import without_bad_frames
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.options import Options
+from cascade_adapters.running.progress import DFF_SHARE, NO_PROGRESS, Progress
 from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_options
 from cascade_adapters.running.up_to_date import why_run_again
@@ -39,11 +40,21 @@ from cascade_engine.signal.units import ARBITRARY_PEAK, DENOISED
 #: What is said of a recording that is not run again.
 _UP_TO_DATE = "results are up to date"
 
+#: What is said of a recording that is not run again.
+_UP_TO_DATE = "results are up to date"
+
 #: How a recording ends: its report, and the results to be written, if it has any.
 _Outcome = tuple[Report, Results | None]
 
 
-def process(containers: Sequence[Container], options: Options, model: Model, dry_run: bool = False) -> list[Report]:
+def process(
+    containers: Sequence[Container],
+    options: Options,
+    model: Model,
+    dry_run: bool = False,
+    progress: Progress = NO_PROGRESS,
+    n_threads: int | None = None,
+) -> list[Report]:
     """Infer spikes in recordings that share a file, and write them back together.
 
     Parameters
@@ -56,6 +67,10 @@ def process(containers: Sequence[Container], options: Options, model: Model, dry
         The model; its networks stay open from recording to recording.
     dry_run : bool
         Read and check everything, compute dF/F and noise levels, but predict and write nothing.
+    progress : Progress
+        Is told how far it is.
+    n_threads : int, optional
+        Threads, where others work at the same time; default: as in the options.
 
     Returns
     -------
@@ -72,7 +87,7 @@ def process(containers: Sequence[Container], options: Options, model: Model, dry
             if isinstance(traces, Report):
                 reports.append(traces)
                 continue
-            report, results = _attempt(container, traces, options, model, dry_run, stack)
+            report, results = _attempt(container, traces, options, model, dry_run, stack, progress, n_threads)
             del traces  # make room
             reports.append(report)
             if results is not None:
@@ -112,11 +127,9 @@ def _read(container: Container, options: Options) -> Traces | Report:
         return _failed(container, error)
 
 
-def _attempt(
-    container: Container, traces: Traces, options: Options, model: Model, dry_run: bool, stack: ExitStack
-) -> _Outcome:
+def _attempt(container: Container, traces: Traces, options: Options, *how: Any) -> _Outcome:
     try:
-        return _infer(container, traces, options, model, dry_run, stack)
+        return _infer(container, traces, options, *how)
     except Exception as error:
         return _failed(container, error), None
 
@@ -137,7 +150,14 @@ def _write(ready: Sequence[tuple[Container, Report, Results]], replace_spikes: b
 
 
 def _infer(
-    container: Container, traces: Traces, options: Options, model: Model, dry_run: bool, stack: ExitStack
+    container: Container,
+    traces: Traces,
+    options: Options,
+    model: Model,
+    dry_run: bool,
+    stack: ExitStack,
+    progress: Progress,
+    n_threads: int | None,
 ) -> _Outcome:
     chosen = _chosen_rois(container, traces, options)
     traces = with_exclusions(container, traces, options)
@@ -162,13 +182,16 @@ def _infer(
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
-    with _ProgressBar(container, int(np.count_nonzero(chosen)) * grid.n_frames, options.progress) as advance:
-        for block in dff_blocks(traces, options.baseline, chosen, found.raw, offsets):
-            inferred = _infer_block(predictor, block, traces, n_threads=options.n_threads, progress=advance)
-            produced = {**vars(inferred), **vars(block)}
-            for array in schema.ARRAYS:
-                arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
-            found.add(block, inferred)
+    progress.begin(container, (1 + DFF_SHARE) * np.count_nonzero(chosen) * grid.n_frames)
+    for block in dff_blocks(traces, options.baseline, chosen, found.raw, offsets):
+        progress.advance(DFF_SHARE * np.count_nonzero(chosen[block.rows]) * grid.n_frames)
+        inferred = _infer_block(
+            predictor, block, traces, n_threads=n_threads or options.n_threads, progress=progress.advance
+        )
+        produced = {**vars(inferred), **vars(block)}
+        for array in schema.ARRAYS:
+            arrays[array.name].append(np.asarray(produced[array.name], dtype=array.dtype))
+        found.add(block, inferred)
     _conclude(report, found, predictor, traces, chosen)
     if nothing := _why_nothing(report, chosen):
         report.status, report.message = "failed", f"{container.path}: {nothing}"
@@ -451,20 +474,3 @@ def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.n
     if traces.is_cell is None:
         raise InputError(f"{container.path} does not say which ROIs are cells: leave out --only-cells")
     return traces.is_cell
-
-
-class _ProgressBar:
-    """A bar over all frames of a recording; gives what is to be called with the number of frames done."""
-
-    def __init__(self, container: Container, n_frames: int, shown: bool):
-        from tqdm import tqdm
-
-        self._bar = tqdm(
-            total=n_frames, disable=not shown, unit="frame", unit_scale=True, desc=container.path.name, smoothing=0.1
-        )
-
-    def __enter__(self) -> Callable[[int], object]:
-        return self._bar.update
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()

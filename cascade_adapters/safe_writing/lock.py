@@ -69,6 +69,11 @@ def waiting(wait_s: float, say: Callable[[str], object] = lambda message: None) 
         _waiting = before
 
 
+def current_wait() -> tuple[float, Callable[[str], object]]:
+    """How long (s) `lock` waits now, and what is called when the waiting begins; see `waiting`."""
+    return _waiting.wait_s, _waiting.say
+
+
 @contextmanager
 def lock(path: Path, wait_s: float | None = None) -> Iterator[None]:
     """Keep other runs of ours on this computer from changing a file or folder; waits for one that does.

@@ -41,6 +41,9 @@ class CaimanObject(Container):
         self._fields = ObjectFields(cnm)
         self._estimates = self._fields.estimates
 
+    def __reduce__(self) -> tuple:
+        raise InputError("a CaImAn object is in the memory of this process alone: save it, and pass the file")
+
     @property
     def identity(self) -> tuple:
         """Kind and object."""
