@@ -23,8 +23,8 @@ from cascade_engine.ground_truth.clocks import clock_offset, kernel_onsets
 
 REGISTRY = Path(__file__).resolve().parents[2] / "ground_truth" / "registry.yaml"
 
-#: The line of the registry, and the one that it follows.
-ENTRY, BEFORE = "    clock_offset_s: ", "    native_rate_hz: "
+#: Lines of the registry that studies write follow this one.
+BEFORE = "    native_rate_hz: "
 
 
 def measure() -> dict[str, float | None]:
@@ -45,20 +45,20 @@ def measure() -> dict[str, float | None]:
     return offsets
 
 
-def write(offsets: Mapping[str, float | None]) -> None:
-    """Put offsets into the registry, which stays as it is otherwise."""
+def write(name: str, values: Mapping[str, float | None]) -> None:
+    """Put an entry of each dataset into the registry, which stays as it is otherwise; None: it has none."""
     lines, key = [], ""
     for line in REGISTRY.read_text("utf-8").splitlines(keepends=True):
         if found := re.match(r"  (\w+):$", line):
             key = found[1]
-        if line.startswith(ENTRY) and key in offsets:
+        if line.startswith(f"    {name}: ") and key in values:
             continue
         lines.append(line)
-        if line.startswith(BEFORE) and offsets.get(key) is not None:
-            lines.append(f"{ENTRY}{offsets[key]:.3f}\n")
+        if line.startswith(BEFORE) and (value := values.get(key)) is not None:
+            lines.append(f"    {name}: {value:.3f}\n")
     with replacing(REGISTRY) as file:
         file.write("".join(lines).encode())
-    print(f"{len(offsets)} datasets in {REGISTRY}")
+    print(f"{len(values)} datasets in {REGISTRY}")
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     except CascadeError as error:
         sys.exit(str(error))
     if arguments.write:
-        write(offsets)
+        write("clock_offset_s", offsets)
 
 
 if __name__ == "__main__":
