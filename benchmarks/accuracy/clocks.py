@@ -23,8 +23,8 @@ from cascade_engine.ground_truth.clocks import clock_offset, kernel_onsets
 
 REGISTRY = Path(__file__).resolve().parents[2] / "ground_truth" / "registry.yaml"
 
-#: Lines of the registry that studies write follow this one.
-BEFORE = "    native_rate_hz: "
+#: What studies write stands before this line of a dataset.
+LAST = "    citation: "
 
 
 def measure() -> dict[str, float | None]:
@@ -47,15 +47,15 @@ def measure() -> dict[str, float | None]:
 
 def write(name: str, values: Mapping[str, float | None]) -> None:
     """Put an entry of each dataset into the registry, which stays as it is otherwise; None: it has none."""
-    lines, key = [], ""
+    lines, key, waiting = [], "", dict(values)
     for line in REGISTRY.read_text("utf-8").splitlines(keepends=True):
         if found := re.match(r"  (\w+):$", line):
             key = found[1]
-        if line.startswith(f"    {name}: ") and key in values:
-            continue
-        lines.append(line)
-        if line.startswith(BEFORE) and (value := values.get(key)) is not None:
-            lines.append(f"    {name}: {value:.3f}\n")
+        is_old = line.startswith(f"    {name}: ") and key in values
+        if not is_old:
+            lines.append(line)
+        if (is_old or line.startswith(LAST)) and (value := waiting.pop(key, None)) is not None:
+            lines.insert(len(lines) - (not is_old), f"    {name}: {value:.3f}\n")
     with replacing(REGISTRY) as file:
         file.write("".join(lines).encode())
     print(f"{len(values)} datasets in {REGISTRY}")
