@@ -23,8 +23,8 @@ from cascade_engine.ground_truth.clocks import clock_offset, kernel_onsets
 
 REGISTRY = Path(__file__).resolve().parents[2] / "ground_truth" / "registry.yaml"
 
-#: The line of the registry, and the one that it follows.
-ENTRY, BEFORE = "    clock_offset_s: ", "    native_rate_hz: "
+#: What studies write stands before this line of a dataset.
+LAST = "    citation: "
 
 
 def measure() -> dict[str, float | None]:
@@ -45,20 +45,20 @@ def measure() -> dict[str, float | None]:
     return offsets
 
 
-def write(offsets: Mapping[str, float | None]) -> None:
-    """Put offsets into the registry, which stays as it is otherwise."""
-    lines, key = [], ""
+def write(name: str, values: Mapping[str, float | None]) -> None:
+    """Put an entry of each dataset into the registry, which stays as it is otherwise; None: it has none."""
+    lines, key, waiting = [], "", dict(values)
     for line in REGISTRY.read_text("utf-8").splitlines(keepends=True):
         if found := re.match(r"  (\w+):$", line):
             key = found[1]
-        if line.startswith(ENTRY) and key in offsets:
-            continue
-        lines.append(line)
-        if line.startswith(BEFORE) and offsets.get(key) is not None:
-            lines.append(f"{ENTRY}{offsets[key]:.3f}\n")
+        is_old = line.startswith(f"    {name}: ") and key in values
+        if not is_old:
+            lines.append(line)
+        if (is_old or line.startswith(LAST)) and (value := waiting.pop(key, None)) is not None:
+            lines.insert(len(lines) - (not is_old), f"    {name}: {value:.3f}\n")
     with replacing(REGISTRY) as file:
         file.write("".join(lines).encode())
-    print(f"{len(offsets)} datasets in {REGISTRY}")
+    print(f"{len(values)} datasets in {REGISTRY}")
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     except CascadeError as error:
         sys.exit(str(error))
     if arguments.write:
-        write(offsets)
+        write("clock_offset_s", offsets)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ class CatalogueEntry:
         Lowest and highest frame rate in Hz.
     clock_offset_s : float or None
         When fluorescence starts to rise, in s from the true spike (`cascade_engine.ground_truth.clocks`).
+    single_spike_dff : float or None
+        dF/F (fraction) of one spike (`cascade_engine.ground_truth.single_spikes`), median over neurons.
     citation : dict or None
         Text and DOI of the publication to cite, where known for sure.
     note : str or None
@@ -48,6 +50,7 @@ class CatalogueEntry:
     n_neurons: int | None = None
     native_rate_hz: list[float] | None = None
     clock_offset_s: float | None = None
+    single_spike_dff: float | None = None
     citation: dict | None = None
     note: str | None = None
     shared_recordings: list[str] = field(default_factory=list)

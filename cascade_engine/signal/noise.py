@@ -17,6 +17,9 @@ FRAME_RATE_LIMITS, FRAME_RATE_HINT = (0.1, 2000.0), "frames per second, not s pe
 #: Noise levels that can be told or asked for, and how they are written.
 NOISE_LIMITS, NOISE_UNIT, NOISE_HINT = (0.05, 100.0), "% per sqrt(Hz)", "1.5 is a usual one"
 
+#: What noise levels are called: name, and from where to where (percent per sqrt(Hz)).
+NOISE_ZONES = (("very good", 0.0, 2.0), ("decent", 2.0, 5.0), ("poor", 5.0, np.inf))
+
 #: Median of |x1 - x2| for two independent standard normal numbers: sqrt(2) times the normal's 75 % quantile.
 MEDIAN_ABS_DIFFERENCE = 0.9538725524
 
