@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -55,8 +55,8 @@ class Options:
     exclude_frames : str or None
         Further frames to leave out: ``0-99,500,700-710``, counted from 0, both ends included; or a file, ``.npy`` with
         a mask or a list of frames, or ``.txt``. An array or a list of frames becomes such a text.
-    progress : bool
-        Show a progress bar.
+    progress : bool or callable
+        Show a progress bar; or call this with the frames that are predicted so far, and all frames, of a recording.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -88,7 +88,7 @@ class Options:
         options=("--threads",),
         limits=THREAD_LIMITS,
     )
-    progress: bool = False
+    progress: bool | Callable[[int, int], object] = False
 
     def __post_init__(self) -> None:
         if self.existing not in EXISTING:

@@ -435,17 +435,25 @@ def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.n
 
 
 class _ProgressBar:
-    """A bar over all frames of a recording; gives what is to be called with the number of frames done."""
+    """A bar over all frames of a recording, or whoever wants to know; gives what is to be called with frames done."""
 
-    def __init__(self, container: Container, n_frames: int, shown: bool):
+    def __init__(self, container: Container, n_frames: int, shown: bool | Callable[[int, int], object]):
         from tqdm import tqdm
 
+        self._tell = shown if callable(shown) else None
+        hidden = not shown or self._tell is not None
         self._bar = tqdm(
-            total=n_frames, disable=not shown, unit="frame", unit_scale=True, desc=container.path.name, smoothing=0.1
+            total=n_frames, disable=hidden, unit="frame", unit_scale=True, desc=container.path.name, smoothing=0.1
         )
+        self._n_done, self._n_frames = 0, n_frames
 
     def __enter__(self) -> Callable[[int], object]:
-        return self._bar.update
+        return self._bar.update if self._tell is None else self._count
 
     def __exit__(self, *error: object) -> None:
         self._bar.close()
+
+    def _count(self, n_frames: int) -> None:
+        assert self._tell is not None
+        self._n_done += n_frames
+        self._tell(self._n_done, self._n_frames)
