@@ -96,6 +96,8 @@ def describe_inspection(report: Report) -> str:
     smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
     lines += [*_noise(report), f"  model {_model(report)}, {smoothing}", *_indicator(report), *_left_out(report)]
     lines.append(f"  results: {report.earlier_results}")
+    if report.deconvolved is not None:
+        lines.append(f"  {report.deconvolved['text']}")
     lines += [f"  warning: {text}" for text in report.warnings]
     return "\n".join(lines)
 

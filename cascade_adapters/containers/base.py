@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cascade_adapters.containers.changes import TRACES_CHANGED, changed_facts
+from cascade_adapters.containers.deconvolved import Deconvolved
 from cascade_adapters.containers.remembered import with_record
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.record import SpikesFound
@@ -483,6 +484,10 @@ class Container(ABC):
     def has_replaced_spikes(self) -> bool:
         """Whether our rates are now in the place of the container's own deconvolved traces."""
         return False
+
+    def deconvolved(self) -> Deconvolved | None:
+        """Whose rates are in the place of the container's own deconvolved traces; None where there is no such place."""
+        return None
 
     @abstractmethod
     def restore(self) -> list[str]:

@@ -45,6 +45,8 @@ def inspect_container(container: Container, options: Options, model: Model) -> R
     except InputError as error:
         report.warnings.append(f"'run' would refuse this: {error}")
     report.earlier_results = _describe_results(container)
+    deconvolved = container.deconvolved()
+    report.deconvolved = None if deconvolved is None else deconvolved.to_dict()
     return report
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -57,8 +57,8 @@ class Options:
     exclude_frames : str or None
         Further frames to leave out: ``0-99,500,700-710``, counted from 0, both ends included; or a file, ``.npy`` with
         a mask or a list of frames, or ``.txt``. An array or a list of frames becomes such a text.
-    progress : bool
-        Show a progress bar.
+    progress : bool or callable
+        Show how far it is; or call this with the part of all recordings that is done, from 0 to 1.
     defaults : dict or None
         Which of the choices come from a ``cascade.yaml``: its path as ``file``, and ``values`` by their flat names.
     """
@@ -97,7 +97,7 @@ class Options:
         options=("--threads",),
         limits=THREAD_LIMITS,
     )
-    progress: bool = False
+    progress: bool | Callable[[float], object] = False
     defaults: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:

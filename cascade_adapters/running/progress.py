@@ -222,8 +222,21 @@ class Lines(Display):
         self._next = now + min(max(10.0, 0.1 * (now - self._start)), 300.0)
 
 
-def open_display(n_recordings: int, shown: bool) -> Display:
-    """A display that suits where standard error goes to."""
+class Passed(Display):
+    """Calls a function with the part that is done, from 0 to 1: for a display elsewhere."""
+
+    def __init__(self, n_recordings: int, tell: Callable[[float], object], **how: Any):
+        super().__init__(n_recordings, **how)
+        self._tell = tell
+
+    def _show(self, is_new: bool = False) -> None:
+        self._tell(self.part)
+
+
+def open_display(n_recordings: int, shown: bool | Callable[[float], object]) -> Display:
+    """A display that suits where standard error goes to; or what is to be called with the part that is done."""
+    if callable(shown):
+        return Passed(n_recordings, shown)
     if not shown:
         return Hidden(n_recordings)
     is_terminal = sys.stderr is not None and sys.stderr.isatty()

@@ -83,6 +83,9 @@ class Report:
         Where the container's dF/F of a ROI rested instead of at 0; this was subtracted.
     earlier_results : str or None
         State of results that were there before, in words.
+    deconvolved : dict or None
+        Whose rates are in the place of the container's own deconvolved traces (`inspect`), as of
+        `cascade_adapters.containers.deconvolved.Deconvolved`; None where there is nothing to be said.
     n_spikes, n_active : int or None
         Discrete spikes, and ROIs that have any.
     median_rate_hz : float or None
@@ -132,6 +135,7 @@ class Report:
     guarded_frames: dict[int, int] = field(default_factory=dict)
     rest_offsets: dict[int, float] = field(default_factory=dict)
     earlier_results: str | None = None
+    deconvolved: dict[str, Any] | None = None
     n_spikes: int | None = None
     n_active: int | None = None
     median_rate_hz: float | None = None

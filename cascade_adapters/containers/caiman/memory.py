@@ -13,9 +13,10 @@ from cascade_adapters.containers.base import Container, Reading, Rois, Selection
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import ObjectFields
-from cascade_adapters.containers.caiman.hashes import digest
 from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
+from cascade_adapters.containers.caiman.spikes_in_place import SpikesInPlace, remembered
 from cascade_adapters.containers.caiman.stored_results import GROUP, SPIKES_BACKUP
+from cascade_adapters.containers.deconvolved import Deconvolved
 from cascade_adapters.results import Record, Results
 from cascade_engine.errors import InputError
 
@@ -89,7 +90,8 @@ class CaimanObject(Container):
         """Refuse to replace S where that makes no sense or could lose CaImAn's own."""
         if getattr(self._fields.get("estimates", "S"), "shape", None) != shape_of(self._fields):
             raise InputError("the estimates have no S to replace")
-        if SPIKES_BACKUP in self._kept and not self._spikes_are_ours():
+        spikes = self._in_place()
+        if SPIKES_BACKUP in self._kept and not spikes.is_ours and spikes.own() is None:
             raise InputError(
                 f"{_WHERE} has {SPIKES_BACKUP}, but S is not what cascade had put in its place: a new backup would "
                 f"destroy the old one; remove {SPIKES_BACKUP}, or make it S, whichever is right"
@@ -102,7 +104,7 @@ class CaimanObject(Container):
         if replace_spikes:
             self.check_replaceable()
         spikes = np.asarray(stored_results.rates(results)) if replace_spikes else None
-        record = results.record.remembering(S=None if spikes is None else digest(spikes))
+        record = results.record.remembering(**remembered(spikes))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
         in_memory = {name: np.array(values) for name, values in arrays.items()}
         left, _ = self._take_back()
@@ -114,7 +116,11 @@ class CaimanObject(Container):
 
     def has_replaced_spikes(self) -> bool:
         """Whether S holds our rates; see `Container.has_replaced_spikes`."""
-        return self._spikes_are_ours()
+        return self._in_place().is_ours
+
+    def deconvolved(self) -> Deconvolved | None:
+        """Whose rates S holds; see `Container.deconvolved`."""
+        return self._in_place().describe("estimates.S", f"{_WHERE}[{SPIKES_BACKUP!r}]")
 
     def restore(self) -> list[str]:
         """Remove ``estimates.cascade`` and put S back; see `Container.restore`."""
@@ -132,16 +138,21 @@ class CaimanObject(Container):
         found = getattr(self._estimates, GROUP, None)
         return found if isinstance(found, Mapping) else {}
 
-    def _spikes_are_ours(self) -> bool:
+    def _in_place(self) -> SpikesInPlace:
         spikes = self._fields.get("estimates", "S")
-        return np.ndim(spikes) == 2 and digest(spikes) == ((record := self.record()) and record.container.get("S"))
+        return SpikesInPlace(spikes, self._kept.get(SPIKES_BACKUP), self.record())
 
     def _take_back(self) -> tuple[dict[str, Any], list[str]]:
         """Put S back, if it is ours; what has to be kept otherwise, and what was done."""
         if SPIKES_BACKUP not in self._kept:
             return {}, []
         backup = self._kept[SPIKES_BACKUP]
-        if self._spikes_are_ours():
+        spikes = self._in_place()
+        if spikes.is_ours:
             self._estimates.S = backup
             return {}, ["put back estimates.S"]
+        own = spikes.own()
+        if own is not None:
+            self._estimates.S = np.array(own[:])
+            return {}, [spikes.put_back_words("estimates.S")]
         return {SPIKES_BACKUP: backup}, [f"left estimates.S, which was changed since, and {SPIKES_BACKUP}"]

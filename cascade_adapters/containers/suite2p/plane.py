@@ -9,11 +9,15 @@ import numpy as np
 
 from cascade_adapters.containers.background import without_background
 from cascade_adapters.containers.base import Container, Reading, Rois, Selection, Traces
+from cascade_adapters.containers.deconvolved import Deconvolved
 from cascade_adapters.containers.searching import files_below
 from cascade_adapters.containers.suite2p import combined
 from cascade_adapters.containers.suite2p.combined import natural, read_cells
 from cascade_adapters.containers.suite2p.files import is_part_of_plane, read_array
 from cascade_adapters.containers.suite2p.settings import marked_frames, read_image_shape, read_settings
+from cascade_adapters.containers.suite2p.spikes_file import BACKUP as SPIKES_BACKUP
+from cascade_adapters.containers.suite2p.spikes_file import NAME as SPIKES
+from cascade_adapters.containers.suite2p.spikes_file import SpikesFile, remembered
 from cascade_adapters.containers.transposed import by_rois
 from cascade_adapters.results import Record, Results, Spikes, schema
 from cascade_adapters.results.rows import Rows, write_npy
@@ -27,8 +31,6 @@ from cascade_engine.file_formats.safe_pickle import load_records
 from cascade_engine.file_formats.unpacking import check_archive
 
 _PIXELS = ("ypix", "xpix")
-_SPIKES = "spks.npy"
-_SPIKES_BACKUP = "spks_suite2p.npy"
 
 
 class Suite2pPlane(Container):
@@ -169,7 +171,7 @@ class Suite2pPlane(Container):
         if not path.is_file():
             return None
         try:
-            backup = f", and rename {_SPIKES_BACKUP} to {_SPIKES}" if (self.path / _SPIKES_BACKUP).is_file() else ""
+            backup = f", and rename {SPIKES_BACKUP} to {SPIKES}" if (self.path / SPIKES_BACKUP).is_file() else ""
             advice = f"remove it together with the other cascade files{backup}"
             return Record.parse(path.read_bytes(), str(path), advice)
         except OSError as error:
@@ -221,46 +223,42 @@ class Suite2pPlane(Container):
     def check_replaceable(self) -> None:
         """Refuse to replace ``spks.npy`` where that would make no sense or could lose suite2p's own."""
         if self.channel != 1:
-            raise InputError(f"{_SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
-        if not (self.path / _SPIKES).is_file():
-            raise InputError(f"{self.path} has no {_SPIKES} to replace")
-        if self._digest_of_ours(self.record()) is None and (self.path / _SPIKES_BACKUP).is_file():
+            raise InputError(f"{SPIKES} belongs to channel 1: it cannot be replaced with spikes of channel 2")
+        spikes = SpikesFile(self.path, self.record())
+        if not spikes.path.is_file():
+            raise InputError(f"{self.path} has no {SPIKES} to replace")
+        if not spikes.was_replaced and spikes.backup.is_file():
             # spks.npy may be ours although its record is lost: a new backup would destroy suite2p's own
             raise InputError(
-                f"{self.path} has a {_SPIKES_BACKUP}, but no record of the run that made it: rename it to {_SPIKES} "
-                f"if {_SPIKES} was written by cascade, remove it otherwise"
+                f"{self.path} has a {SPIKES_BACKUP}, but no record of the run that made it: rename it to {SPIKES} "
+                f"if {SPIKES} was written by cascade, remove it otherwise"
             )
-        if (self.path / _SPIKES_BACKUP).is_file() and not self.has_replaced_spikes():
+        if spikes.backup.is_file() and not spikes.is_ours:
             # a later run of suite2p has written other spikes, which are to be backed up; what is damaged is not
-            spikes = read_array(self.path / _SPIKES)
-            if (spikes.shape, spikes.dtype) != (read_array(self.path / self._f).shape, np.float32):
+            found = read_array(spikes.path)
+            if (found.shape, found.dtype) != (read_array(self.path / self._f).shape, np.float32):
                 raise InputError(
-                    f"{self.path}: {_SPIKES} was changed since cascade replaced it, and is none of suite2p's now "
-                    f"({spikes.dtype}, shape {spikes.shape}): rename {_SPIKES_BACKUP}, which is, to {_SPIKES}"
+                    f"{self.path}: {SPIKES} was changed since cascade replaced it, and is none of suite2p's now "
+                    f"({found.dtype}, shape {found.shape}): rename {SPIKES_BACKUP}, which is, to {SPIKES}"
                 )
 
     def write(self, results: Results, replace_spikes: bool = False) -> list[str]:
         """Write results beside ``spks.npy``; see `Container.write`."""
-        earlier, record = self.record(), results.record.remembering(spks=None)
+        earlier = self.record()
         if replace_spikes:
             self.check_replaceable()
+        spikes = SpikesFile(self.path, earlier if self.channel == 1 else None)
         kept = {name for name, values in results.arrays.items() if _lies_at(values, self.path / self._arrays[name])}
         with change_folder(self.path) as transaction:
             written = []
-            if replace_spikes and kept == set(results.arrays) and earlier and self._spikes_are_ours(earlier):
-                record = record.remembering(spks=earlier.container["spks"])  # they are of these results already
+            record = results.record.remembering(**remembered(None))
+            if replace_spikes and kept == set(results.arrays) and spikes.is_ours:
+                record = record.remembering(**remembered(None, earlier))  # they are of these results already
             elif replace_spikes:
-                if not self._spikes_are_ours(earlier):
-                    transaction.copy(_SPIKES, _SPIKES_BACKUP)  # a link stays one
-                    written.append(_SPIKES_BACKUP)
-                # the GUI shows spks.npy, cannot show NaN, and normalises each row: rates in Hz read best there
-                with transaction.writing(_SPIKES) as file:
-                    write_npy(file, results.spike_prob, factor=record.recording.frame_rate_hz)
-                written.append(_SPIKES)
-                record = record.remembering(spks=sha256(transaction.staged(_SPIKES)))
-            elif self._spikes_are_ours(earlier) and (self.path / _SPIKES_BACKUP).is_file():
-                transaction.move(_SPIKES_BACKUP, _SPIKES)
-                written.append(_SPIKES)
+                written += spikes.replace(transaction, results)
+                record = record.remembering(**remembered(transaction.staged(SPIKES)))
+            elif spikes.put_back(transaction):
+                written.append(SPIKES)
             for name, values in results.arrays.items():
                 _put(transaction, self.path / self._arrays[name], values)
                 written += [] if name in kept else [self._arrays[name]]
@@ -284,14 +282,14 @@ class Suite2pPlane(Container):
         if not ours:
             return []
         with change_folder(self.path) as transaction:
-            if self._digest_of_ours(earlier) is not None and (self.path / _SPIKES_BACKUP).is_file():
-                if self._spikes_are_ours(earlier) or not (self.path / _SPIKES).is_file():
-                    transaction.move(_SPIKES_BACKUP, _SPIKES)
-                    done.append(f"put back {_SPIKES}")
-                else:
-                    done.append(f"left {_SPIKES}, which was changed since, and the backup {_SPIKES_BACKUP}")
-            elif self.channel == 1 and (self.path / _SPIKES_BACKUP).is_file():
-                done.append(f"left {_SPIKES} and the backup {_SPIKES_BACKUP}: nothing tells which is suite2p's")
+            spikes = SpikesFile(self.path, earlier if self.channel == 1 else None)
+            put_back = spikes.put_back(transaction)
+            if put_back:
+                done.append(put_back)
+            elif spikes.was_replaced and spikes.backup.is_file():
+                done.append(f"left {SPIKES}, which was changed since, and the backup {SPIKES_BACKUP}")
+            elif self.channel == 1 and spikes.backup.is_file():
+                done.append(f"left {SPIKES} and the backup {SPIKES_BACKUP}: nothing tells which is suite2p's")
             for name in ours:
                 transaction.remove(name)
                 done.append(f"removed {name}")
@@ -299,16 +297,11 @@ class Suite2pPlane(Container):
 
     def has_replaced_spikes(self) -> bool:
         """Whether ``spks.npy`` holds our rates; see `Container.has_replaced_spikes`."""
-        return self._spikes_are_ours(self.record())
+        return SpikesFile(self.path, self.record()).is_ours
 
-    def _spikes_are_ours(self, record: Record | None) -> bool:
-        path, ours = self.path / _SPIKES, self._digest_of_ours(record)
-        return ours is not None and path.is_file() and sha256(path) == ours
-
-    @staticmethod
-    def _digest_of_ours(record: Record | None) -> str | None:
-        """SHA-256 of the rates that were put into ``spks.npy``, if they were."""
-        return None if record is None else record.container.get("spks")
+    def deconvolved(self) -> Deconvolved | None:
+        """Whose spikes ``spks.npy`` holds; see `Container.deconvolved`."""
+        return SpikesFile(self.path, self.record()).describe() if self.channel == 1 else None
 
     def _load_spikes(self) -> Spikes:
         path = self.path / self._discrete

@@ -1,0 +1,92 @@
+"""``estimates.S`` of CaImAn: its own, or rates of ours with CaImAn's own kept in ``estimates.cascade``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cascade_adapters.containers.caiman.hashes import digest
+from cascade_adapters.containers.deconvolved import (
+    Deconvolved,
+    describe,
+    row_marks,
+    rows_of_ours,
+    with_own,
+    words_for_own,
+)
+from cascade_adapters.results import Record
+from cascade_adapters.results.rows import Rows
+
+#: What the record keeps of the rates that were put into S: their digest, and marks of their rows.
+_DIGEST, _MARKS = "S", "S_rows"
+
+
+def remembered(spikes: Rows | None) -> dict[str, str | None]:
+    """What the record has to keep of the rates that are put into S; None: forget it."""
+    if spikes is None:
+        return {_DIGEST: None, _MARKS: None}
+    return {_DIGEST: digest(spikes), _MARKS: row_marks(spikes)}
+
+
+class SpikesInPlace:
+    """What S holds.
+
+    Parameters
+    ----------
+    spikes : array-like or None
+        S as it is now, (n_components, n_frames).
+    backup : array-like or None
+        CaImAn's own, which was there before.
+    record : Record or None
+        The record of the results that are there.
+    """
+
+    def __init__(self, spikes: Any, backup: Any, record: Record | None):
+        is_array = getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f"
+        self.spikes, self.backup = spikes if is_array else None, backup
+        self._has_record = record is not None
+        self._kept = {} if record is None else record.container
+
+    @property
+    def was_replaced(self) -> bool:
+        """Whether rates of ours were put there, whatever is there now."""
+        return self._kept.get(_DIGEST) is not None
+
+    @cached_property
+    def is_ours(self) -> bool:
+        """Whether it holds our rates, unchanged."""
+        return self.was_replaced and self.spikes is not None and digest(self.spikes) == self._kept[_DIGEST]
+
+    @cached_property
+    def rows(self) -> np.ndarray | None:
+        """For each row, which of the rows of ours it is, or -1; None if that cannot be known."""
+        marks = self._kept.get(_MARKS)
+        if not self.was_replaced or not isinstance(marks, str) or self.spikes is None:
+            return None
+        return rows_of_ours(self.spikes, marks)
+
+    def own(self) -> Rows | None:
+        """CaImAn's own in the form that S has now, if rows of ours are in it and it is not as we have written it."""
+        shape = getattr(self.backup, "shape", (0, 0))
+        if self.is_ours or self.rows is None or not (self.rows >= 0).any() or len(shape) != 2:
+            return None
+        assert self.spikes is not None
+        if shape[0] <= self.rows.max() or shape[1] != self.spikes.shape[1]:
+            return None
+        return with_own(self.spikes, self.backup, self.rows)
+
+    def put_back_words(self, name: str) -> str:
+        """What putting `own` in its place is, in words."""
+        assert self.rows is not None
+        return words_for_own(name, self.rows)
+
+    def describe(self, name: str, backup: str) -> Deconvolved | None:
+        """Whose rates it holds; None where there is nothing to be said."""
+        if not self._has_record or self.spikes is None:
+            return None
+        if not self.was_replaced:
+            return Deconvolved(name, "pipeline", f"{name} is CaImAn's own; the results of cascade are beside it")
+        backup = "" if self.backup is None else backup
+        return describe(name, "CaImAn", backup, self.is_ours, _MARKS in self._kept, self.rows, "--replace-s")
