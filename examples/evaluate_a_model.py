@@ -56,7 +56,6 @@ def main() -> None:
         scores.append(found)
     if not scores:
         sys.exit("no neuron could be used")
-    medians = summarize(scores)
     print(f"{'median':42} {_figures(summarize(scores))}")
 
 
