@@ -10,9 +10,7 @@ demo:
 	rm -rf $(DEMO_ENV) demo
 	$(PYTHON) -m venv $(DEMO_ENV)
 	$(DEMO_ENV)/$(INSTALL) ".[plot]"
-	$(DEMO_ENV)/bin/python examples/make_recording.py demo
-	$(DEMO_ENV)/bin/cascade run demo/suite2p
-	$(DEMO_ENV)/bin/python examples/compare_with_truth.py demo
+	$(DEMO_ENV)/bin/cascade demo demo
 
 ## test: install with every extra into a fresh environment, check style and types, run all tests
 test:

@@ -22,6 +22,7 @@ class _Entry(NamedTuple):
 
 
 _COMMANDS = {
+    "demo": _Entry("demo", "Try it on an example recording."),
     "inspect": _Entry("inspect", "Show what a path holds and what 'run' would do with it."),
     "run": _Entry("run", "Infer spikes in every recording at or below the given paths.", waits=True),
     "spikes": _Entry("spikes", "Turn the results of 'run' into discrete spikes.", waits=True),

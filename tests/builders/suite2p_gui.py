@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.builders.suite2p_folders import make_plane, save_settings
+from tests.builders.torchvision import declare_operators
 
 #: Pixels between two ROIs.
 _SPACING = 14
@@ -20,14 +20,9 @@ _SPACING = 14
 
 def import_suite2p(home: Path, patch: pytest.MonkeyPatch) -> Any:
     """The real package, which creates a folder in the home directory; skips where it, or what it needs, is missing."""
-    torch = pytest.importorskip("torch", reason="suite2p is not installed")
+    pytest.importorskip("torch", reason="suite2p is not installed")
     patch.setenv("HOME", str(home))
-    for operator in ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-                     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"):  # fmt: skip
-        name, _, signature = operator.partition("(")
-        # torchvision made for GPUs cannot declare these beside a torch made for the CPU
-        with contextlib.suppress(RuntimeError):
-            torch.library.define(f"torchvision::{name}", f"({signature}")
+    declare_operators()
     module = pytest.importorskip("suite2p", reason="suite2p is not installed")
     if "settings" not in module.run_s2p.__code__.co_varnames:
         pytest.skip("needs suite2p 1.0 or newer")

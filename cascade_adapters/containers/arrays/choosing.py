@@ -39,6 +39,9 @@ _TIME_UNIT = re.compile(r"(?:^|[ _.(\[])(s|secs?|seconds?|ms|msecs?|milliseconds
 _PLANE_NAMES = {"nplanes", "numplanes", "numberofplanes", "nslices", "numslices", "numberofslices"}
 _BAD_FRAMES_NAMES = {"badframes"}
 
+#: Traces of the published toolbox, without capitals: it defines them as neurons x time.
+_PUBLISHED_NAME = "df_traces"
+
 #: Name of the variable that marks files of ground truth.
 _GROUND_TRUTH = "CAttached"
 
@@ -85,6 +88,8 @@ class Orientation:
 def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable:
     """The variable that holds the traces: the one asked for, or the only one that can be meant.
 
+    ``dF_traces``, as the published toolbox calls the traces, is meant whatever there is beside it.
+
     Raises
     ------
     InputError
@@ -108,6 +113,7 @@ def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable
         candidates = [variable for variable in variables if variable.is_matrix]
         if not candidates and contents.expand():
             candidates = [variable for variable in variables if variable.is_matrix]
+        candidates = [each for each in candidates if _is_published(each)] or candidates
         others = _TIME_NAMES | _BAD_FRAMES_NAMES
         candidates = candidates or [each for each in variables if each.is_vector and not _is_named(each, others)]
     if len(candidates) > 1:
@@ -121,9 +127,9 @@ def choose_variable(contents: Contents, key: str | None, path: Path) -> Variable
 def orient(variable: Variable, contents: Contents, given: str | None, path: Path, remarks: list[str]) -> Orientation:
     """Which axis of the traces is which: what the user says, else what the file says for certain.
 
-    The file says so if there is only one trace; if the names of its rows or columns are those of ROIs; or if it holds
-    the times of frames, as many as one of the axes is long and the other is not. If the user contradicts, the user is
-    followed, with a remark.
+    The file says so if there is only one trace; if the names of its rows or columns are those of ROIs; if it holds
+    the times of frames, as many as one of the axes is long and the other is not; or if the traces are called
+    ``dF_traces``. If the user contradicts, the user is followed, with a remark.
 
     Raises
     ------
@@ -142,6 +148,8 @@ def orient(variable: Variable, contents: Contents, given: str | None, path: Path
         times = next((each for each in contents.variables if each.is_vector and _is_named(each, _TIME_NAMES)), None)
         if times is not None and max(times.shape) in shape and shape[0] != shape[1]:
             found, reason = max(times.shape) == shape[1], f"{times.name} has {max(times.shape)} values"
+    if found is None and _is_published(variable):
+        found, reason = True, f"{variable.name} has a neuron in each row, as the published toolbox defines it"
     if given is not None:
         rois_first = given == ORIENTATIONS[0]
         if found not in (None, rois_first):
@@ -308,6 +316,10 @@ def _is_named(variable: Variable, names: set[str]) -> bool:
     name = variable.name.rsplit(".", 1)[-1].lower()
     plain = {re.sub(r"[^a-z]", "", each) for each in (name, _TIME_UNIT.sub("", name))}
     return any(each in names or each.removesuffix("hz") in names for each in plain)
+
+
+def _is_published(variable: Variable) -> bool:
+    return variable.name.rsplit(".", 1)[-1].lower() == _PUBLISHED_NAME
 
 
 def _named(variables: Sequence[Variable], key: str) -> list[Variable]:

@@ -24,7 +24,7 @@ class Job(QObject):
     Attributes
     ----------
     advanced : Signal(float)
-        Frames that are done, and all frames, over all planes.
+        Part of all planes that is done, from 0 to 1.
     done : Signal(object)
         List of Report, one per plane.
     failed : Signal(str)
@@ -62,7 +62,7 @@ class Job(QObject):
         return self._thread.is_alive()
 
     def advance(self, part: float) -> None:
-        """Tell which part is done, from 0 to 1; raises `Interrupted` if it shall end, which everything that writes takes back."""
+        """Tell which part is done, from 0 to 1; raises `Interrupted` to end: all that writes then takes it back."""
         if self._is_cancelled.is_set():
             raise Interrupted
         self.advanced.emit(part)
