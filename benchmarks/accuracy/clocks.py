@@ -23,7 +23,7 @@ from cascade_engine.ground_truth.clocks import clock_offset, kernel_onsets
 
 REGISTRY = Path(__file__).resolve().parents[2] / "ground_truth" / "registry.yaml"
 
-#: The line of the registry, and the one that it follows.
+#: The line of the registry, and the one that all measured lines follow.
 ENTRY, BEFORE = "    clock_offset_s: ", "    native_rate_hz: "
 
 
@@ -45,20 +45,20 @@ def measure() -> dict[str, float | None]:
     return offsets
 
 
-def write(offsets: Mapping[str, float | None]) -> None:
-    """Put offsets into the registry, which stays as it is otherwise."""
+def write(line_start: str, values: Mapping[str, str]) -> None:
+    """Put one line per dataset, by its key, into the registry, which stays as it is otherwise."""
     lines, key = [], ""
     for line in REGISTRY.read_text("utf-8").splitlines(keepends=True):
         if found := re.match(r"  (\w+):$", line):
             key = found[1]
-        if line.startswith(ENTRY) and key in offsets:
+        if line.startswith(line_start) and key in values:
             continue
         lines.append(line)
-        if line.startswith(BEFORE) and offsets.get(key) is not None:
-            lines.append(f"{ENTRY}{offsets[key]:.3f}\n")
+        if line.startswith(BEFORE) and values.get(key):
+            lines.append(f"{line_start}{values[key]}\n")
     with replacing(REGISTRY) as file:
         file.write("".join(lines).encode())
-    print(f"{len(offsets)} datasets in {REGISTRY}")
+    print(f"{len(values)} datasets in {REGISTRY}")
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     except CascadeError as error:
         sys.exit(str(error))
     if arguments.write:
-        write(offsets)
+        write(ENTRY, {key: "" if offset is None else f"{offset:.3f}" for key, offset in offsets.items()})
 
 
 if __name__ == "__main__":
