@@ -11,14 +11,21 @@ import click
 @click.command("restore")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(paths: tuple[Path, ...]) -> None:
-    """Remove everything that 'cascade run' has written at or below PATHS, and put back exactly what it replaced."""
+    """Remove everything that 'cascade run' has written at or below PATHS, and put back exactly what it replaced.
+
+    Pages of 'cascade report' go, too, unless --output has put them elsewhere.
+    """
     from cascade_adapters.cli.text import describe_restored
     from cascade_adapters.containers.base import Selection
+    from cascade_adapters.pages.places import overviews_above, remove_page
     from cascade_adapters.running.batch import restore_all
     from cascade_adapters.running.finding import find_all
+    from cascade_adapters.running.report import Report
 
     containers, reports = find_all(paths, Selection(channel=None))
     reports += restore_all(containers)
+    for page in overviews_above(containers, paths):
+        reports.append(Report(path=str(page.parent), kind="overview", restored=remove_page(page)))
     for report in reports:
         if report.restored or report.status == "failed":
             click.echo(describe_restored(report), err=report.status == "failed")

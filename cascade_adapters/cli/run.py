@@ -15,10 +15,13 @@ from cascade_adapters.cli.choices import CommandWithChoices, PathOrAddress, choi
 @click.command("run", cls=CommandWithChoices)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of()
+@click.option(
+    "--report", "with_page", is_flag=True, help="Write a page to look at beside each recording ('cascade report')."
+)
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: Any) -> None:
+def command(paths: tuple, with_page: bool, dry_run: bool, as_json: bool, quiet: bool, **choices: Any) -> None:
     """Infer spikes in every recording at or below PATHS and write them back.
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
@@ -39,7 +42,14 @@ def command(paths: tuple, dry_run: bool, as_json: bool, quiet: bool, **choices: 
 
     for failure in reports:
         announce(failure)
-    reports += process_all(containers, options, dry_run, announce)
+    processed = process_all(containers, options, dry_run, announce)
+    reports += processed
+    if with_page and not dry_run:
+        from cascade_adapters.pages.writing import add_pages
+
+        for page in add_pages(containers, processed, paths):
+            reports.append(page)
+            announce(page)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
     elif len(reports) > 1:
