@@ -85,7 +85,7 @@ def expected(record: Record, noise_level: float) -> Expected | None:
     spread = figures.get("correlation_range") or _range_from_card(model, record, noise_level)
     return Expected(
         correlation=f"{figures['correlation']:.2f}",
-        correlation_range="" if spread is None else f"{spread[0]:.2f} to {spread[1]:.2f}",
+        correlation_range="" if spread is None else f"{spread[0]:.2f} and {spread[1]:.2f}",
         errors=f"For 10 true spikes, about {error:.0f} are missed, misplaced or added.",
         bias=_bias(float(figures.get("bias", 0.0))),
         measured=_measured(figures, record, model, noise_level),

@@ -12,8 +12,9 @@ Cascade.Raster = class {
       if (cell !== undefined) choose(cell);
     });
     this.margin = { left: 62, right: 14, top: 96, bottom: 48 };
+    this.width = 0;
     this.order("noise");
-    new ResizeObserver(() => this.draw()).observe(element);
+    new ResizeObserver(() => this.width !== element.clientWidth && this.draw()).observe(element);
   }
 
   order(by) {
@@ -23,14 +24,15 @@ Cascade.Raster = class {
     if (by === "noise") known.sort((a, b) => last(data.noise[a]) - last(data.noise[b]) || a - b);
     if (by === "rate") known.sort((a, b) => data.mean_hz[b] - data.mean_hz[a] || a - b);
     this.cells = known;
-    const peaks = [];
+    const peaks = [], step = Math.max(1, Math.round((known.length * data.n_bins) / 50000));
     for (const cell of known) {
       const numbers = this.source.binNumbers(cell, 2);
       const scale = (data.ranges[cell][2] * data.rate_hz) / 254;
-      for (let i = 0; i < numbers.length; i += 3) if (numbers[i] > 1) peaks.push((numbers[i] - 1) * scale);
+      for (let i = 0; i < numbers.length; i += step) if (numbers[i] > 1) peaks.push((numbers[i] - 1) * scale);
     }
     peaks.sort((a, b) => a - b);
     this.most = peaks.length ? Math.max(peaks[Math.floor(0.98 * (peaks.length - 1))], 1e-6) : 1;
+    this.drawn = this.picture();
     this.draw();
   }
 
@@ -48,34 +50,45 @@ Cascade.Raster = class {
     return this.cells[row * this.rowsPerLine];
   }
 
-  image() {
+  // One pixel per bin and line, in colours from white to dark blue; grey where nothing is predicted.
+  picture() {
     const data = this.source.data, n = data.n_bins, per = this.rowsPerLine;
-    const lines = Math.ceil(this.cells.length / per);
-    const image = new ImageData(n, Math.max(lines, 1));
+    const lines = Math.max(Math.ceil(this.cells.length / per), 1);
+    const colours = Array.from({ length: 256 }, (_, i) => this.colour(Math.pow(i / 255, 0.75)));
+    const image = new ImageData(n, lines), highest = new Float32Array(n);
     for (let line = 0; line < lines; line++) {
-      for (let bin = 0; bin < n; bin++) {
-        let value = -1;
-        for (const cell of this.cells.slice(line * per, line * per + per)) {
-          const number = this.source.bins[(3 * cell + 2) * n + bin];
-          if (number) value = Math.max(value, ((number - 1) * data.ranges[cell][2] * data.rate_hz) / 254);
+      highest.fill(-1);
+      for (let row = line * per; row < Math.min(line * per + per, this.cells.length); row++) {
+        const cell = this.cells[row], numbers = this.source.binNumbers(cell, 2);
+        const scale = (data.ranges[cell][2] * data.rate_hz) / 254 / this.most;
+        for (let bin = 0; bin < n; bin++) {
+          if (numbers[bin]) highest[bin] = Math.max(highest[bin], (numbers[bin] - 1) * scale);
         }
-        image.data.set(this.colour(value), 4 * (line * n + bin));
+      }
+      for (let bin = 0; bin < n; bin++) {
+        const colour = highest[bin] < 0 ? [226, 230, 235] : colours[Math.round(255 * Math.min(highest[bin], 1))];
+        const at = 4 * (line * n + bin);
+        for (let i = 0; i < 3; i++) image.data[at + i] = colour[i];
+        image.data[at + 3] = 255;
       }
     }
-    return image;
+    const canvas = document.createElement("canvas");
+    canvas.width = n;
+    canvas.height = lines;
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
   }
 
-  colour(value) {
-    if (value < 0) return [226, 230, 235, 255];
-    const part = Math.pow(Math.min(value / this.most, 1), 0.75);
+  colour(part) {
     const stops = [[255, 255, 255], [158, 197, 226], [8, 48, 107]];
     const at = part < 0.5 ? 0 : 1, rest = 2 * part - at;
-    return [0, 1, 2].map((i) => Math.round(stops[at][i] + rest * (stops[at + 1][i] - stops[at][i]))).concat(255);
+    return [0, 1, 2].map((i) => Math.round(stops[at][i] + rest * (stops[at + 1][i] - stops[at][i])));
   }
 
   draw() {
     const width = this.element.clientWidth, m = this.margin, data = this.source.data;
-    if (!width || !this.cells) return;
+    if (!width) return;
+    this.width = width;
     const height = m.top + this.height + m.bottom, ratio = devicePixelRatio || 1;
     this.canvas.width = width * ratio;
     this.canvas.height = height * ratio;
@@ -84,18 +97,13 @@ Cascade.Raster = class {
     ctx.scale(ratio, ratio);
     ctx.font = "14px system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
     const inner = width - m.left - m.right;
-    const small = document.createElement("canvas");
-    const image = this.image();
-    small.width = image.width;
-    small.height = image.height;
-    small.getContext("2d").putImageData(image, 0, 0);
     ctx.imageSmoothingEnabled = false;
     const drawn = (inner * (data.n_bins * data.frames_per_bin)) / data.n_frames;
     ctx.save();
     ctx.beginPath();
     ctx.rect(m.left, m.top, inner, this.height);
     ctx.clip();
-    if (this.cells.length) ctx.drawImage(small, m.left, m.top, drawn, this.height);
+    if (this.cells.length) ctx.drawImage(this.drawn, m.left, m.top, drawn, this.height);
     ctx.restore();
     ctx.strokeStyle = "#c6ced6";
     ctx.strokeRect(m.left - 0.5, m.top - 0.5, inner + 1, this.height + 1);

@@ -102,6 +102,7 @@
 
     follow(plot) {
       const { min, max } = plot.scales.x;
+      this.element.dataset.shown = min.toFixed(2) + " to " + max.toFixed(2) + " s";
       if (min === this.range[0] && max === this.range[1]) return;
       this.range = [min, max];
       this.plots.forEach((each) => each !== plot && each.setScale("x", { min, max }));
