@@ -6,15 +6,16 @@ One door for every container, given by its path or, for CaImAn, as an object in 
 
     (done,) = cascade.run("data/mouse1/suite2p/plane0", indicator="GCaMP6s")
     done.results.spike_prob, done.record.warnings
+    cascade.report("data/mouse1/suite2p/plane0")  # a page to look at
     cascade.restore("data/mouse1/suite2p/plane0")
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascade_adapters.door import Done, find, lab_defaults, read_results, restore, run
+    from cascade_adapters.door import Done, find, lab_defaults, read_results, report, restore, run
 
-__all__ = ["Done", "find", "lab_defaults", "read_results", "restore", "run"]
+__all__ = ["Done", "find", "lab_defaults", "read_results", "report", "restore", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,10 @@
-"""The one Python door: `run`, `find`, `read_results` and `restore`, for every container alike."""
+"""The one Python door: `run`, `find`, `read_results`, `report` and `restore`, for every container alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 from cascade_adapters.containers.base import Container, Selection
@@ -134,4 +135,40 @@ def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results 
 
 def restore(where: str | PathLike | Any) -> list[str]:
     """Remove everything that `run` has written and put back what it had replaced; returns what was done."""
-    return [text for container in find(where, channel=None) for text in container.restore()]
+    from cascade_adapters.pages.places import remove_page
+
+    containers = find(where, channel=None)
+    return [text for each in containers for text in (*each.restore(), *remove_page(each.report_path))]
+
+
+def report(where: str | PathLike | Any, output: str | PathLike | None = None, **selection: Any) -> list[Path]:
+    """Write a page to look at for the results of each recording at or below a path.
+
+    Parameters
+    ----------
+    where : path, str or object
+        As for `run`.
+    output : path, optional
+        Another place for the page, as ``cascade report --output`` takes it.
+    **selection
+        As for `find`.
+
+    Returns
+    -------
+    list of Path
+        The pages; if there are several recordings, that of the overview last.
+
+    Raises
+    ------
+    CascadeError
+        If nothing is found, or if some pages could not be written; the others are there then.
+    """
+    from cascade_adapters.pages import write_pages
+
+    containers = find(where, **selection)
+    paths = [container.path for container in containers]
+    reports = write_pages(containers, paths, None if output is None else Path(output))
+    failed = [each.message for each in reports if each.status == "failed"]
+    if failed:
+        raise InputError("; ".join(failed))
+    return [Path(each.page) for each in reports if each.page]

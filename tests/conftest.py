@@ -23,9 +23,9 @@ SHARED = Path(os.environ.get("CASCADE_TEST_DATA", Path(__file__).resolve().paren
 ABSENT = {
     name
     for name in (
-        "caiman", "hdmf", "hdmf_zarr", "isx", "jsonschema", "keras", "matplotlib", "mesmerize_core", "nbformat", "nbmake",
-        "neuroconv", "nwbinspector", "onnx", "pandas", "pymatreader", "pynapple", "pynwb", "remfile", "roiextractors",
-        "suite2p", "tensorflow", "torch", "zarr",
+        "caiman", "hdmf", "hdmf_zarr", "isx", "jsonschema", "keras", "matplotlib", "mesmerize_core", "nbformat",
+        "nbmake", "neuroconv", "nwbinspector", "onnx", "pandas", "pymatreader", "pynapple", "pynwb", "remfile",
+        "roiextractors", "suite2p", "tensorflow", "torch", "zarr",
     )
     if find_spec(name) is None
 }  # fmt: skip

@@ -45,8 +45,13 @@ def measure() -> dict[str, float | None]:
     return offsets
 
 
-def write(name: str, values: Mapping[str, float | None]) -> None:
-    """Put an entry of each dataset into the registry, which stays as it is otherwise; None: it has none."""
+def in_text(values: Mapping[str, float | None]) -> dict[str, str]:
+    """Numbers as the registry holds them; None becomes an empty text."""
+    return {key: "" if value is None else f"{value:.3f}" for key, value in values.items()}
+
+
+def write(name: str, values: Mapping[str, str]) -> None:
+    """Put an entry of each dataset into the registry, which stays as it is otherwise; an empty text: it has none."""
     lines, key, waiting = [], "", dict(values)
     for line in REGISTRY.read_text("utf-8").splitlines(keepends=True):
         if found := re.match(r"  (\w+):$", line):
@@ -54,8 +59,8 @@ def write(name: str, values: Mapping[str, float | None]) -> None:
         is_old = line.startswith(f"    {name}: ") and key in values
         if not is_old:
             lines.append(line)
-        if (is_old or line.startswith(LAST)) and (value := waiting.pop(key, None)) is not None:
-            lines.insert(len(lines) - (not is_old), f"    {name}: {value:.3f}\n")
+        if (is_old or line.startswith(LAST)) and (value := waiting.pop(key, "")):
+            lines.insert(len(lines) - (not is_old), f"    {name}: {value}\n")
     with replacing(REGISTRY) as file:
         file.write("".join(lines).encode())
     print(f"{len(values)} datasets in {REGISTRY}")
@@ -71,7 +76,7 @@ def main() -> None:
     except CascadeError as error:
         sys.exit(str(error))
     if arguments.write:
-        write("clock_offset_s", offsets)
+        write("clock_offset_s", in_text(offsets))
 
 
 if __name__ == "__main__":

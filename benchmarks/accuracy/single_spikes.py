@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from benchmarks.accuracy.clocks import write
+from benchmarks.accuracy.clocks import in_text, write
 from cascade_engine.errors import CascadeError
 from cascade_engine.ground_truth import find_datasets, ground_truth_root, load_catalogue, load_dataset
 from cascade_engine.ground_truth.single_spikes import MIN_NEURONS, spike_averages
@@ -49,7 +49,7 @@ def main() -> None:
     except CascadeError as error:
         sys.exit(str(error))
     if arguments.write:
-        write("single_spike_dff", sizes)
+        write("single_spike_dff", in_text(sizes))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ _COMMANDS = {
     "inspect": _Entry("inspect", "Show what a path holds and what 'run' would do with it."),
     "run": _Entry("run", "Infer spikes in every recording at or below the given paths.", waits=True),
     "spikes": _Entry("spikes", "Turn the results of 'run' into discrete spikes.", waits=True),
+    "report": _Entry("report", "Write a page to look at for the results of 'run'.", waits=True),
     "restore": _Entry("restore", "Remove everything that 'run' has written, exactly.", waits=True),
     "convert": _Entry(
         "convert", "Write a recording to a file of another kind: NWB, suite2p, .npz, .mat, CSV.", waits=True
@@ -33,7 +34,7 @@ _COMMANDS = {
     "models": _Entry("models", "List, show, import and verify models."),
     "train": _Entry("train", "Train a model on ground truth."),
     "benchmark": _Entry("benchmark", "Measure how well a model predicts neurons that it has not seen."),
-    "ground-truth": _Entry("ground_truth", "List, download, check and simulate ground truth."),
+    "ground-truth": _Entry("ground_truth", "List, explore, download, check and simulate ground truth."),
 }
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from cascade_adapters.cli.help import Command
 
-@click.command("demo")
+
+@click.command("demo", cls=Command)
 @click.argument("folder", default="cascade-demo", type=click.Path(path_type=Path))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(folder: Path, quiet: bool) -> None:

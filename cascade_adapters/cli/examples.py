@@ -2,10 +2,16 @@
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
+        ("cascade demo", "try it on an example recording"),
         ("cascade inspect data/mouse1/suite2p", "what is there, at which frame rate, how noisy"),
         ("cascade run data/mouse1/suite2p", "spike probabilities for every recording at or below"),
+        ("cascade report data/mouse1/suite2p", "a page to look at, beside the results"),
         ("cascade restore data/mouse1/suite2p", "remove the results, put back what they replaced"),
         ("cascade run --help", "all options, and more examples"),
+    ),
+    "demo": (
+        ("cascade demo", "in the folder cascade-demo"),
+        ("cascade demo tryout", "in a folder of your choice"),
     ),
     "inspect": (
         ("cascade inspect data/mouse1/suite2p", "what it is, frame rate, noise; nothing is written"),
@@ -21,6 +27,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "spikes": (
         ("cascade spikes data/mouse1/suite2p", "after 'cascade run data/mouse1/suite2p'"),
         ("cascade spikes session.nwb --json", "for a script"),
+    ),
+    "report": (
+        ("cascade report data/mouse1/suite2p", "a page per plane, and one that lists them"),
+        ("cascade report results.hdf5 --output mouse1.html", "one page, in a place of your choice"),
+        ("cascade report session.nwb --rois 3,17,250", "all frames of these ROIs"),
     ),
     "restore": (
         ("cascade restore data/mouse1/suite2p", "every plane below, byte for byte as it was"),
@@ -65,6 +76,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("cascade ground-truth list", "what there is, and what is here"),
         ("cascade ground-truth fetch DS09 DS29", "download two datasets"),
         ("cascade ground-truth show DS09", "its neurons, and whom to cite"),
+    ),
+    "ground-truth explore": (
+        ("cascade ground-truth explore", "a page with every dataset that is here"),
+        ("cascade ground-truth explore DS09 DS14 --output two.html", "two of them"),
     ),
     "ground-truth list": (
         ("cascade ground-truth list", "what there is, and what is here"),

@@ -22,7 +22,7 @@ _root_option = click.option("--ground-truth", type=click.Path(path_type=Path), h
 
 @click.group("ground-truth", cls=Group)
 def command() -> None:
-    """List, show, download, check and simulate ground truth."""
+    """List, show, explore, download, check and simulate ground truth."""
 
 
 @command.command("list")
@@ -115,6 +115,52 @@ def _dataset_lines(found: DatasetSummary, entry: CatalogueEntry | None) -> list[
 
 
 _SUMMARY_HEADER = " minutes   spikes    rate (Hz)  noise level"
+
+
+@command.command("explore")
+@click.argument("datasets", nargs=-1, type=DatasetName())
+@_root_option
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default=Path("cascade_ground_truth.html"),
+    show_default=True,
+    help="Write the page to FILE.",
+)
+def explore_command(datasets: tuple[str, ...], ground_truth: Path | None, output: Path) -> None:
+    """Write a page that shows DATASETS (DS09 ...; default: all that are here), each cell with its true spikes.
+
+    Without any dataset on this computer it shows simulated neurons, and says so.
+    """
+    from cascade_adapters.pages.ground_truth_page import ground_truth_page
+    from cascade_adapters.pages.places import write_page
+    from cascade_engine.errors import InputError
+    from cascade_engine.ground_truth import (
+        find_datasets,
+        folder_name,
+        ground_truth_root,
+        load_dataset,
+        simulate_dataset,
+    )
+
+    try:
+        root = ground_truth_root(ground_truth)
+        present = find_datasets(root)
+    except InputError:
+        if ground_truth or datasets:
+            raise
+        present = {}
+    if present:
+        names = [folder_name(name, present) for name in datasets] or sorted(present)
+        missing = [name for name in names if name not in present]
+        if missing:
+            raise InputError(f"{missing[0]} is not in {root}: 'cascade ground-truth fetch' downloads it")
+        page = ground_truth_page((load_dataset(present[name]) for name in names), str(root), is_simulated=False)
+    else:
+        page = ground_truth_page([simulate_dataset()], "simulated neurons", is_simulated=True)
+    write_page(output, page)
+    click.echo(f"{output}")
 
 
 @command.command("fetch")

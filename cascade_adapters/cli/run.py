@@ -18,6 +18,9 @@ from cascade_engine.parallel import THREAD_LIMITS
 @click.command("run", cls=Command)
 @click.argument("paths", nargs=-1, required=True, type=PathOrAddress())
 @choices_of()
+@click.option(
+    "--report", "with_page", is_flag=True, help="Write a page to look at beside each recording ('cascade report')."
+)
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
 @click.option(
     "--jobs",
@@ -36,6 +39,7 @@ from cascade_engine.parallel import THREAD_LIMITS
 @click.option("--quiet", is_flag=True, help="Do not show how far it is.")
 def command(
     paths: tuple,
+    with_page: bool,
     no_defaults: bool,
     dry_run: bool,
     jobs: int,
@@ -73,9 +77,16 @@ def command(
     for failure in reports:
         announce(failure)
     with failures_as_json(as_json):
-        reports += process_all(
+        processed = process_all(
             containers, options, dry_run, announce, parallel, lambda line: click.echo(f"cascade: {line}", err=True)
         )
+        reports += processed
+        if with_page and not dry_run:
+            from cascade_adapters.pages.writing import add_pages
+
+            for page in add_pages(containers, processed, paths):
+                reports.append(page)
+                announce(page)
     if as_json:
         print_json(reports)
     elif len(reports) > 1:

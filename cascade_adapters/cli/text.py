@@ -56,6 +56,8 @@ def describe_report(report: Report) -> str:
     """A few lines on one recording that was run."""
     if report.status in ("failed", "skipped"):
         return describe_failure(report)
+    if report.n_rois is None:  # the overview of several recordings
+        return describe_page(report)
     lines = [
         f"{report.path}: {report.status}",
         *([f"  run again: {'; '.join(report.redone)}"] if report.redone else []),
@@ -113,6 +115,11 @@ def describe_spikes(report: Report) -> str:
         f"  wrote {', '.join(report.written)}",
     ]
     return "\n".join(lines)
+
+
+def describe_page(report: Report) -> str:
+    """Where the page of one recording, or the overview, lies."""
+    return describe_failure(report) if report.status == "failed" else f"{report.path}: {report.kind}, {report.page}"
 
 
 def describe_restored(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +25,9 @@ from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.masked import unmasked
 from cascade_engine.signal.noise import FRAME_RATE_HINT, FRAME_RATE_LIMITS, as_frame_rate
 from cascade_engine.signal.units import ARBITRARY_UNITS, DENOISED
+
+#: What need not be said of a recording: nothing, or the first channel.
+_USUAL = (None, "", 1)
 
 #: What can be done where dF/F does not rest at 0.
 RESTS = ("auto", "subtract", "keep")
@@ -521,6 +525,18 @@ class Container(ABC):
     def scratch_folder(self) -> Path | None:
         """Folder beside which large results may wait on the disk until they are written; None: in memory."""
         return self.path if self.path.is_dir() else self.path.parent
+
+    @property
+    def told_apart(self) -> tuple:
+        """What tells this recording from others in the same container, for the name of its page."""
+        return self.identity[2:]
+
+    @property
+    def report_path(self) -> Path:
+        """Where the page of ``cascade report`` lies: beside the container, named after it and `told_apart`."""
+        parts = (f"chan{part}" if isinstance(part, int) else part for part in self.told_apart if part not in _USUAL)
+        words = (re.sub(r"[^\w.-]+", "_", part).strip("_") for part in parts)
+        return self.path.with_name("_".join(filter(None, [self.path.name, *words, "cascade_report.html"])))
 
     def is_stale(self) -> bool:
         """Whether there are results that a run with the same options would now make from something else."""

@@ -9,6 +9,7 @@ from contextlib import closing
 
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import refuse_unused
+from cascade_adapters.pages.places import remove_page
 from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.executors import ONE_BY_ONE, Parallel, choose_executor
 from cascade_adapters.running.inspection import inspect_container
@@ -153,7 +154,8 @@ def restore_all(containers: Sequence[Container]) -> list[Report]:
     def restore(container: Container) -> Report:
         if container.scratch_folder is not None:
             remove_leftovers(container.scratch_folder)
-        return Report(path=str(container.path), kind=container.kind, restored=container.restore())
+        done = container.restore() + remove_page(container.report_path)
+        return Report(path=str(container.path), kind=container.kind, restored=done)
 
     return [_one(container, restore) for container in containers]
 

@@ -96,6 +96,8 @@ class Report:
         Files or datasets.
     restored : list of str
         What `restore` has done.
+    page : str or None
+        The page of `report` that was written.
     record : Record or None
         The record of the results that were written; not part of the JSON.
     """
@@ -142,6 +144,7 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
+    page: str | None = None
     record: Record | None = None
 
     @property

@@ -16,6 +16,9 @@ from cascade_engine.networks.store import Model
 _KEPT = (*MEDIANS, "total", "gain_sd_between", "gain_sd_within")
 _FIGURES = ("correlation", "error", "bias", "absolute_bias")
 
+#: Key of the range of correlations over neurons.
+_RANGE = "correlation_range"
+
 #: How far beyond what was measured a figure is still told, as a difference of logarithms: a factor of 2.
 _FARTHEST = float(np.log(2.0)) + 1e-9
 
@@ -77,6 +80,7 @@ def card_entries(
                 "neurons": summary.n_neurons,
                 **{name: round(value, 3) for name in _KEPT if np.isfinite(value := getattr(summary, name))},
                 "correlation_interval": [round(value, 3) for value in summary.correlation_interval],
+                "correlation_range": [round(value, 3) for value in summary.correlation_range],
                 **gain,
             }
         )
@@ -113,9 +117,10 @@ def expected_figures(model: Model, frame_rate: float, noise_level: float, settin
     dict or None
         ``correlation``, ``error``, ``bias`` and ``absolute_bias``; the ``frame_rate_hz``, ``smoothing_s`` and
         ``noise_level`` that they hold for, which are others than the recording's where these lie beyond what was
-        measured; and, if it was measured, ``indicator_gain``: how much higher the correlation is where the model is
-        told the indicator. If it is told, this is part of the correlation. None if nothing near was measured: at all,
-        with this kernel, or for interneurons.
+        measured. If they were measured: ``correlation_range``, between which four in five neurons lie, and
+        ``indicator_gain``: how much higher the correlation is where the model is told the indicator. If it is told,
+        this is part of the correlation. None if nothing near was measured: at all, with this kernel, or for
+        interneurons.
     """
     if settings.population == INTERNEURONS or not (np.isfinite(noise_level) and noise_level > 0):
         return None
@@ -126,16 +131,23 @@ def expected_figures(model: Model, frame_rate: float, noise_level: float, settin
     wanted = np.log([frame_rate, max(smoothing * frame_rate, _LEAST_SMOOTHING_FRAMES), noise_level])
     found = _interpolated(entries, _FIGURES, wanted)
     gain = _interpolated([entry for entry in entries if "indicator_gain" in entry], ("indicator_gain",), wanted)
-    if found is not None and gain is not None:
+    if found is None:
+        return None
+    ranges = [dict(entry, low=low, high=high) for entry in entries for low, high in [entry.get(_RANGE, (None, None))]]
+    spread = _interpolated([entry for entry in ranges if entry["low"] is not None], ("low", "high"), wanted)
+    told = 0.0
+    if gain is not None:
         found["indicator_gain"] = gain["indicator_gain"]
-        if settings.given_indicator is not None:
-            found["correlation"] += gain["indicator_gain"]
+        told = gain["indicator_gain"] if settings.given_indicator is not None else 0.0
+    found["correlation"] += told
+    if spread is not None:
+        found[_RANGE] = [round(spread["low"] + told, 6), round(spread["high"] + told, 6)]
     return found
 
 
 def _interpolated(
     entries: Iterable[Mapping[str, Any]], names: Sequence[str], wanted: np.ndarray
-) -> dict[str, float] | None:
+) -> dict[str, Any] | None:
     """Figures near the logarithms of a frame rate, a width in frames and a noise level, and what they hold for."""
     points: list[_Point] = []
     for entry in entries:

@@ -149,6 +149,8 @@ class Summary:
         mean square over datasets). NaN without two datasets, or two neurons in one.
     correlation_interval : tuple of two float
         95 % interval of the correlation, from drawing neurons within each dataset anew.
+    correlation_range : tuple of two float
+        10th and 90th percentile of the correlation over neurons: how much they differ.
     """
 
     n_datasets: int
@@ -164,6 +166,7 @@ class Summary:
     gain_sd_between: float
     gain_sd_within: float
     correlation_interval: tuple[float, float]
+    correlation_range: tuple[float, float]
 
 
 def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
@@ -200,7 +203,17 @@ def summarize(scores: Sequence[NeuronScore], seed: int = 0) -> Summary:
         gain_sd_between=float(np.std([gain.mean() for gain in gains], ddof=1)) if len(gains) > 1 else np.nan,
         gain_sd_within=float(np.sqrt(np.mean(variances))) if variances else np.nan,
         correlation_interval=(float(low), float(high)),
+        correlation_range=_range([table[:, 0] for table in tables]),
     )
+
+
+def _range(values: Sequence[np.ndarray]) -> tuple[float, float]:
+    """10th and 90th percentile over the neurons of all datasets, every dataset counting alike."""
+    pooled = np.concatenate(values)
+    weights = np.concatenate([np.full(len(found), 1.0 / len(found)) for found in values]) / len(values)
+    order = np.argsort(pooled)
+    low, high = np.interp([0.1, 0.9], np.cumsum(weights[order]) - weights[order] / 2, pooled[order])
+    return float(low), float(high)
 
 
 def total(scores: Iterable[NeuronScore]) -> float:

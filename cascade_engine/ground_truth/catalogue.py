@@ -27,6 +27,8 @@ class CatalogueEntry:
         Neurons in the public database.
     native_rate_hz : list of float or None
         Lowest and highest frame rate in Hz.
+    noise_level : list of float or None
+        10th, 50th and 90th percentile over neurons in percent per sqrt(Hz), as it was recorded.
     clock_offset_s : float or None
         When fluorescence starts to rise, in s from the true spike (`cascade_engine.ground_truth.clocks`).
     single_spike_dff : float or None
@@ -49,6 +51,7 @@ class CatalogueEntry:
     construct: str | None = None
     n_neurons: int | None = None
     native_rate_hz: list[float] | None = None
+    noise_level: list[float] | None = None
     clock_offset_s: float | None = None
     single_spike_dff: float | None = None
     citation: dict | None = None

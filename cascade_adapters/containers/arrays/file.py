@@ -78,6 +78,11 @@ class ArrayFile(Container):
         """Kind, file and variable."""
         return (*super().identity, self._selection.key)
 
+    @property
+    def told_apart(self) -> tuple:
+        """Nothing: a file has results of one of its variables; see `Container.told_apart`."""
+        return ()
+
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[ArrayFile]:
         """The file itself; a folder is not searched, since too much that lies around is an array.

@@ -72,6 +72,11 @@ class ConvertedFile(ArrayFile):
         return (*super().identity, self._plane)
 
     @property
+    def told_apart(self) -> tuple:
+        """The plane; see `Container.told_apart`."""
+        return (self._plane,)
+
+    @property
     def plane(self) -> str | None:
         """Name of the imaging plane."""
         return self._plane or self._stored().text("plane")

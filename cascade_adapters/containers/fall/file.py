@@ -36,6 +36,11 @@ class FallFile(ArrayFile):
         """Kind, file and channel."""
         return (self.kind, self.path.resolve(), self._suffix)
 
+    @property
+    def told_apart(self) -> tuple:
+        """The channel; see `Container.told_apart`."""
+        return (self._suffix,)
+
     @classmethod
     def find(cls, path: Path, selection: Selection = Selection()) -> list[ArrayFile]:
         """The file itself, or the one that results of ours were made from, if it is suite2p's; once per channel."""

@@ -31,6 +31,9 @@ from cascade_adapters.safe_writing.journal import Journal, forget, kept_journals
 from cascade_adapters.safe_writing.lock import lock
 from cascade_engine.errors import CascadeError, InputError
 
+#: Names on the way to a series that tell nothing of it.
+_USUAL_NAMES = ("", "processing", "ophys", "Fluorescence", "RoiResponseSeries")
+
 
 @dataclass(frozen=True)
 class _Placed:
@@ -99,6 +102,12 @@ class NwbRecording(Container):
     def identity(self) -> tuple:
         """Kind, file and series."""
         return (*super().identity, self._recording.name if self._recording else None)
+
+    @property
+    def told_apart(self) -> tuple:
+        """The path of the series without what every series is called; see `Container.told_apart`."""
+        name = self._recording.name if self._recording else ""
+        return tuple(part for part in name.split("/") if part not in _USUAL_NAMES)
 
     @property
     def job(self) -> tuple:

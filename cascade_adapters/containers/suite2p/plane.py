@@ -63,6 +63,7 @@ class Suite2pPlane(Container):
         self._record_name = f"{prefix}.json"
         self._arrays = {array.name: f"{prefix}_{array.name}.npy" for array in schema.ARRAYS}
         self._discrete = f"{prefix}_spikes.npz"
+        self._report = f"{prefix}_report.html"
 
     @property
     def identity(self) -> tuple:
@@ -73,6 +74,11 @@ class Suite2pPlane(Container):
     def plane(self) -> str | None:
         """Name of the folder, if it is called as suite2p calls it."""
         return self.path.name if re.fullmatch(r"plane\d+", self.path.name) else None
+
+    @property
+    def report_path(self) -> Path:
+        """In the plane's folder; see `Container.report_path`."""
+        return self.path / self._report
 
     @property
     def session(self) -> Path:
