@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
+
+from sphinx.util import logging  # noqa: E402
 
 from cascade_engine import __version__  # noqa: E402
 
@@ -58,6 +61,15 @@ napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
+#: What notebooks need beside the package: without it, or where it cannot be imported, they are shown but not run.
+_NEEDED = {"2_after_suite2p": "suite2p", "4_nwb": "pynapple"}
+_CANNOT = [
+    notebook
+    for notebook, library in _NEEDED.items()
+    if subprocess.run([sys.executable, "-c", f"import {library}"], capture_output=True).returncode
+]
+nb_execution_excludepatterns = [f"notebooks/{notebook}.ipynb" for notebook in _CANNOT]
+
 #: Links that lead to files outside this folder, and to where they are found on the site.
 _ELSEWHERE = {
     r"\]\(\.\./examples/([\w-]+)\.ipynb\)": r"](notebooks/\1.ipynb)",
@@ -71,6 +83,8 @@ def _copy_notebooks(app) -> None:
     there.mkdir()
     for notebook in sorted((ROOT / "examples").glob("*.ipynb")):
         shutil.copy(notebook, there)
+    for notebook in _CANNOT:
+        logging.getLogger(__name__).info("%s.ipynb is not run: %s cannot be imported", notebook, _NEEDED[notebook])
 
 
 def _lead_to_pages(app, docname: str, content: list[str]) -> None:
