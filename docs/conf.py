@@ -40,7 +40,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 myst_heading_anchors = 4
-myst_enable_extensions = ["smartquotes"]
+smartquotes = False  # options begin with two hyphens
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
@@ -59,6 +59,7 @@ autodoc_typehints = "none"  # docstrings say them, with shapes and units
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
+napoleon_use_param = False  # types are words, not links
 napoleon_use_rtype = False
 
 #: What notebooks need beside the package: without it, or where it cannot be imported, they are shown but not run.
@@ -93,8 +94,8 @@ def _lead_to_pages(app, docname: str, content: list[str]) -> None:
 
 
 def _escape_bars(app, ctx, lines: list[str]) -> None:
-    """Help of a command is plain text, but a word between bars would be a substitution."""
-    lines[:] = [line.replace("|", r"\|") for line in lines]
+    """Help of a command is plain text, but a word between bars would be a substitution; bars that begin a line stay."""
+    lines[:] = [line[:1] + line[1:].replace("|", r"\|") for line in lines]
 
 
 def setup(app) -> None:
