@@ -139,6 +139,8 @@ BLOCKS_WITH_ARRAYS = [
 
 @pytest.mark.parametrize("code", BLOCKS_WITH_ARRAYS)
 def test_blocks_with_arrays_run(code):
+    if "plotting" in code:
+        pytest.importorskip("matplotlib").use("agg")
     exec(code, example_arrays())
 
 
@@ -158,3 +160,15 @@ def test_questions_have_answers():
     answers = re.split(r"^### .*\?\n", text, flags=re.MULTILINE)[1:]
     assert len(answers) >= 21
     assert all(len(answer.split()) > 10 for answer in answers)
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES if "](pictures/" in page.read_text("utf-8")])
+def test_pictures_have_words(page):
+    """Each has a text for those who cannot see it, and a caption in one paragraph, which no line makes a list of."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    pictures = re.findall(r"^!\[([^]]*)\]\(pictures/[^)]*\)\n\n\*(.+?[^*])\*\n\n", text, re.MULTILINE | re.DOTALL)
+    assert len(pictures) == text.count("](pictures/")
+    for description, caption in pictures:
+        assert len(description.split()) > 2
+        assert caption.endswith((".", ")"))
+        assert not re.search(r"\n\n|^(\d+\.|[-+#>]) ", caption, re.MULTILINE)
