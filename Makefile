@@ -3,7 +3,7 @@ DEMO_ENV = .venv-demo
 TEST_ENV = .venv-test
 INSTALL = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format types clean
+.PHONY: demo test docs lint format types clean
 
 ## demo: install into a fresh environment, infer spikes in an example recording, show where the result is
 demo:
@@ -16,9 +16,13 @@ demo:
 test:
 	rm -rf $(TEST_ENV)
 	$(PYTHON) -m venv $(TEST_ENV)
-	$(TEST_ENV)/$(INSTALL) torch==2.13.0 torchvision==0.28.0 -e ".[test,dev]"
+	$(TEST_ENV)/$(INSTALL) torch==2.13.0 torchvision==0.28.0 -e ".[test,dev,docs]"
 	$(MAKE) lint types
 	$(TEST_ENV)/bin/python -m pytest -n 2 --dist loadfile
+
+## docs: build the site into docs/_build/html, in the environment that 'make test' has made; warnings are errors
+docs:
+	$(TEST_ENV)/bin/sphinx-build -W --keep-going -q docs docs/_build/html
 
 ## lint, types, format: for contributors, in the environment that 'make test' has made
 lint:
@@ -34,4 +38,4 @@ format:
 	$(TEST_ENV)/bin/ruff format .
 
 clean:
-	rm -rf $(DEMO_ENV) $(TEST_ENV) demo build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(DEMO_ENV) $(TEST_ENV) demo build docs/_build docs/notebooks *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

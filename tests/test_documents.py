@@ -42,6 +42,9 @@ def test_one_version():
     (heading, *_) = re.findall(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert citation["version"] == __version__
     assert heading == f"{__version__} ({citation['date-released']})"
+    page = (ROOT / "docs" / "citation.md").read_text("utf-8")
+    assert re.findall(r"version = \{(.*)\}", page) == re.findall(r"cascade-spikes ([\d.]+\d)", page) == [__version__]
+    assert re.findall(r"date    = \{(.*)\}", page) == [citation["date-released"]]
 
 
 def test_the_readme_is_short():
