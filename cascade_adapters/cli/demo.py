@@ -28,8 +28,7 @@ def command(folder: Path, quiet: bool) -> None:
             f"  {each.plane}, noise level {each.noise_level:.1f}: correlation {each.correlation:.2f} (1 is perfect), "
             f"{each.inferred_per_true:.2f} spikes inferred for each true one"
         )
-    if example.page:
-        click.echo(f"open this page in your browser: {example.page}")
+    click.echo(f"open this page in your browser: {example.page}")
     if example.picture:
         click.echo(f"picture: {example.picture}")
     click.echo(f"results: {example.planes[0] / 'cascade_spike_prob.npy'} and the other cascade files beside it")

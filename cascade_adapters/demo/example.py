@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cascade_adapters.containers.base import Container
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.demo.recording import write_recording
 from cascade_adapters.demo.truth import Agreement, compare, draw
 from cascade_adapters.door import Done
+from cascade_adapters.pages import write_pages
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.safe_writing.interruption import held_back
@@ -30,7 +32,7 @@ class Example:
         Its planes.
     agreements : list of Agreement
         How the results of each plane agree with the true spikes.
-    page : Path or None
+    page : Path
         The report, to be opened in a browser.
     picture : Path or None
         Traces of a few neurons with their true spikes; None without matplotlib.
@@ -39,7 +41,7 @@ class Example:
     recording: Path
     planes: list[Path]
     agreements: list[Agreement]
-    page: Path | None
+    page: Path
     picture: Path | None
 
 
@@ -91,9 +93,12 @@ def _infer(folder: Path, say: Callable[[str], None], progress: bool) -> Example:
         draw(planes[0], results[0], folder / "traces.png")
     except MissingExtraError:
         picture = None
-    return Example(recording, planes, agreements, _write_page(recording), picture)
+    return Example(recording, planes, agreements, _write_page(recording, containers), picture)
 
 
-def _write_page(recording: Path) -> Path | None:
-    """Write the report page of the recording; returns where it is."""
-    return None
+def _write_page(recording: Path, containers: Sequence[Container]) -> Path:
+    """Write the pages of the recording; returns the one that leads to all."""
+    pages = write_pages(containers, [recording])
+    if failed := [report.message for report in pages if report.status == "failed"]:
+        raise CascadeError("; ".join(failed))
+    return Path(pages[-1].page or "")
