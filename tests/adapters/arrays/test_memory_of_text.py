@@ -80,5 +80,5 @@ def test_a_trace_that_is_longer_than_the_memory(tmp_path, monkeypatch, shape):
 def test_what_fits_is_not_too_long(monkeypatch):
     monkeypatch.setattr(unpacking, "available_memory", lambda: 8_000_000_000)
     base.check_length(Path("a.nwb"), 100_000_000)
-    with pytest.raises(InputError, match="a.nwb: traces of 200000000 frames are too long"):
+    with pytest.raises(InputError, match=r"a.nwb: traces of 200000000 frames are too long"):
         base.check_length(Path("a.nwb"), 200_000_000)
