@@ -80,10 +80,10 @@ class InterpolationFinder:
         usual = int(np.median(steps)) if len(steps) else 0
         is_regular = usual > 1 and np.count_nonzero(steps == usual) >= _REGULAR * len(steps)
         which = f"every {usual}{_ending(usual)}" if is_regular else f"such as {frame_text(found).partition(',')[0]}"
+        part = f"{len(frames) / len(found):.0%}; {which}"
         return (
-            f"{len(frames)} frames ({len(frames) / len(found):.0%}; {which}) lie exactly between their neighbours in "
-            "all traces: they were filled in by interpolation. Noise is too low there: use the original traces, with NaN "
-            "where there are no frames"
+            f"{len(frames)} frames ({part}) lie exactly between their neighbours in all traces: they were filled in by "
+            "interpolation. Noise is too low there: use the original traces, with NaN where there are no frames"
         )
 
 
