@@ -210,7 +210,7 @@ def doubt_length(n_frames: int, frame_rate: float) -> str:
     frame_rate : float
         In Hz.
     """
-    if n_frames >= _SHORT_S * frame_rate:
+    if n_frames >= (_SHORT_S - 0.05) * frame_rate:  # as long as it is said to be, to a tenth
         return ""
     return (
         f"there are only {n_frames} frames ({n_frames / frame_rate:.2g} s at {frame_rate:g} Hz): a neuron cannot be "

@@ -23,6 +23,7 @@ from cascade_engine.networks.store import DEFAULT_MODEL, Model, load_model
 from cascade_engine.parallel import as_threads
 from cascade_engine.reasons import group_reasons, in_words
 from cascade_engine.signal.bridging import bridge, longest_bridge
+from cascade_engine.signal.interpolation import InterpolationFinder
 from cascade_engine.signal.kernels import doubt_smoothing, single_spike_amplitude
 from cascade_engine.signal.noise import as_frame_rate, as_traces, noise_levels
 from cascade_engine.signal.rest import find_rests
@@ -253,6 +254,9 @@ def infer(
             progress=progress if callable(progress) else bar.update,
         )
     usable = np.array([not note for note in block.notes], dtype=bool)
+    interpolated = InterpolationFinder(dff.shape[1])
+    interpolated.add(dff[usable])
+    doubts.append(interpolated.describe())
     return Inference(
         spike_prob=block.spike_prob,
         frame_rate=frame_rate,

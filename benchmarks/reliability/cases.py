@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.reliability.attributes import damage_attribute, has_attributes
 from benchmarks.reliability.damage import damage, hostile, save_hostile
 from benchmarks.reliability.folder_contents import hdf5_content
 from benchmarks.reliability.killed_processes import told
@@ -122,9 +123,12 @@ class Case:
         Holds model and seeds.
     first_seed, number : int
         Together they say what is damaged, and how.
+    of_attributes : bool
+        Damage an attribute, whatever else could be damaged.
     """
 
-    def __init__(self, work: Path, first_seed: int, number: int):
+    def __init__(self, work: Path, first_seed: int, number: int, of_attributes: bool = False):
+        self._of_attributes = of_attributes
         self._work, self._rng = work, np.random.default_rng([first_seed, number])
         self.number, self.kind = number, kind_of(number)
         seeds = list(HOSTILE) if self.kind == "pickles" else [seed.name for seed in KINDS[self.kind]]
@@ -167,6 +171,9 @@ class Case:
 
     def _damage(self) -> str:
         files = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
+        if self._of_attributes:
+            files = [path for path in files if has_attributes(path)]
+            return damage_attribute(_choose(files, self._rng), self._rng) if files else "nothing"
         if self.kind != "pickles":
             return damage(_choose(files, self._rng), self._rng)
         names = HOSTILE[self.seed.name]

@@ -3,6 +3,7 @@
     python -m benchmarks.reliability.fuzz --work FOLDER                           # 2,400 cases
     python -m benchmarks.reliability.fuzz --work FOLDER --first 1200 --cases 600  # cases 1200 to 1799
     python -m benchmarks.reliability.fuzz --work FOLDER --kinds zarr caiman       # those of these kinds
+    python -m benchmarks.reliability.fuzz --work FOLDER --attributes              # attributes of HDF5 and Zarr alone
 
 needs the extra ``test``. Each case is a small recording of some kind, with or without earlier results, one file of
 which is damaged (see `damage`): cut off, emptied, zeroed, bits turned, bytes overwritten, parts of wrong type or shape,
@@ -36,6 +37,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reliability.attributes import KINDS_WITH_ATTRIBUTES
 from benchmarks.reliability.cases import Case, prepare
 from benchmarks.reliability.killed_processes import told
 from benchmarks.reliability.recordings import ALL_KINDS, kind_of
@@ -64,10 +66,10 @@ def read_outcomes(file: Path) -> dict[int, dict[str, Any]]:
     return {outcome["case"]: outcome for outcome in outcomes}
 
 
-def go(work: Path, seed: int, number: int) -> dict[str, Any]:
+def go(work: Path, seed: int, number: int, of_attributes: bool = False) -> dict[str, Any]:
     """Go through a case in a process of its own; what goes wrong with the case itself is an outcome, too."""
     try:
-        return told(lambda: Case(work, seed, number).go())
+        return told(lambda: Case(work, seed, number, of_attributes).go())
     except RuntimeError as error:
         problems = [["tracebacks", "the comparison", str(error)[-2000:]]]
         outcome = {"case": number, "kind": kind_of(number), "seed": "", "damage": "", "status": 1}
@@ -83,27 +85,30 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=N_CASES, help=f"how many [default: {N_CASES}]")
     parser.add_argument("--kinds", nargs="+", choices=ALL_KINDS, default=ALL_KINDS, help="only these [default: all]")
     parser.add_argument("--again", action="store_true", help="repeat cases that were done before")
+    parser.add_argument("--attributes", action="store_true", help="damage attributes alone; writes no table")
     arguments = parser.parse_args()
-    work = arguments.work.resolve() / f"seed{arguments.seed}"
+    kinds = [kind for kind in arguments.kinds if not arguments.attributes or kind in KINDS_WITH_ATTRIBUTES]
+    work = arguments.work.resolve() / f"{'attributes' if arguments.attributes else 'seed'}{arguments.seed}"
     work.mkdir(parents=True, exist_ok=True)
     prepare(work)
     outcomes = work / "outcomes.jsonl"
     done = {} if arguments.again else read_outcomes(outcomes)
     for number in range(arguments.first, arguments.first + arguments.cases):
-        if number in done or kind_of(number) not in arguments.kinds:
+        if number in done or kind_of(number) not in kinds:
             continue
-        outcome = go(work, arguments.seed, number)
+        outcome = go(work, arguments.seed, number, arguments.attributes)
         with outcomes.open("a", encoding="utf-8") as file:
             file.write(json.dumps(outcome) + "\n")
         for column, command, text in outcome["problems"]:
             print(f"case {number}, {outcome['seed']}, {outcome['damage']}: {column}, {command}: {text}", flush=True)
     table = summarise(read_outcomes(outcomes).values())
     total = sum(table.values(), Counter())
-    TABLE.parent.mkdir(exist_ok=True)
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["kind", *COLUMNS])
-        writer.writerows([kind, *(count[column] for column in COLUMNS)] for kind, count in table.items())
+    if not arguments.attributes:
+        TABLE.parent.mkdir(exist_ok=True)
+        with TABLE.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["kind", *COLUMNS])
+            writer.writerows([kind, *(count[column] for column in COLUMNS)] for kind, count in table.items())
     for kind, count in (*table.items(), ("in all", total)):
         print(f"{kind}: {', '.join(f'{count[column]} {column}' for column in COLUMNS)}")
     if any(total[column] for column in COLUMNS[3:]):

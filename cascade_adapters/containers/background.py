@@ -35,4 +35,5 @@ def without_background(traces: Traces) -> Traces:
     one, other = traces.fluorescence, traces.neuropil
     assert one is not None and other is not None and traces.background is None
     own = ComputedRows(one.shape, lambda rows: np.asarray(one[rows]) - np.asarray(other[rows]), one.dtype)
-    return replace(traces, fluorescence=own, background=other, neuropil=None, neuropil_coefficient=0.0)
+    source = f"{traces.source}; what stands as neuropil is the background under each ROI"
+    return replace(traces, fluorescence=own, background=other, neuropil=None, neuropil_coefficient=0.0, source=source)

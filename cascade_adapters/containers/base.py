@@ -20,6 +20,7 @@ from cascade_adapters.results.record import SpikesFound
 from cascade_adapters.results.rows import Rows
 from cascade_engine.declared import check_limits, declared
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.unpacking import check_memory
 from cascade_engine.signal.dff import NEUROPIL_HINT, NEUROPIL_LIMITS
 from cascade_engine.signal.grid import FrameGrid
 from cascade_engine.signal.masked import unmasked
@@ -31,6 +32,10 @@ _USUAL = (None, "", 1)
 
 #: What can be done where dF/F does not rest at 0.
 RESTS = ("auto", "subtract", "keep")
+
+
+#: Memory (bytes) that a frame of one trace takes while spikes are inferred: a few copies of it, in double precision.
+_BYTES_PER_FRAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,6 +304,14 @@ class Traces:
         return FrameGrid(self.shape[1], self.segments, self.dropped)
 
 
+def check_length(path: Path, n_frames: int) -> None:
+    """Raise `InputError` if a single trace of so many frames takes more memory than there is: it is worked on whole."""
+    try:
+        check_memory(n_frames * _BYTES_PER_FRAME)
+    except ValueError as error:
+        raise InputError(f"{path}: traces of {n_frames} frames are too long ({error}): cut them into parts") from None
+
+
 @dataclass
 class Rois:
     """Where ROIs lie in the image.
@@ -376,6 +389,7 @@ class Container(ABC):
             if completed == reading:
                 raise
             traces, reading = self.read(completed), completed
+        check_length(self.path, traces.shape[1])
         try:
             as_frame_rate(traces.frame_rate)
         except InputError as error:

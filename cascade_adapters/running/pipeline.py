@@ -33,6 +33,7 @@ from cascade_engine.networks.families import open_predictor
 from cascade_engine.networks.store import Model
 from cascade_engine.reasons import group_reasons
 from cascade_engine.signal.frames import frame_text
+from cascade_engine.signal.interpolation import InterpolationFinder
 from cascade_engine.signal.offset import OffsetFinder
 from cascade_engine.signal.steps import StepFinder
 from cascade_engine.signal.units import ARBITRARY_PEAK, DENOISED
@@ -178,7 +179,7 @@ def _infer(
     offsets = _checked(report, container, traces, options, chosen)
     n_rois, n_frames = traces.shape
     grid = traces.grid
-    found = _Found(_RawFinders.of(traces))
+    found = _Found(_RawFinders.of(traces), InterpolationFinder(traces.shape[1]))
     sizes = {array.name: array.shape(n_rois, n_frames) for array in schema.ARRAYS}
     spool = stack.enter_context(Spool.beside(container.scratch_folder))
     arrays = {array.name: spool.array(array.name, sizes[array.name], array.dtype) for array in schema.ARRAYS}
@@ -226,7 +227,7 @@ def survey(
         What `process` would refuse.
     """
     offsets = _checked(report, container, traces, options, chosen)
-    found = _Found(_RawFinders.of(traces))
+    found = _Found(_RawFinders.of(traces), InterpolationFinder(traces.shape[1]))
     for block in dff_blocks(traces, options.baseline, chosen, found.raw, offsets):
         found.add(block, _infer_block(predictor, block, traces, predict=False))
     _conclude(report, found, predictor, traces, chosen)
@@ -281,6 +282,7 @@ class _Found:
     """What the blocks of a recording have brought to light, ROI by ROI."""
 
     raw: _RawFinders
+    interpolated: InterpolationFinder
     noise_levels: list[float] = field(default_factory=list)
     comparable_noise_levels: list[float] = field(default_factory=list)
     network_noise_levels: list[float] = field(default_factory=list)
@@ -296,6 +298,7 @@ class _Found:
         self.network_noise_levels += inferred.network_noise_levels.tolist()
         self.missing_part += inferred.missing_part.tolist()
         self.step_correlations += inferred.step_correlations.tolist()
+        self.interpolated.add(block.dff[[not note for note in inferred.notes]])
         self.guarded_frames += block.guarded_frames.tolist()
         self.n_by_peak += np.count_nonzero(block.by_peak)
         # the earliest reason is the true one
@@ -364,6 +367,8 @@ def _conclude(report: Report, found: _Found, predictor: Predictor, traces: Trace
         n_missing / max(n_frames, 1),
         correlations,
     )
+    if not report.denoised and (text := found.interpolated.describe()):
+        report.warnings.append(text)
     if found.n_by_peak:
         report.warnings.append(
             f"{found.n_by_peak} of {traces.shape[0]} ROIs have no noise to be scaled by: they are denoised, or zero "

@@ -13,8 +13,11 @@ from cascade_adapters.cli import main
 from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.hooks.suite2p import run_on_folder
+from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.excluded import without_bad_frames
+from cascade_adapters.running.options import parse_options
 from cascade_engine.errors import CascadeWarning, InputError
+from cascade_engine.signal.frames import frame_text
 from tests.adapters.test_fall import save_fall
 from tests.builders import array_files, caiman_files, nwb_files, segmentation_files
 from tests.builders.running import dff_of, inspect_one, run_one
@@ -290,6 +293,29 @@ def test_invalid_times_of_other_series(tmp_path):
     traces = [container.read() for container in containers]
     assert [np.flatnonzero(each.excluded_frames).tolist() for each in traces] == [[30, 60, 61], [30, 90, 91]]
     assert "1 of 4 rows of invalid_times are no intervals: they were ignored" in traces[0].remarks
+
+
+def test_invalid_times_of_one_of_two_planes_in_one_table(tmp_path, random_model):
+    """Some programs make one table and one imaging plane of all planes; results of each go to its own place."""
+    session = nwb_files.Session()
+    table, raw = session.table(6), nwb_files.raw_traces(6)
+    series = [session.series(table, raw[i : i + 3], name=f"plane{i // 3}", rows=range(i, i + 3)) for i in (0, 3)]
+    session.nwbfile.add_invalid_time_interval(start_time=1.0, stop_time=1.05, timeseries=series)
+    session.nwbfile.add_invalid_time_interval(start_time=2.0, stop_time=2.05, timeseries=series[1:])
+    session.nwbfile.add_invalid_time_interval(start_time=9.97, stop_time=1000.0, timeseries=series[:1])
+    containers = find_containers(session.save(tmp_path / "session.nwb"))
+    process_all(containers, parse_options({"model": str(random_model.folder), "rest": "keep"}))
+    frames = ([30, 31, 299], [30, 31, 60, 61])
+    for number, (container, excluded) in enumerate(zip(containers, frames, strict=True)):
+        traces, results = container.read(), container.results()
+        np.testing.assert_array_equal(traces.fluorescence, raw[3 * number : 3 * number + 3])
+        assert np.flatnonzero(traces.excluded_frames).tolist() == excluded
+        assert np.flatnonzero(np.isnan(results.dff).all(axis=0)).tolist() == excluded
+        text = frame_text(np.isin(np.arange(300), excluded))
+        assert results.record.recording.excluded_frames["marked in invalid_times"] == text
+        assert list(results.record.input) == [f"/processing/ophys/Fluorescence/plane{number}"]
+    other = [np.asarray(container.results().dff) for container in containers]
+    assert not np.array_equal(*other, equal_nan=True)
 
 
 def test_no_recorded_frame_is_taken_for_an_artefact(shared):

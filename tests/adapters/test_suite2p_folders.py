@@ -165,5 +165,6 @@ def test_what_stands_in_is_not_taken_for_data(tmp_path):
     np.save(plane / "Fneu.npy", np.zeros_like(np.load(plane / "F.npy")))
     (found,) = Suite2pPlane.find(plane)
     traces = found.read(Reading())
-    assert traces.neuropil is None and "no Fneu.npy: nothing was subtracted" in traces.remarks
+    assert traces.neuropil is None
+    assert "Fneu.npy only stands in for neuropil that is not known: nothing was subtracted" in traces.remarks
     assert read_image_shape(plane) is None

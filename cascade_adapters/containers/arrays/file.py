@@ -23,7 +23,7 @@ from cascade_adapters.containers.arrays.choosing import (
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.formats import FORMATS
 from cascade_adapters.containers.arrays.laid_out import LaidOut
-from cascade_adapters.containers.base import Container, Reading, Selection, Traces
+from cascade_adapters.containers.base import Container, Reading, Selection, Traces, check_length
 from cascade_adapters.containers.frame_rates import doubts_about_rate
 from cascade_adapters.containers.remembered import with_record
 from cascade_adapters.containers.transposed import TransposedRows
@@ -111,6 +111,8 @@ class ArrayFile(Container):
         )
         if reading.frame_rate is None:
             remarks += doubts_about_rate(timing.frame_rate, timing.source, n_planes=find_n_planes(contents, self.path))
+        is_matrix = len(variable.shape) == 2 and min(variable.shape) > 1
+        check_length(self.path, variable.shape[int(orientation.rois_first)] if is_matrix else max(variable.shape))
         stored = load_numbers(variable, self.path) if variable.open is None else variable.open()
         traces = orientation.to_rois(stored, self.scratch_folder)
         rate, is_raw = timing.frame_rate, reading.dff == "compute"

@@ -16,7 +16,16 @@ import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
 from cascade_adapters.containers.arrays.laid_out import LaidOut
-from cascade_adapters.containers.arrays.text_margins import Layout, Row, number_in, take_margins
+from cascade_adapters.containers.arrays.text_margins import take_margins
+from cascade_adapters.containers.arrays.text_rows import (
+    Layout,
+    Row,
+    cells_of,
+    n_cells,
+    number_in,
+    without_first,
+    without_last,
+)
 from cascade_adapters.results import Spikes, schema
 from cascade_engine.errors import InputError
 from cascade_engine.file_formats.variables import Variable
@@ -26,6 +35,9 @@ _DELIMITERS = (";", "\t", ",")
 
 #: So many characters tell whether numbers have a decimal comma or point.
 _SAMPLE = 200_000
+
+#: Most lines, and values in a line: 28 hours at 30 Hz.
+_MOST = 3_000_000
 
 
 def read_text(path: Path) -> Contents:
@@ -37,6 +49,8 @@ def read_text(path: Path) -> Contents:
         If it does not hold numbers in rows of equal length: which line does not.
     """
     text, encoding = _decode(path)
+    if text.count("\n") > _MOST:
+        raise InputError(f"{path} has more than {_MOST:,} lines: save so many numbers as .npy")
     delimiter, decimal_comma = _conventions(text)
     layout = Layout(delimiter, decimal_comma, encoding)
     rows = _rows(text, layout, path)
@@ -71,7 +85,7 @@ def load_text_results(
             continue
         own = _layout_of(name, layout)
         rows = _rows(_decode(path)[0], own, path)[len(own.header) :]
-        rows = [(line, cells[1:] if own.leading else cells) for line, cells in rows]
+        rows = [without_first(row, own) for row in rows] if own.leading else rows
         values = _numbers(rows, own, path) if rows else np.empty((0, len(Spikes.COLUMNS)))
         loaded[name] = values if name == "spikes" else values.astype(np.float32)
     return loaded
@@ -101,15 +115,22 @@ def _decode(path: Path) -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
+            if "\r" in text:
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
             return text, encoding
     raise InputError(f"{path} is no text")
 
 
 def _conventions(text: str) -> tuple[str | None, bool]:
     """Delimiter, and whether a comma takes the place of the decimal point."""
-    lines = text.splitlines()
-    last = next((line for line in reversed(lines) if re.search(r"\d", line) and not _is_comment(line)), "")
-    delimiter = next((each for each in _DELIMITERS if each in last.strip()), None)
+    last: list[str] = []  # two lines, since the very last one may be cut off
+    end = len(text)
+    while end > 0 and len(last) < 2:
+        start = text.rfind("\n", 0, end) + 1
+        line = text[start:end]
+        last += [line.strip()] if re.search(r"\d", line) and not _is_comment(line) else []
+        end = start - 1
+    delimiter = next((each for line in last for each in _DELIMITERS if each in line), None)
     commas, points = (len(re.findall(rf"\d{sign}\d", text[:_SAMPLE])) for sign in (",", r"\."))
     return delimiter, delimiter in (";", "\t") and commas > points
 
@@ -119,51 +140,59 @@ def _is_comment(line: str) -> bool:
 
 
 def _rows(text: str, layout: Layout, path: Path) -> list[Row]:
-    """The cells of every line that is neither blank nor a comment."""
+    """Every line that is neither blank nor a comment; most are kept as text, which takes less room than cells."""
     rows: list[Row] = []
-    blank = 0
-    for line, content in enumerate(text.splitlines(), 1):
+    blank, delimiter = 0, layout.delimiter
+    for line, content in enumerate(text.split("\n"), 1):
         if _is_comment(content):
             continue
-        if not content.strip(" " if layout.delimiter else None):  # a line of delimiters is one of missing values
+        if not content.strip(" " if delimiter else None):  # a line of delimiters is one of missing values
             blank = line
             continue
-        cells = _cells(content, line, layout, path)
-        if rows and rows[-1][0] < blank and len(cells) == 1 and number_in(rows[-1][1][0], layout) is not None:
+        if delimiter and content.count(delimiter) > _MOST:
+            raise InputError(f"{path}, line {line} has more than {_MOST:,} values: save so many numbers as .npy")
+        row: Row = (line, _split_quoted(content, line, layout, path) if delimiter and '"' in content else content)
+        is_behind_blank = bool(rows) and rows[-1][0] < blank and n_cells(row, layout) == 1
+        if is_behind_blank and number_in(cells_of(rows[-1], layout)[0], layout) is not None:
             # a single column: this may be a missing value, and leaving it out would shift all that follows
             raise InputError(f"{path}, line {blank} is blank: write NaN where a value is missing")
-        rows.append((line, cells))
-    if layout.delimiter is not None and rows and all(cells and not cells[-1].strip() for _, cells in rows):
-        rows = [(line, cells[:-1]) for line, cells in rows]  # each line ends with the delimiter
+        rows.append(row)
+    if delimiter is not None and rows and all(_ends_empty(row, delimiter) for row in rows):
+        rows = [without_last(row, delimiter) for row in rows]  # each line ends with the delimiter
     return rows
 
 
-def _cells(content: str, line: int, layout: Layout, path: Path) -> list[str]:
-    if layout.delimiter is None:
-        return content.split()
-    if '"' not in content:
-        return content.strip(" ").split(layout.delimiter)
+def _ends_empty(row: Row, delimiter: str) -> bool:
+    content = row[1]
+    return not (content.rpartition(delimiter)[2] if isinstance(content, str) else content[-1]).strip()
+
+
+def _split_quoted(content: str, line: int, layout: Layout, path: Path) -> list[str]:
     try:
         # line by line, so that a stray quote cannot swallow the rest of the file
-        return next(csv.reader([content], delimiter=layout.delimiter))
+        return next(csv.reader([content], delimiter=layout.delimiter or " "))
     except csv.Error as error:
         raise InputError(f"{path}, line {line}: {error}") from None
 
 
 def _numbers(rows: list[Row], layout: Layout, path: Path) -> np.ndarray:
-    width = len(rows[0][1])
+    width = n_cells(rows[0], layout)
+    for row in rows:  # before room is made for all
+        if n_cells(row, layout) != width:
+            raise InputError(
+                f"{path}, line {row[0]}: {n_cells(row, layout)} values, but {width} in the first row of numbers"
+            )
     values = np.empty((len(rows), width))
-    for row, (line, cells) in enumerate(rows):
-        if len(cells) != width:
-            raise InputError(f"{path}, line {line}: {len(cells)} values, but {width} in the first row of numbers")
+    for i, row in enumerate(rows):
+        cells = cells_of(row, layout)
         plain = [cell.replace(",", ".") for cell in cells] if layout.decimal_comma else cells
         try:
-            values[row] = list(map(float, plain))
+            values[i] = list(map(float, plain))
         except ValueError:
             found = [number_in(cell, layout) for cell in cells]
             if None in found:
-                raise InputError(f"{path}, line {line}: {cells[found.index(None)][:40]!r} is no number") from None
-            values[row] = found
+                raise InputError(f"{path}, line {row[0]}: {cells[found.index(None)][:40]!r} is no number") from None
+            values[i] = found
     return values
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cascade_adapters.containers.arrays.contents import Contents
-
-#: Number of the line in the file, and its cells.
-Row = tuple[int, list[str]]
-
-_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "-"}
+from cascade_adapters.containers.arrays.text_rows import (
+    Layout,
+    Row,
+    cells_of,
+    first_two,
+    n_cells,
+    number_in,
+    without_first,
+)
 
 _ROI_NAME = re.compile(r"(roi|cell|neuron|unit|component|mean|dff|f|c|n)[ _.#(-]*\d+\)?", re.IGNORECASE)
 _TIME_NAME = re.compile(r"(t|times?|timestamps?|frame[ _]?times?|seconds|sec|s)([^a-z].*)?", re.IGNORECASE)
@@ -22,47 +25,11 @@ _COUNT_NAME = re.compile(r"|#|index|(frame|sample|roi|cell|neuron)s?[ _]?(number
 #: Numbers that are evenly spaced to this part of their spacing count something, or are times; traces never are.
 _EVEN = 1e-3
 
+#: More rows of names than this are no header.
+_MOST_NAMES = 1000
+
 #: Fewer numbers may be evenly spaced by chance.
 _FEWEST_EVEN = 5
-
-
-@dataclass
-class Layout:
-    """How a text file is written, beside its numbers.
-
-    Attributes
-    ----------
-    delimiter : str or None
-        None for white space.
-    decimal_comma : bool
-        A comma takes the place of the point.
-    encoding : str
-        Of the text.
-    header : list of list of str
-        Cells of the rows above the numbers.
-    leading : list of str
-        The cell in front of the numbers of each row, or nothing.
-    """
-
-    delimiter: str | None
-    decimal_comma: bool
-    encoding: str
-    header: list[list[str]] = field(default_factory=list)
-    leading: list[str] = field(default_factory=list)
-
-    def bare(self) -> Layout:
-        """The same without anything around the numbers."""
-        return replace(self, header=[], leading=[])
-
-
-def number_in(cell: str, layout: Layout) -> float | None:
-    """The number in a cell, NaN where it is missing, None if the cell holds anything else."""
-    if cell.strip().lower() in _MISSING:
-        return float("nan")
-    try:
-        return float(cell.replace(",", ".") if layout.decimal_comma else cell)
-    except ValueError:
-        return None
 
 
 def take_margins(rows: list[Row], contents: Contents) -> tuple[str, np.ndarray] | None:
@@ -90,14 +57,20 @@ def take_margins(rows: list[Row], contents: Contents) -> tuple[str, np.ndarray] 
 
 def _take_header(rows: list[Row], contents: Contents) -> np.ndarray | None:
     layout: Layout = contents.layout
-    while rows and _is_text(rows[0][1], layout):
-        layout.header.append([cell.strip() for cell in rows.pop(0)[1]])
+    for row in rows[: _MOST_NAMES + 1]:
+        cells = cells_of(row, layout)
+        if not _is_text(cells, layout):
+            break
+        layout.header.append([cell.strip() for cell in cells])
+    if len(layout.header) > _MOST_NAMES:  # whoever asks for the numbers is told that there are none
+        rows.clear()
+    del rows[: len(layout.header)]
     for cells in layout.header:
         if len(cells) > 1 and all(_ROI_NAME.fullmatch(cell) for cell in cells[1:]):
             contents.rois_first, contents.reason = False, f"its columns are named {cells[1]}, ..."
     if len(rows) < 2:
         return None
-    first, second = ([cell.strip() for cell in cells] for _, cells in rows[:2])
+    first, second = ([cell.strip() for cell in cells_of(row, layout)] for row in rows[:2])
     has_corner = first[0] == "" or number_in(first[0], layout) is None
     cells = first[1:] if has_corner else first
     counts_columns = has_corner and cells and all(cell.isdigit() for cell in cells) and second[0] != ""
@@ -115,9 +88,10 @@ def _take_header(rows: list[Row], contents: Contents) -> np.ndarray | None:
 
 def _take_leading(rows: list[Row], contents: Contents) -> np.ndarray | None:
     layout: Layout = contents.layout
-    if not rows or min(len(cells) for _, cells in rows) < 2:
+    if not rows or min(n_cells(row, layout) for row in rows) < 2:
         return None
-    leading = [cells[0].strip() for _, cells in rows]
+    pairs = [first_two(row, layout) for row in rows]
+    leading = [first.strip() for first, _ in pairs]
     numbers = [number_in(cell, layout) for cell in leading]
     values = np.array([np.nan if number is None else number for number in numbers])
     name = layout.header[-1][0] if layout.header else None
@@ -129,11 +103,11 @@ def _take_leading(rows: list[Row], contents: Contents) -> np.ndarray | None:
     if not (
         is_text
         or (is_increasing and (names_time or names_count))
-        or _is_axis(leading, [cells[1] for _, cells in rows], layout)
+        or _is_axis(leading, [second for _, second in pairs], layout)
     ):
         return None
     layout.leading = leading
-    rows[:] = [(line, cells[1:]) for line, cells in rows]
+    rows[:] = [without_first(row, layout) for row in rows]
     if is_text:
         contents.remarks.append("the first column holds names and was left out")
         if all(_ROI_NAME.fullmatch(cell) for cell in leading):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from cascade_adapters.results import schema
 from cascade_adapters.results.rows import Rows, blocks_of
+from cascade_engine.file_formats.json_text import parse_json
 
 #: Names of what says that dF/F, or the source's traces, are in arbitrary units or denoised.
 ARBITRARY_DFF, ARBITRARY_SOURCE, DENOISED = "arbitrary_units", "source_arbitrary_units", "denoised"
@@ -64,7 +64,7 @@ def content() -> dict[str, str]:
 def describes_ours(text: Any) -> bool:
     """Whether a text, or what was read from it, is what `content` gives, of this version or another."""
     try:
-        found = json.loads(text) if isinstance(text, str) else text
+        found = parse_json(text) if isinstance(text, str) else text
         return isinstance(found, dict) and {"F", "dff", "spike_prob", "frame_rate"} <= found.keys()
     except ValueError:
         return False

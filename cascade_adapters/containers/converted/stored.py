@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 from cascade_adapters.containers.converted.content import split
 from cascade_adapters.results import Spikes, schema
 from cascade_engine.errors import InputError
+from cascade_engine.file_formats.json_text import parse_json
 from cascade_engine.file_formats.matlab import load_variable
 from cascade_engine.file_formats.variables import Variable, load_numbers
 
@@ -127,7 +127,7 @@ class StoredArrays(Stored):
     @cached_property
     def _is_by_frames(self) -> bool:
         """Whether frames come first: results have the form of the array that they were made from, and say so."""
-        record = json.loads(self.text("record") or "{}")
+        record = parse_json(self.text("record") or "{}")
         return bool(record.get("container", {}).get("orientation") == "frames-first")
 
     def _load(self, name: str) -> Any:
@@ -201,7 +201,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """The facts in a folder of tables, and under ``content`` what all of it is; `InputError` if they are damaged."""
     path = folder / "about.json"
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_text("utf-8"))
         return dict(found)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None

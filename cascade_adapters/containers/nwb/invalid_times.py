@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.containers.nwb.opening import OpenNwb
-from cascade_adapters.containers.nwb.series import imaging_plane_of
+from cascade_adapters.containers.nwb.series import imaging_plane_of, roi_rows, table_of
 from cascade_adapters.containers.nwb.timing import Timing
 from cascade_adapters.containers.nwb.whole import read_whole
 
@@ -61,12 +61,18 @@ def invalid_frames(opened: OpenNwb, series: Any, timing: Timing, n_frames: int, 
 
 
 def _concerns(table: Any, row: int, series: Any) -> bool:
-    """Whether a row of the table is about the whole file, this series, or others of the same imaging plane."""
+    """Whether a row of the table is about the whole file, this series, or others of the same imaging plane.
+
+    Series of other ROIs in the same ROI table are of another plane, although some programs make one imaging plane of
+    several.
+    """
     named = table["timeseries"][row] if "timeseries" in table.colnames else []
     plane = imaging_plane_of(series)
     for reference in named:
         other = reference.timeseries
-        its_table = getattr(getattr(other, "rois", None), "table", other)
-        if other is series or (plane is not None and getattr(its_table, "imaging_plane", None) is plane):
+        its_table = table_of(other) or other
+        same_plane = plane is not None and getattr(its_table, "imaging_plane", None) is plane
+        other_table = its_table is not table_of(series)
+        if other is series or (same_plane and (other_table or set(roi_rows(series)) & set(roi_rows(other)))):
             return True
     return not len(named)

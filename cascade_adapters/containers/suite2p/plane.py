@@ -126,7 +126,9 @@ class Suite2pPlane(Container):
         if (self.path / self._fneu).is_file() and self._fneu not in settings.placeholders:
             files[self._fneu] = read_array(self.path / self._fneu)
         fluorescence, neuropil = files[self._f], files.get(self._fneu)
-        if neuropil is None:
+        if neuropil is None and self._fneu in settings.placeholders:
+            remarks.append(f"{self._fneu} only stands in for neuropil that is not known: nothing was subtracted")
+        elif neuropil is None:
             remarks.append(f"no {self._fneu}: nothing was subtracted")
         elif neuropil.shape != fluorescence.shape:
             raise InputError(

@@ -140,3 +140,8 @@ def test_a_few_numbers_that_count_are_data_all_the_same(tmp_path):
     lines = ["1,2,3", "4,5,7", "2,2,1"] * 60
     traces = read(as_text(tmp_path, lines), Selection(orientation="frames-first", raw=True))
     assert traces.shape == (3, 180) and traces.remarks == []
+
+
+def test_a_last_line_that_is_cut_off_is_named(tmp_path):
+    """Its only value has no delimiter, which does not make names of all other lines."""
+    refused(as_text(tmp_path, [*PLAIN[:-1], "0.1"]), "line 160: 1 values, but 3 in the first row", FRAMES_FIRST)
