@@ -21,8 +21,8 @@ import numpy as np
 from benchmarks import tables
 from benchmarks.accuracy.document import (
     COMPARED,
+    FAST,
     FIGURES,
-    LEVELS,
     OURS,
     TOLD,
     Scores,
@@ -38,6 +38,7 @@ from cascade_engine.evaluation import NeuronScore, card_entries, summarize
 from cascade_engine.evaluation.conditions import STANDARD_CONDITIONS
 from cascade_engine.evaluation.scores import METRICS, total
 from cascade_engine.evaluation.uncertainty import by_population
+from cascade_engine.ground_truth import load_catalogue
 from cascade_engine.networks.card import complete_card
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,13 +50,15 @@ FIRING_RATES_HZ = (0.0, 0.3, 1.0, 3.0, np.inf)
 #: Gains that are tried.
 FACTORS = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 
-#: Name and marker of each method in the picture.
-MARKERS = {
-    "universal": ("universal", "C0o"),
-    "universal-told": ("universal, told the indicator", "k|"),
-    "published": ("published architecture", "C1s"),
-    "oasis-tuned": ("OASIS, tuned (30 Hz)", "C2^"),
-    "oasis": ("OASIS (30 Hz)", "C3v"),
+#: Methods, in the order of tables.
+METHODS = ("universal", "universal-told", "published", "oasis-tuned", "oasis")
+
+#: Noise level of the picture, and name, colour and marker of each method that is drawn.
+DRAWN_LEVEL = 4
+DRAWN = {
+    "universal": ("universal", "#0072B2", "o"),
+    "published": ("published architecture", "#D55E00", "s"),
+    "oasis-tuned": ("OASIS, tuned", "#7A7A7A", "^"),
 }
 
 
@@ -98,7 +101,7 @@ def _order(condition: str) -> tuple:
 
 def per_dataset(methods: Mapping[str, Sequence[NeuronScore]], condition: str) -> None:
     """Print the median correlation of every method on each dataset, and further figures of ours, in Markdown."""
-    shown = [method for method in MARKERS if method in methods]
+    shown = [method for method in METHODS if method in methods]
     correlations = [medians(methods[method]) for method in shown]
     names = ("aligned_correlation", "error", "bias", "absolute_log_gain")
     ours = [(medians(methods[OURS], name), FIGURES[name][1]) for name in names]
@@ -150,31 +153,36 @@ def write_card(scores: Scores) -> None:
 
 
 def plot(scores: Scores, path: Path) -> None:
-    """Draw the correlation of every dataset at each frame rate and noise level, for each method."""
-    import matplotlib
+    """Draw the median correlation of every dataset at each frame rate, for each method; the best datasets on top."""
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(len(COMPARED), 3, figsize=(11, 10), sharex=True, sharey=True, layout="constrained")
-    names = sorted({entry.dataset for entry in scores["30Hz_50ms_noise2"][OURS]}, reverse=True)
-    for (condition, title), row in zip(COMPARED.items(), axes, strict=True):
-        for axis, level in zip(row, LEVELS, strict=True):
-            found = scores[f"{condition}_noise{level}"]
-            for method, (label, marker) in MARKERS.items():
-                values = defaultdict(list)
-                for entry in found.get(method, []):
-                    values[entry.dataset].append(entry.correlation)
-                rows = [names.index(name) for name in values]
-                axis.plot([np.median(r) for r in values.values()], rows, marker, label=label, alpha=0.8, markersize=7)
-            axis.set(title=f"{title}, noise level {level}", xlim=(0, 1))
-            axis.grid(alpha=0.3)
-        row[0].set_yticks(range(len(names)), ["-".join(name.split("-")[:4]) for name in names], fontsize=8)
-    for axis in axes[-1]:
-        axis.set_xlabel("correlation with the true spikes")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(MARKERS))
-    figure.suptitle("Each dataset predicted by networks that have not seen it (medians over neurons)")
-    figure.savefig(path, dpi=120)
+    ours = medians(scores[f"{FAST}_noise{DRAWN_LEVEL}"][OURS])
+    names = sorted(ours, key=lambda name: ours[name])
+    figure = Figure(figsize=(9, 9.5), layout="constrained")
+    axes = figure.subplots(1, len(COMPARED), sharey=True)
+    for ax, (condition, title) in zip(axes, COMPARED.items(), strict=True):
+        found = scores[f"{condition}_noise{DRAWN_LEVEL}"]
+        drawn = {method: medians(found[method]) for method in DRAWN if method in found}
+        for row, name in enumerate(names):
+            values = [r[name] for r in drawn.values() if name in r]
+            ax.plot([min(values), max(values)], [row, row], color="0.85", linewidth=4, zorder=0)
+        for method, r in drawn.items():
+            label, colour, marker = DRAWN[method]
+            rows = [names.index(name) for name in r]
+            ax.plot([*r.values()], rows, marker, color=colour, markersize=9, alpha=0.9, label=label)
+        ax.set_title(title, loc="left", fontsize=13, fontweight="bold")
+        ax.set_xlabel("correlation with the true spikes", fontsize=13)
+        ax.set(xlim=(0, 1), ylim=(-0.7, len(names) - 0.3))
+        ax.tick_params(labelsize=12)
+        ax.spines[["top", "right"]].set_visible(False)
+    entries = {entry.folder: entry for entry in load_catalogue().values()}
+    axes[0].set_yticks(range(len(names)), [f"{entries[name].key} {entries[name].indicator}" for name in names])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=13, frameon=False)
+    figure.suptitle(
+        f"Datasets that the networks have not seen, noise level {DRAWN_LEVEL} (medians of the neurons)", fontsize=14
+    )
+    figure.savefig(path, dpi=150)
     print(f"picture: {path}")
 
 

@@ -2,7 +2,8 @@
 
 A spike stands alone if there is no other within `ALONE_BEFORE_S` before and `ALONE_AFTER_S` after it. dF/F around each
 is taken less its mean shortly before, and averaged. The largest value of an average of a few noisy traces is too large.
-So the time of the peak is that of the average over all neurons, and the size of a neuron is its mean around this time.
+So the time of the peak is that of the average over all neurons, and the size of a neuron is its mean around this time,
+after the spike.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class SpikeAverages:
     @property
     def sizes(self) -> np.ndarray:
         """Size of a spike in each neuron: dF/F (fraction), shape (n_neurons,); NaN where there is no average."""
-        near = np.abs(TIMES_S - self.peak_s) <= PEAK_S + 1e-9
+        peak_s = self.peak_s
+        near = (np.abs(TIMES_S - peak_s) <= PEAK_S + 1e-9) & (min(peak_s, STEP_S) <= TIMES_S)
         return self.averages[:, near].mean(axis=1) if near.any() else np.full(len(self.averages), np.nan)
 
     @property

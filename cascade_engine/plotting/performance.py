@@ -113,7 +113,11 @@ def plot_performance(
         if figure == "correlation" and all(intervals):
             low, high = zip(*intervals, strict=True)
             ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-        ends.append((x[-1], y[-1], _name(line, other), colour))
+        if len(line) > 1:
+            ends.append((x[-1], y[-1], _name(line, other), colour))
+        else:
+            at = [entry[figure] for entry in entries if entry[x_name] == x[0]]
+            _name_point(ax, x[0], y[0], at, _name(line, other), colour)
     _finish(ax, entries, x_name, figure)
     _name_lines(ax, ends)
     ax.set_xlabel(x_label)
@@ -191,6 +195,14 @@ def _finish(ax: Axes, entries: Sequence[Mapping[str, Any]], x_name: str, figure:
         ax.axhline(0, color="0.4", linewidth=0.8, linestyle=":")
     ax.grid(axis="y", alpha=0.3)
     bare(ax)
+
+
+def _name_point(ax: Axes, x: float, y: float, others: Sequence[float], name: str, colour: str) -> None:
+    """Write the name of a single point above or below all points with the same `x`, whichever is nearer."""
+    below = sorted(others).index(y) < len(others) / 2 and len(others) > 1
+    place, offset = (min(others), -8) if below else (max(others), 8)
+    align = "top" if below else "bottom"
+    ax.annotate(name, (x, place), xytext=(-4, offset), textcoords="offset points", color=colour, va=align)
 
 
 def _name_lines(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:

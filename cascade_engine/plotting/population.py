@@ -79,7 +79,7 @@ def plot_raster(
     >>> spike_prob[2] = np.nan
     >>> ax = plot_raster(spike_prob, 30.0, spikes=[[1.0, 2.5], [4.0], []])
     >>> ax.get_xlabel()
-    'time (s); blue: no prediction (1 of 3 neurons have none)'
+    'time (s); blue: no prediction (none at all in 1 of 3 neurons)'
     """
     frame_rate = as_frame_rate(frame_rate)
     if spike_prob is None and spikes is None:
@@ -140,7 +140,7 @@ def _draw_rates(ax: Axes, spike_prob: np.ndarray, frame_rate: float, bin_s: floa
     ax.figure.colorbar(image, ax=ax, label=f"rate (Hz){mean}", extend="max", pad=0.02)
     without = np.count_nonzero(np.isnan(spike_prob).all(axis=1))
     if without:
-        return f"; blue: no prediction ({without} of {n_neurons} neurons have none)"
+        return f"; blue: no prediction (none at all in {without} of {n_neurons} neurons)"
     return "; blue: no prediction" if np.isnan(rate).any() else ""
 
 

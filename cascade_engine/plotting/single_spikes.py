@@ -38,9 +38,10 @@ def plot_single_spikes(
 ) -> Axes:
     """Draw the average dF/F around single spikes: of each neuron, and the mean over neurons.
 
-    A spike is single if there is no other within 2 s before and 1 s after it. With discrete spikes that were inferred,
-    the average tells what the network took for one spike. If that is far from the ground truth of the same indicator,
-    the number of spikes is doubtful: several spikes may have been taken for one, or neuropil may make dF/F too small.
+    A spike is single if there is no other within 2 s before and 1 s after it. Its size is the mean around the peak.
+    With discrete spikes that were inferred, the average tells what the network took for one spike. If that is far from
+    the ground truth of the same indicator, the number of spikes is doubtful: several spikes may have been taken for
+    one, or neuropil may make dF/F too small.
 
     Parameters
     ----------
@@ -89,11 +90,12 @@ def plot_single_spikes(
     if known:
         sizes = np.array(list(known.values()))
         ax.axhspan(sizes.min(), sizes.max(), color=TRUTH_COLOUR, alpha=0.2, linewidth=0, zorder=0)
+        ax.hlines(sizes, TIMES_S[0], TIMES_S[-1], color=TRUTH_COLOUR, linewidth=0.8, zorder=0, label="ground truth")
         span = f"{sizes.min():.2f}" if len(sizes) == 1 else f"{sizes.min():.2f} to {sizes.max():.2f}"
         word = "dataset" if len(sizes) == 1 else "datasets"
         ax.text(
-            TIMES_S[0] + 0.02, sizes.max(), f"{indicator} in the ground truth: {span} ({len(sizes)} {word})",
-            color=TRUTH_COLOUR, va="bottom",
+            TIMES_S[-1], sizes.max(), f"{indicator} in the ground truth: {span} ({len(sizes)} {word})",
+            color=TRUTH_COLOUR, ha="right", va="bottom",
         )  # fmt: skip
         low, high = ax.get_ylim()
         ax.set_ylim(low, max(high, 1.25 * sizes.max()))

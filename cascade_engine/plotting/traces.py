@@ -36,6 +36,9 @@ _LEAST_DFF, _LEAST_RATE_HZ = 0.1, 1.0
 #: Where things are drawn, in units of the largest dF/F: the rate from here, this high, then rows of spikes.
 _RATE_FROM, _RATE_HEIGHT, _SPIKES_FROM, _SPIKES_HEIGHT, _ROW = -1.35, 0.9, -1.45, 0.3, 0.4
 
+#: dF/F has room down to here, in the same units.
+_LOWEST = -0.35
+
 #: Where spikes are drawn if there is no rate.
 _SPIKES_ALONE_FROM = -0.3
 
@@ -103,6 +106,9 @@ def plot_neuron(
         (ax,) = new_axes(height=2.4)
     time_s = np.arange(len(dff)) / frame_rate
     height = max(largest(dff) if largest_dff is None else largest_dff, _LEAST_DFF)
+    # where dF/F reaches far below 0, what is drawn below it moves down
+    lowest = max(-height, float(np.nanpercentile(dff, 0.5))) if np.isfinite(dff).any() else 0.0
+    down = min(0.0, lowest - _LOWEST * height)
     ax.plot(time_s, dff, color=DFF_COLOUR, linewidth=0.8, label="dF/F")
     lines = [label] if label else []
     lines.append(f"dF/F to {height:.1f}" if np.isfinite(dff).any() else "no dF/F")
@@ -112,11 +118,11 @@ def plot_neuron(
         rate = spike_prob * frame_rate
         peak = max(largest(rate), _LEAST_RATE_HZ)
         ax.plot(
-            time_s, height * (_RATE_FROM + _RATE_HEIGHT * rate / peak),
+            time_s, down + height * (_RATE_FROM + _RATE_HEIGHT * rate / peak),
             color=INFERRED_COLOUR, linewidth=1.0, label="inferred spike rate",
         )  # fmt: skip
         lines.append(f"rate to {peak:.0f} Hz" if np.isfinite(rate).any() else "no prediction")
-    below = height * (_SPIKES_FROM if spike_prob is not None else _SPIKES_ALONE_FROM)
+    below = down + height * (_SPIKES_FROM if spike_prob is not None else _SPIKES_ALONE_FROM)
     for times, colour, name in (
         (spikes_s, INFERRED_COLOUR, "discrete spikes"),
         (true_spikes_s, TRUTH_COLOUR, "true spikes"),
@@ -125,7 +131,6 @@ def plot_neuron(
             (times,) = as_spike_times(name, [times], 1)
             ax.vlines(times, below - _SPIKES_HEIGHT * height, below, color=colour, linewidth=1.0, label=name)
             below -= _ROW * height
-    lowest = float(np.nanmin(dff)) if np.isfinite(dff).any() else 0.0
     ax.set_ylim(min(below, lowest) - 0.05 * height, 1.05 * max(height, largest(dff)))
     ax.set_ylabel("\n".join(lines), rotation=0, ha="right", va="center")
     ax.set_yticks([])

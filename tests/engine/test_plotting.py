@@ -190,7 +190,7 @@ def test_missing_rates_are_blue_and_said(ax):
     np.testing.assert_array_equal(image.get_array().mask.all(axis=1), [False, True, False])
     red, green, blue, _ = image.cmap.get_bad()
     assert blue > green > red
-    assert ax.get_xlabel() == "time (s); blue: no prediction (1 of 3 neurons have none)"
+    assert ax.get_xlabel() == "time (s); blue: no prediction (none at all in 1 of 3 neurons)"
 
 
 def test_discrete_spikes_in_the_raster(ax):
@@ -234,6 +234,8 @@ def test_sizes_of_the_indicator_are_drawn(ax):
     dff = [each.dff for each in recordings]
     plot_single_spikes(dff, RATE, [each.spike_times_s for each in recordings], indicator="gcamp-6s", ax=ax)
     (band,) = ax.patches
+    (lines,) = [each for each in ax.collections if each.get_label() == "ground truth"]
+    assert [segment[0, 1] for segment in lines.get_segments()] == known
     assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((min(known), max(known)))
     text = f"gcamp-6s in the ground truth: {min(known):.2f} to {max(known):.2f} ({len(known)} datasets)"
     assert ax.texts[0].get_text() == text and ax.get_ylim()[1] > max(known)

@@ -1,0 +1,1 @@
+"""The pictures of the documents; ``docs/make_pictures.py`` makes them."""
