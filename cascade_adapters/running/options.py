@@ -56,7 +56,7 @@ class Options:
         Further frames to leave out: ``0-99,500,700-710``, counted from 0, both ends included; or a file, ``.npy`` with
         a mask or a list of frames, or ``.txt``. An array or a list of frames becomes such a text.
     progress : bool or callable
-        Show a progress bar; or call this with the frames that are predicted so far, and all frames, of a recording.
+        Show a progress bar; or call this with the part of a recording that is done, from 0 to 1.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -88,7 +88,7 @@ class Options:
         options=("--threads",),
         limits=THREAD_LIMITS,
     )
-    progress: bool | Callable[[int, int], object] = False
+    progress: bool | Callable[[float], object] = False
 
     def __post_init__(self) -> None:
         if self.existing not in EXISTING:

@@ -437,7 +437,7 @@ def _chosen_rois(container: Container, traces: Traces, options: Options) -> np.n
 class _ProgressBar:
     """A bar over all frames of a recording, or whoever wants to know; gives what is to be called with frames done."""
 
-    def __init__(self, container: Container, n_frames: int, shown: bool | Callable[[int, int], object]):
+    def __init__(self, container: Container, n_frames: int, shown: bool | Callable[[float], object]):
         from tqdm import tqdm
 
         self._tell = shown if callable(shown) else None
@@ -456,4 +456,4 @@ class _ProgressBar:
     def _count(self, n_frames: int) -> None:
         assert self._tell is not None
         self._n_done += n_frames
-        self._tell(self._n_done, self._n_frames)
+        self._tell(self._n_done / max(self._n_frames, 1))

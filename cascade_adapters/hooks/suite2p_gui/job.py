@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -23,8 +24,8 @@ class Job(QObject):
 
     Attributes
     ----------
-    advanced : Signal(int, int)
-        Frames that are done, and all frames, over all planes.
+    advanced : Signal(float)
+        Part that is done, from 0 to 1.
     done : Signal(object)
         List of Report, one per plane.
     failed : Signal(str)
@@ -33,7 +34,7 @@ class Job(QObject):
         It has ended because of `cancel`. Planes that were not finished are as they were.
     """
 
-    advanced = Signal(int, int)
+    advanced = Signal(float)
     done = Signal(object)
     failed = Signal(str)
     cancelled = Signal()
@@ -61,11 +62,11 @@ class Job(QObject):
         """Whether it has not ended yet."""
         return self._thread.is_alive()
 
-    def advance(self, n_done: int, n_frames: int) -> None:
+    def advance(self, part: float) -> None:
         """Tell how far it is; raises `Interrupted` if it shall end, which everything that writes takes back."""
         if self._is_cancelled.is_set():
             raise Interrupted
-        self.advanced.emit(n_done, n_frames)
+        self.advanced.emit(part)
 
     def _run(self) -> None:
         try:
@@ -90,12 +91,15 @@ def running(planes: Sequence[Suite2pPlane], options: Mapping[str, Any]) -> Job:
 
     def work(job: Job) -> list[Report]:
         reports: list[Report] = []
+        for plane in planes:
+            job.advance(len(reports) / len(planes))
+            tell = partial(_advance, job, len(reports), len(planes))
+            reports += process_all([plane], replace(chosen, progress=tell))
+        return reports
 
-        def tell(n_done: int, n_frames: int) -> None:
-            job.advance(len(reports) * n_frames + n_done, len(planes) * n_frames)
-
-        chosen = replace(parse_options({"existing": "overwrite", **options}), progress=tell)
-        job.advance(0, 1)
-        return process_all(planes, chosen, announce=reports.append)
-
+    chosen = parse_options({"existing": "overwrite", **options})
     return Job(work)
+
+
+def _advance(job: Job, n_done: int, n_planes: int, part: float) -> None:
+    job.advance((n_done + part) / n_planes)
