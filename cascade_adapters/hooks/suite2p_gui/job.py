@@ -89,8 +89,8 @@ def running(planes: Sequence[Suite2pPlane], options: Mapping[str, Any]) -> Job:
     """A job that infers spikes in planes and writes the results beside their traces, as ``cascade run`` does."""
 
     def work(job: Job) -> list[Report]:
-        chosen = replace(parse_options({"existing": "overwrite", **options}), progress=job.advance)
         job.advance(0.0)
-        return process_all(planes, chosen)
+        return process_all(planes, replace(chosen, progress=job.advance))
 
+    chosen = parse_options({"existing": "overwrite", **options})
     return Job(work)

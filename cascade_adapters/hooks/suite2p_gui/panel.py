@@ -33,7 +33,7 @@ from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.networks.settings import POPULATIONS
 from cascade_engine.networks.universal.architecture import INDICATOR_FAMILIES
 
-_FROM_FILE = "as the data say"
+_FROM_FILE = "as the data say, or not told"
 
 #: How often the panel looks whether the GUI shows something else now.
 _LOOK_EVERY_MS = 500
@@ -84,15 +84,14 @@ class Panel(QDialog):
         self.state.setWordWrap(True)
         self.state.setMinimumHeight(2 * self.state.fontMetrics().lineSpacing() + 8)
         self.frame_rate = QLineEdit()
-        self.frame_rate.setPlaceholderText("as the settings say")
-        self.frame_rate.setToolTip("Frames per second of one plane, if the settings are wrong")
+        self.frame_rate.setToolTip("Frames per second of one plane; empty: as suite2p's settings say")
         self.indicator = QComboBox()
         self.indicator.addItems([_FROM_FILE, *sorted({name for names in INDICATOR_FAMILIES for name in names})])
         self.population = QComboBox()
         self.population.addItems(POPULATIONS)
         self.only_cells = QCheckBox("only ROIs that are cells")
         form = QFormLayout()
-        form.addRow("Frame rate (Hz)", self.frame_rate)
+        form.addRow("Frame rate (Hz), if the settings are wrong", self.frame_rate)
         form.addRow("Indicator", self.indicator)
         form.addRow("Neurons", self.population)
         form.addRow("", self.only_cells)

@@ -33,7 +33,7 @@ class ShownRates(np.ndarray):
     --------
     >>> shown = ShownRates(np.ones((2, 3)), own=np.zeros((2, 3)))
     >>> shown[0] *= 5
-    >>> shown.max(), np.concatenate((shown, np.ones((1, 3)))).tolist()
+    >>> float(shown.max()), np.concatenate((shown, np.ones((1, 3)))).tolist()
     (1.0, [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
     """
 
