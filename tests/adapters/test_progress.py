@@ -64,7 +64,8 @@ def test_lines_are_not_many(lines, clock):
         clock.now += 0.1
         lines.advance(0, 1)
     assert 20 < len(lines.written) < 50
-    assert lines.written[0].startswith("1 of 40, mouse1/plane0, 0 %, ")
+    assert lines.written[0] == "1 of 40, mouse1/plane0, 0 %"  # of the time that is left nothing is known so far
+    assert lines.written[-1].startswith("1 of 40, mouse1/plane0, 9") and lines.written[-1].endswith(" h left")
 
 
 def test_what_is_skipped_says_nothing_of_the_time_that_is_left(lines, clock):

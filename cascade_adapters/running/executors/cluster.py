@@ -10,6 +10,7 @@ import logging
 import pickle
 import queue
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
@@ -275,7 +276,8 @@ def _local_cluster(n_workers: int) -> Iterator[str]:
     """A cluster of this computer, as long as the block lasts; gives its address."""
     from distributed import LocalCluster
 
-    with held_back():
+    with held_back(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that the usual port of the dashboard is taken
         cluster = LocalCluster(
             n_workers=n_workers, threads_per_worker=1, processes=True, silence_logs=logging.CRITICAL, host="127.0.0.1"
         )

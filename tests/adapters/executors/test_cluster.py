@@ -82,8 +82,8 @@ def test_the_same_command_again_does_what_is_missing(tmp_path, random_model, clu
     make_plane(tmp_path / "data" / "plane2", seed=2)
     assert statuses() == ["skipped", "skipped", "done"]
     assert {name: found for name, found in hashes(tmp_path / "data").items() if "plane2" not in name} == before
-    assert statuses("--smoothing", "0.1", "--existing", "skip") == ["skipped"] * 3
-    assert statuses("--smoothing", "0.1") == ["done"] * 3
+    assert statuses("--only-cells", "--existing", "skip") == ["skipped"] * 3
+    assert statuses("--only-cells") == ["done"] * 3
 
 
 def test_a_worker_that_dies(tmp_path, options, cluster):
