@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cascade_adapters.containers.base import Container
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.demo.recording import write_recording
 from cascade_adapters.demo.truth import Agreement, compare, draw
@@ -31,7 +32,7 @@ class Example:
     agreements : list of Agreement
         How the results of each plane agree with the true spikes.
     page : Path or None
-        The report, to be opened in a browser.
+        The overview, to be opened in a browser; it leads to the report on each plane.
     picture : Path or None
         Traces of a few neurons with their true spikes; None without matplotlib.
     """
@@ -91,9 +92,16 @@ def _infer(folder: Path, say: Callable[[str], None], progress: bool) -> Example:
         draw(planes[0], results[0], folder / "traces.png")
     except MissingExtraError:
         picture = None
-    return Example(recording, planes, agreements, _write_page(recording), picture)
+    return Example(recording, planes, agreements, _write_page(containers, folder), picture)
 
 
-def _write_page(recording: Path) -> Path | None:
-    """Write the report page of the recording; returns where it is."""
-    return None
+def _write_page(containers: Sequence[Container], folder: Path) -> Path | None:
+    """Write the report pages of the planes, and the overview that leads to them; returns where that is."""
+    try:
+        from cascade_adapters.pages.writing import OVERVIEW_KIND, write_pages
+    except ImportError:
+        return None
+    pages = write_pages(containers, [folder])
+    if failed := [page.message for page in pages if page.status == "failed"]:
+        raise CascadeError("; ".join(failed))
+    return next(Path(page.page) for page in pages if page.kind == OVERVIEW_KIND)
