@@ -11,6 +11,7 @@ def main(arguments: list[str] | None = None) -> None:
     This is the last resort of every command: whatever was not foreseen ends here, in one line. Everything else is
     imported here, so that this holds from the beginning.
     """
+    _let_everything_be_said()
     try:
         from cascade_adapters.safe_writing.interruption import taking_signals
 
@@ -28,6 +29,16 @@ def main(arguments: list[str] | None = None) -> None:
         status = 130
     if status:
         sys.exit(status)
+
+
+def _let_everything_be_said() -> None:
+    """Let characters that a terminal or a file does not know be written as ``\\u....``, rather than end the command.
+
+    Names of folders may hold any character; Windows writes to files and pipes in an alphabet of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str] | None) -> int:

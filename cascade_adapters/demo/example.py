@@ -12,7 +12,7 @@ from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.demo.recording import write_recording
 from cascade_adapters.demo.truth import Agreement, compare, draw
 from cascade_adapters.door import Done
-from cascade_adapters.pages import write_pages
+from cascade_adapters.pages.writing import OVERVIEW_KIND, write_pages
 from cascade_adapters.running.batch import process_all
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.safe_writing.interruption import held_back
@@ -33,7 +33,7 @@ class Example:
     agreements : list of Agreement
         How the results of each plane agree with the true spikes.
     page : Path
-        The report, to be opened in a browser.
+        The overview, to be opened in a browser; it leads to the report on each plane.
     picture : Path or None
         Traces of a few neurons with their true spikes; None without matplotlib.
     """
@@ -93,12 +93,12 @@ def _infer(folder: Path, say: Callable[[str], None], progress: bool) -> Example:
         draw(planes[0], results[0], folder / "traces.png")
     except MissingExtraError:
         picture = None
-    return Example(recording, planes, agreements, _write_page(recording, containers), picture)
+    return Example(recording, planes, agreements, _write_page(containers, folder), picture)
 
 
-def _write_page(recording: Path, containers: Sequence[Container]) -> Path:
-    """Write the pages of the recording; returns the one that leads to all."""
-    pages = write_pages(containers, [recording])
-    if failed := [report.message for report in pages if report.status == "failed"]:
+def _write_page(containers: Sequence[Container], folder: Path) -> Path:
+    """Write the report pages of the planes, and the overview that leads to them; returns where that is."""
+    pages = write_pages(containers, [folder])
+    if failed := [page.message for page in pages if page.status == "failed"]:
         raise CascadeError("; ".join(failed))
-    return Path(pages[-1].page or "")
+    return next(Path(page.page) for page in pages if page.kind == OVERVIEW_KIND and page.page)

@@ -111,7 +111,7 @@ def spool_lock(spool: Path) -> Path:
 def lock_file(path: Path) -> Path:
     """What a run keeps locked while it changes a file or folder: outside, so that nothing is left there."""
     owner = os.getuid() if hasattr(os, "getuid") else 0
-    key = hashlib.sha256(f"{owner}:{path.resolve()}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(os.fsencode(f"{owner}:{path.resolve()}")).hexdigest()[:24]
     return Path(tempfile.gettempdir()) / f"cascade-{key}.lock"
 
 

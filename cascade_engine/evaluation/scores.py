@@ -125,7 +125,7 @@ def read_scores(path: Path) -> list[NeuronScore]:
     """Read a table that `write_scores` has written."""
     numbers = {field.name for field in fields(NeuronScore) if field.type == "float"}
     scores = []
-    with Path(path).open(newline="") as file:
+    with Path(path).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             values: dict[str, Any] = {key: float(value) if key in numbers else value for key, value in row.items()}
             scores.append(NeuronScore(**values))

@@ -135,7 +135,7 @@ class Workplace:
     def _log_rows(self) -> list[list[str]]:
         if not self.log.is_file():
             return []
-        with self.log.open(newline="") as file:
+        with self.log.open(encoding="utf-8", newline="") as file:
             return list(csv.reader(file))[1:]
 
     def _last_rows(self) -> dict[str, list[str]]:

@@ -36,6 +36,17 @@ def test_what_it_says_and_leaves(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["cascade-demo"]
 
 
+def test_the_page_to_open(tmp_path, capsys):
+    """It leads to the page of each plane."""
+    pytest.importorskip("cascade_adapters.pages")
+    main(["demo", str(tmp_path / "here"), "--quiet"])
+    page = tmp_path / "here" / "cascade_overview.html"
+    assert f"open this page in your browser: {page}" in capsys.readouterr().out
+    text = page.read_text("utf-8")
+    assert all(f"suite2p/{plane}/" in text for plane in ("plane0", "plane1"))
+    assert len(list((tmp_path / "here").rglob("*.html"))) == 3
+
+
 def test_the_picture(tmp_path):
     pytest.importorskip("matplotlib")
     example = run_example(tmp_path / "here")

@@ -13,7 +13,8 @@ from cascade_adapters.safe_writing import interruption
 from cascade_adapters.safe_writing.interruption import Interrupted, end_if_asked, held_back, taking_signals
 from tests.builders.suite2p_folders import hashes, make_plane
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+if os.name != "posix":
+    pytest.skip("signals of POSIX", allow_module_level=True)
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 

@@ -77,6 +77,8 @@ for read in (load_settings, load_records):
         print(error)
 if sys.platform == "linux":  # the peak of this program alone, in kB
     print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+elif sys.platform == "win32":  # nothing tells
+    print(0)
 else:
     import resource
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

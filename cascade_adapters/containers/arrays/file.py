@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -293,8 +295,14 @@ class ArrayFile(Container):
             is_only_one = variable is choose_variable(self._contents(), None, self.path)
         except InputError:
             is_only_one = False
-        key = "" if is_only_one else "_" + re.sub(r"[^\w.-]", "_", variable.name)
+        key = "" if is_only_one else f"_{self._name_in_files(variable)}"
         return f"{self.path.stem}{key}_cascade"
+
+    def _name_in_files(self, variable: Variable) -> str:
+        """Name of a variable as part of the names of files, unlike that of any other, with or without capitals."""
+        plain = [re.sub(r"[^\w.-]", "_", each.name) for each in (variable, *self._contents().variables)]
+        alike = sum(each.lower() == plain[0].lower() for each in plain[1:])
+        return plain[0] if alike < 2 else f"{plain[0]}_{hashlib.sha256(os.fsencode(variable.name)).hexdigest()[:6]}"
 
     def _beside(self) -> FilesBeside:
         return FilesBeside(self.path, f"{self._stem()}{self.path.suffix}.json")

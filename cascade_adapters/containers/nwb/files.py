@@ -103,7 +103,7 @@ def _is_nwb(path: Path) -> bool:
     if is_zarr(path):
         try:
             return path.name.lower().endswith(".nwb.zarr") or "nwb_version" in parse_json(
-                (path / ".zattrs").read_text()
+                (path / ".zattrs").read_text("utf-8")
             )
         except (OSError, ValueError):
             return False

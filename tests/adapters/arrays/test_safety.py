@@ -338,3 +338,18 @@ def test_real_files(tmp_path, shared, random_model, name, rate, shape):
     assert any("orientation" in remark for remark in read(path, FRAMES_FIRST).remarks)
     ArrayFile(path).restore()
     assert hashes(tmp_path) == before
+
+
+@pytest.mark.parametrize("names", [("dff", "DFF"), ("a b", "a_b")])
+def test_variables_whose_names_differ_little_keep_their_results_apart(tmp_path, run, names):
+    """Windows and macOS take capitals for the same letters, and not every sign can be part of a file's name."""
+    first, second = make_dff(), make_dff(seed=1)
+    path = tmp_path / "traces.npz"
+    np.savez(path, **dict(zip(names, (first, second), strict=True)))
+    selections = [Selection(key=name, orientation="rois-first") for name in names]
+    written = [run(path, selection).written for selection in selections]
+    assert len({name.lower() for each in written for name in each}) == 4
+    for selection, dff in zip(selections, (first, second), strict=True):
+        np.testing.assert_array_equal(ArrayFile(path, selection).results().dff, dff)
+    ArrayFile(path).restore()
+    assert [each.name for each in tmp_path.iterdir()] == ["traces.npz"]
