@@ -10,6 +10,7 @@ from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import find_containers, refuse_unused
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.in_python import speaking_python
 from cascade_adapters.running.lab_defaults import lab_defaults
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
@@ -76,7 +77,8 @@ def run(where: str | PathLike | Any, **options: Any) -> list[Done]:
     CascadeWarning
         For whatever makes results doubtful.
     """
-    chosen = parse_options(options)
+    with speaking_python():
+        chosen = parse_options(options)
     containers = _find(where, chosen.selection)
     reports = run_and_warn(containers, chosen)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
@@ -107,6 +109,11 @@ def find(where: str | PathLike | Any, **selection: Any) -> list[Container]:
 
 
 def _find(where: Any, selection: Selection) -> list[Container]:
+    with speaking_python():
+        return _found(where, selection)
+
+
+def _found(where: Any, selection: Selection) -> list[Container]:
     if isinstance(where, str | PathLike):
         return find_containers(fspath(where), selection)
     if isinstance(where, Container):
@@ -122,9 +129,13 @@ def _find(where: Any, selection: Selection) -> list[Container]:
 
 def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results | None]:
     """The results of each recording at or below a path, None where there are none; arguments as for `find`."""
-    return [container.results() for container in find(where, **selection)]
+    found = find(where, **selection)
+    with speaking_python():
+        return [container.results() for container in found]
 
 
 def restore(where: str | PathLike | Any) -> list[str]:
     """Remove everything that `run` has written and put back what it had replaced; returns what was done."""
-    return [text for container in find(where, channel=None) for text in container.restore()]
+    found = find(where, channel=None)
+    with speaking_python():
+        return [text for container in found for text in container.restore()]

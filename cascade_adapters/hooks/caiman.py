@@ -8,6 +8,7 @@ from typing import Any
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.hooks.options import hook_options
+from cascade_adapters.hooks.success import say_done
 from cascade_adapters.running.batch import run_and_warn
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
@@ -40,7 +41,7 @@ def run_on_estimates(cnm: Any, **options: Any) -> Report:
     CascadeWarning
         If something makes the results doubtful.
     """
-    return run_and_warn([CaimanObject(cnm)], hook_options(options))[0]
+    return say_done(run_and_warn([CaimanObject(cnm)], hook_options(options)))[0]
 
 
 def run_on_file(path: str | Path, **options: Any) -> Report:
@@ -71,4 +72,4 @@ def run_on_file(path: str | Path, **options: Any) -> Report:
     path = Path(path)
     if not (path.is_file() and CaimanFile.find(path)):
         raise InputError(f"{path} is no file of CaImAn's: {CaimanFile.looks_for} are looked for")
-    return run_and_warn([CaimanFile(path)], hook_options(options))[0]
+    return say_done(run_and_warn([CaimanFile(path)], hook_options(options)))[0]
