@@ -34,6 +34,9 @@ class Done:
     container: Container
     report: Report
 
+    def __repr__(self) -> str:
+        return f"<Done {self.report.status}: {self.container!r}>"
+
     @property
     def results(self) -> Results:
         """The results, read from the container."""

@@ -23,6 +23,9 @@ _OF_THE_COMMAND = (
     ", or pass --no-defaults",
 )
 
+#: What stands before an option that is to be given; elsewhere its bare name reads better.
+_PASS = r"\bpass (?:the other |another )?"
+
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])"
 
 #: Values of options that are texts, where a message states one.
@@ -40,7 +43,7 @@ def in_python(text: str) -> str:
     >>> in_python("a.npy: it has no frame rate: pass --frame-rate (Hz)")
     'a.npy: it has no frame rate: pass frame_rate= (Hz)'
     >>> in_python("leave out --dff container and --raw, or pass --sessions 900,300")
-    'leave out dff="container" and raw=True, or pass sessions=(900, 300)'
+    'leave out dff="container" and raw, or pass sessions=(900, 300)'
     """
     for part in _OF_THE_COMMAND:
         text = text.replace(part, "")
@@ -60,11 +63,13 @@ def speaking_python() -> Iterator[None]:
 
 
 def _keyword(flat: str, choice: Declared, found: re.Match) -> str:
-    value = found[1]
-    if choice.type is bool:
-        return f"{flat}=True"
-    if value is None:
-        return f"{flat}="
+    pass_it, value = found[1] or "", found[2]
+    if not value:
+        return f"{pass_it}{flat}{('=True' if choice.type is bool else '=') if pass_it else ''}"
+    return pass_it + _stated(flat, choice, value)
+
+
+def _stated(flat: str, choice: Declared, value: str) -> str:
     if value == "none" and choice.choices is not None and False in choice.choices:
         return f"{flat}=False"
     if flat == "sessions":
@@ -74,7 +79,7 @@ def _keyword(flat: str, choice: Declared, found: re.Match) -> str:
 
 
 def _patterns() -> Iterator[tuple[re.Pattern, str, Declared]]:
-    """For each way to write an option: a pattern whose group is its value, if there is one."""
+    """For each way to write an option: a pattern whose second group is its value, if there is one."""
     found = [
         (option, flat, choice)
         for choices in choices_by_group().values()
@@ -90,7 +95,7 @@ def _patterns() -> Iterator[tuple[re.Pattern, str, Declared]]:
         elif flat in _TEXTS:
             values.append(_TEXTS[flat])
         value = f"(?: ({'|'.join(values)}))?" if values and choice.type is not bool else "()"
-        yield re.compile(rf"(?<![\w-]){re.escape(option)}(?![\w-]){value}"), flat, choice
+        yield re.compile(rf"({_PASS})?(?<![\w-]){re.escape(option)}(?![\w-]){value}"), flat, choice
 
 
 _PATTERNS = tuple(_patterns())

@@ -90,18 +90,21 @@ def test_every_option_becomes_its_keyword(flat):
         ("pass --frame-rate 7.5", "pass frame_rate=7.5"),
         ("it has no frame rate: pass --frame-rate (Hz)", "it has no frame rate: pass frame_rate= (Hz)"),
         ("pass --frame-rate if it is another", "pass frame_rate= if it is another"),
-        ("leave out --raw and --dff compute", 'leave out raw=True and dff="compute"'),
+        ("leave out --raw and --dff compute", 'leave out raw and dff="compute"'),
+        ("pass --raw if they are raw", "pass raw=True if they are raw"),
+        ("5 frames named by --exclude-frames, 3 marked", "5 frames named by exclude_frames, 3 marked"),
+        ("(6 of 6 ROIs) left out by --only-cells", "(6 of 6 ROIs) left out by only_cells"),
         ("or pass --rest subtract (or keep, if it is right)", 'or pass rest="subtract" (or keep, if it is right)'),
         ("pass --sessions 100,220", "pass sessions=(100, 220)"),
-        ("--sessions adds up to 10 frames", "sessions= adds up to 10 frames"),
+        ("--sessions adds up to 10 frames", "sessions adds up to 10 frames"),
         ("--exclude-frames 3-5,9: reason", 'exclude_frames="3-5,9": reason'),
         ("--exclude-frames a/bad.npy: reason", 'exclude_frames="a/bad.npy": reason'),
         ("and pass --offset COUNTS", "and pass offset=COUNTS"),
         ("run again with --existing overwrite", 'run again with existing="overwrite"'),
-        ("leave out --replace-spks", "leave out replace_spikes=True"),
+        ("leave out --replace-spks", "leave out replace_spikes"),
         ("(with --channel 2 for the second channel)", "(with channel=2 for the second channel)"),
-        ("--neuropil-coefficient changes nothing", "neuropil_coefficient= changes nothing"),
-        ("--baseline-window changes nothing", "baseline_window_s= changes nothing"),
+        ("--neuropil-coefficient changes nothing", "neuropil_coefficient changes nothing"),
+        ("--baseline-window changes nothing", "baseline_window_s changes nothing"),
         ("/data/x--raw/F.npy", "/data/x--raw/F.npy"),
         ("unforeseen failure: x (details with --log FILE)", "unforeseen failure: x"),
         ("run again when that has ended, or pass a longer --wait", "run again when that has ended"),
@@ -118,7 +121,7 @@ def test_errors_of_every_function(tmp_path, random_model):
     options = {"model": str(random_model.folder)}
     with pytest.raises(InputError, match=r"pass orientation=\"rois-first\".*; it has no frame rate: pass frame_rate= "):
         cascade_adapters.run(path, **options)
-    with pytest.raises(InputError, match="channel= does not concern array: leave it out"):
+    with pytest.raises(InputError, match="channel does not concern array: leave it out"):
         cascade_adapters.find(path, channel=2)
     with pytest.raises(InputError, match=r'suite2p stores no dF/F; leave out dff="container"'):
         run_on_folder(plane, dff="container", **options)
