@@ -12,6 +12,7 @@ from cascade_adapters.containers.registry import find_containers, refuse_unused
 from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
 from cascade_adapters.running.executors import Parallel
+from cascade_adapters.running.in_python import in_python, speaking_python
 from cascade_adapters.running.lab_defaults import lab_defaults
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
@@ -34,6 +35,9 @@ class Done:
 
     container: Container
     report: Report
+
+    def __repr__(self) -> str:
+        return f"<Done {self.report.status}: {self.container!r}>"
 
     @property
     def results(self) -> Results:
@@ -83,9 +87,11 @@ def run(where: str | PathLike | Any, *, jobs: int = 1, scheduler: str | None = N
     CascadeWarning
         For whatever makes results doubtful.
     """
-    parallel = Parallel(jobs, scheduler)
-    chosen = parse_options(parallel.choices(options))
-    containers = _find(parallel.place(fspath(where)) if isinstance(where, str | PathLike) else where, chosen.selection)
+    with speaking_python():
+        parallel = Parallel(jobs, scheduler)
+        chosen = parse_options(parallel.choices(options))
+        place = parallel.place(fspath(where)) if isinstance(where, str | PathLike) else where
+    containers = _find(place, chosen.selection)
     reports = run_and_warn(containers, chosen, parallel=parallel)
     return [Done(container, report) for container, report in zip(containers, reports, strict=True)]
 
@@ -115,6 +121,11 @@ def find(where: str | PathLike | Any, **selection: Any) -> list[Container]:
 
 
 def _find(where: Any, selection: Selection) -> list[Container]:
+    with speaking_python():
+        return _found(where, selection)
+
+
+def _found(where: Any, selection: Selection) -> list[Container]:
     if isinstance(where, str | PathLike):
         return find_containers(fspath(where), selection)
     if isinstance(where, Container):
@@ -130,7 +141,9 @@ def _find(where: Any, selection: Selection) -> list[Container]:
 
 def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results | None]:
     """The results of each recording at or below a path, None where there are none; arguments as for `find`."""
-    return [container.results() for container in find(where, **selection)]
+    found = find(where, **selection)
+    with speaking_python():
+        return [container.results() for container in found]
 
 
 def restore(where: str | PathLike | Any) -> list[str]:
@@ -138,7 +151,8 @@ def restore(where: str | PathLike | Any) -> list[str]:
     from cascade_adapters.pages.places import remove_page
 
     containers = find(where, channel=None)
-    return [text for each in containers for text in (*each.restore(), *remove_page(each.report_path))]
+    with speaking_python():
+        return [text for each in containers for text in (*each.restore(), *remove_page(each.report_path))]
 
 
 def report(where: str | PathLike | Any, output: str | PathLike | None = None, **selection: Any) -> list[Path]:
@@ -167,8 +181,9 @@ def report(where: str | PathLike | Any, output: str | PathLike | None = None, **
 
     containers = find(where, **selection)
     paths = [container.path for container in containers]
-    reports = write_pages(containers, paths, None if output is None else Path(output))
+    with speaking_python():
+        reports = write_pages(containers, paths, None if output is None else Path(output))
     failed = [each.message for each in reports if each.status == "failed"]
     if failed:
-        raise InputError("; ".join(failed))
+        raise InputError(in_python("; ".join(failed)))
     return [Path(each.page) for each in reports if each.page]

@@ -166,7 +166,7 @@ def doubts(
             found.append(
                 f"{np.count_nonzero(denoised)} of {n_all} neurons have a noise level below {_DENOISED_NOISE_LEVEL:g}, "
                 f"down to {levels.min():.2g}, which hardly any microscope reaches: an offset of the detector that is "
-                "left in F0 makes dF/F and its noise too small (subtract it: --offset); denoised traces cannot be used"
+                "left in F0 makes dF/F and its noise too small (subtract it first); denoised traces cannot be used"
             )
     elif below.any():
         found.append(

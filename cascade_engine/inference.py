@@ -95,6 +95,14 @@ class Inference:
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        n_neurons, n_frames = self.spike_prob.shape
+        without = sum(bool(note) for note in self.notes)
+        return (
+            f"<Inference of {n_neurons} neurons x {n_frames} frames at {self.frame_rate:g} Hz by {self.model.name}: "
+            f"{without} without prediction, {len(self.warnings)} warnings>"
+        )
+
     @property
     def smoothing(self) -> float:
         """Width (s) of the kernel with which the spikes are smoothed."""
@@ -124,7 +132,15 @@ def _takes_settings(function: _Function) -> _Function:
     signature = inspect.signature(function)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
     choices = declared_fields(Settings)
-    added = [inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default) for each in choices]
+    added = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=Settings.__annotations__[each.name],
+        )
+        for each in choices
+    ]
     first_keyword = next((i for i, each in enumerate(own) if each.kind is each.KEYWORD_ONLY), len(own))
     parameters = [*own[:first_keyword], *added, *own[first_keyword:]]
 
@@ -151,16 +167,55 @@ def _takes_settings(function: _Function) -> _Function:
 
 @_takes_settings
 def predict(
-    dff: np.ndarray, frame_rate: float, model: str | os.PathLike | Model = DEFAULT_MODEL, **options: Any
+    dff: np.ndarray,
+    frame_rate: float,
+    model: str | os.PathLike | Model = DEFAULT_MODEL,
+    *,
+    segments: Sequence[int] | None = None,
+    check_units: bool = True,
+    n_threads: int | None = None,
+    progress: bool | Progress = False,
+    **settings: Any,
 ) -> np.ndarray:
-    """Infer spikes and return the array alone.
+    """Infer the expected number of spikes per frame from dF/F, as an array alone; `infer` gives all about it.
 
-    Takes the same arguments as `infer`, and warns (`CascadeWarning`) of everything that makes the result doubtful.
+    Parameters
+    ----------
+    dff : array, shape (n_neurons, n_frames)
+        dF/F as a fraction (0.5 is 50 %). NaN, or the mask of a masked array, marks missing frames.
+    frame_rate : float
+        Frame rate of each neuron's trace in Hz.
+    model : str, path or Model
+        Name or folder of a model. Default: the universal model.
+    **settings
+        Fields of `Settings`.
+    segments : sequence of int, optional
+        Frames of each uninterrupted segment; no window reaches from one into the next. Default: one segment.
+    check_units : bool
+        Refuse arrays that look like percent, raw fluorescence, F / F0, or frames x neurons. Default: True.
+    n_threads : int, optional
+        Threads to use. Default: all processors that this process may use.
+    progress : bool or callable
+        Show a progress bar, or call this with the number of frames that were predicted since the last call. Default:
+        False.
 
     Returns
     -------
     array, shape (n_neurons, n_frames), float32
-        Expected number of spikes per frame.
+        Expected number of spikes per frame: summed over time it counts spikes, times `frame_rate` it is a rate in Hz.
+        NaN where there is no prediction.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of its range, or `dff` is not dF/F as a fraction.
+    ModelError
+        If the model is missing or damaged.
+
+    Warns
+    -----
+    CascadeWarning
+        Of everything that makes the result doubtful.
 
     Examples
     --------
@@ -170,7 +225,8 @@ def predict(
     >>> predict(recording.dff[np.newaxis], frame_rate=30.0).shape
     (1, 1800)
     """
-    result = infer(dff, frame_rate, model, **options)
+    how: dict[str, Any] = {"segments": segments, "check_units": check_units, "n_threads": n_threads}
+    result = infer(dff, frame_rate, model, **how, progress=progress, **settings)
     for warning in result.warnings:
         warnings.warn(warning, CascadeWarning, stacklevel=3)
     for reason, neurons in group_reasons({i: note for i, note in enumerate(result.notes) if note}):

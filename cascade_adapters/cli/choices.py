@@ -16,6 +16,9 @@ from cascade_engine.declared import Declared
 #: Values that a shell completes.
 _NAMES = {"model": ModelName, "indicator": IndicatorName}
 
+#: What the command line alone has to say about an option.
+_MORE = {"noise_level": " One for each ROI: numbers with commas, or a .npy or .txt file."}
+
 
 class PathOrAddress(click.Path):
     """A path, as `pathlib.Path`; an address such as ``https://...`` stays text."""
@@ -64,7 +67,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option(flat: str, choice: Declared, heading: str) -> Callable[[Callable], Callable]:
-    text = choice.help
+    text = choice.help + _MORE.get(flat, "")
     how: dict[str, Any]
     names = list(choice.options)
     if choice.type is bool:
@@ -79,7 +82,7 @@ def _option(flat: str, choice: Declared, heading: str) -> Callable[[Callable], C
         how = {"type": Choice(list(by_text)), "callback": convert}
     else:
         how = {
-            "type": _NAMES[flat]() if flat in _NAMES else choice.type,
+            "type": _NAMES[flat]() if flat in _NAMES else str if flat in _MORE else choice.type,
             "metavar": choice.metavar or choice.type.__name__.upper(),
         }
     if choice.type is not bool and choice.default is not None and "[default" not in text:

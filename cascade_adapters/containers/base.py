@@ -258,6 +258,10 @@ class Traces:
             if isinstance(getattr(self, name), np.ma.MaskedArray):
                 setattr(self, name, unmasked(getattr(self, name)))
 
+    def __repr__(self) -> str:
+        n_rois, n_frames = self.shape
+        return f"<Traces of {n_rois} ROIs x {n_frames} frames at {self.frame_rate:g} Hz from {self.source}>"
+
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of ROIs and frames."""
@@ -354,6 +358,9 @@ class Container(ABC):
 
     def __init__(self, path: Path):
         self.path = path
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
 
     @classmethod
     @abstractmethod

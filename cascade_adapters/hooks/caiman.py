@@ -8,7 +8,10 @@ from typing import Any
 from cascade_adapters.containers.caiman.file import CaimanFile
 from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.hooks.options import hook_options
+from cascade_adapters.hooks.success import say_done
+from cascade_adapters.results import Results
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.in_python import speaking_python
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import InputError
 
@@ -27,8 +30,7 @@ def run_on_estimates(cnm: Any, **options: Any) -> Report:
     Returns
     -------
     Report
-        What was found and done. ``cascade_adapters.read_results(cnm)`` gives the results, NaN where there are none;
-        ``estimates.cascade`` holds minus infinity there, since not every CaImAn can save NaN.
+        What was found and done. `results_of` gives the results.
 
     Raises
     ------
@@ -40,7 +42,32 @@ def run_on_estimates(cnm: Any, **options: Any) -> Report:
     CascadeWarning
         If something makes the results doubtful.
     """
-    return run_and_warn([CaimanObject(cnm)], hook_options(options))[0]
+    return say_done(run_and_warn([CaimanObject(cnm)], hook_options(options)))[0]
+
+
+def results_of(cnm: Any) -> Results | None:
+    """The results in a CaImAn object in memory, with NaN where there are none.
+
+    ``estimates.cascade`` itself, and the file, hold minus infinity there, since not every CaImAn can save NaN:
+    ``np.nansum`` over it would be minus infinity.
+
+    Parameters
+    ----------
+    cnm : object
+        As for `run_on_estimates`; also one that was loaded from a file, with ``load_CNMF``.
+
+    Returns
+    -------
+    Results or None
+        ``spike_prob``, ``dff``, ``noise_levels`` and ``record``; None if spikes were not inferred.
+
+    Raises
+    ------
+    InputError
+        If they are damaged, or the components are others now.
+    """
+    with speaking_python():
+        return CaimanObject(cnm).results()
 
 
 def run_on_file(path: str | Path, **options: Any) -> Report:
@@ -71,4 +98,4 @@ def run_on_file(path: str | Path, **options: Any) -> Report:
     path = Path(path)
     if not (path.is_file() and CaimanFile.find(path)):
         raise InputError(f"{path} is no file of CaImAn's: {CaimanFile.looks_for} are looked for")
-    return run_and_warn([CaimanFile(path)], hook_options(options))[0]
+    return say_done(run_and_warn([CaimanFile(path)], hook_options(options)))[0]

@@ -11,7 +11,9 @@ from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.registry import refuse_unused
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.hooks.options import hook_options
+from cascade_adapters.hooks.success import say_done
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.in_python import speaking_python
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError, MissingExtraError
 from cascade_engine.networks.store import load_model
@@ -45,7 +47,7 @@ def run_on_folder(folder: str | Path, **options: Any) -> list[Report]:
         If something makes the results doubtful.
     """
     chosen = hook_options(options)
-    return run_and_warn(_planes(Path(folder), chosen.selection), chosen)
+    return say_done(run_and_warn(_planes(Path(folder), chosen.selection), chosen))
 
 
 def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
@@ -85,28 +87,32 @@ def run_s2p(*args: Any, cascade: Mapping[str, Any] | None = None, **kwargs: Any)
             raise
         raise MissingExtraError("suite2p", "suite2p", "running suite2p") from None
     chosen = hook_options(cascade or {})
-    refuse_unused(chosen.selection, [Suite2pPlane(Path("suite2p"))])
+    with speaking_python():
+        refuse_unused(chosen.selection, [Suite2pPlane(Path("suite2p"))])
     load_model(chosen.model)
 
     result = suite2p.run_s2p(*args, **kwargs)
     failures: list[str] = []
+    reports: list[Report] = []
     try:
         folders = _output_folders(result, args, kwargs)
     except CascadeError as error:
         folders, failures = [], [str(error)]
     for folder in folders:
         try:
-            run_and_warn(_planes(folder, chosen.selection), chosen)
+            reports += run_and_warn(_planes(folder, chosen.selection), chosen)
         except CascadeError as error:
             failures.append(str(error))
     for text in failures:
         text = f"suite2p has finished, but spikes were not inferred: {text}"
         warnings.warn(text, CascadeWarning, stacklevel=2)
+    say_done(reports)
     return result
 
 
 def _planes(folder: Path, selection: Selection) -> Sequence[Suite2pPlane]:
-    planes = Suite2pPlane.find(folder, selection)
+    with speaking_python():
+        planes = Suite2pPlane.find(folder, selection)
     if not planes:
         raise InputError(f"{folder} holds no suite2p plane with traces of channel {selection.channel}")
     return planes

@@ -237,6 +237,13 @@ class Record:
     container: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
+    def __repr__(self) -> str:
+        size = self.recording
+        return (
+            f"<Record of {size.n_rois} ROIs x {size.n_frames} frames at {size.frame_rate_hz:g} Hz "
+            f"by {self.model.name}, {self.created}, {len(self.warnings)} warnings>"
+        )
+
     @property
     def written_by(self) -> str:
         """Version of cascade-spikes that made the results."""

@@ -33,6 +33,11 @@ class Results:
         unknown = set(self.arrays) - {array.name for array in schema.ARRAYS}
         assert not unknown, f"{unknown} are not in the list of result arrays"
 
+    def __repr__(self) -> str:
+        n_rois, n_frames = self.shape
+        spikes = "" if self.spikes is None else f", {len(self.spikes.roi)} discrete spikes"
+        return f"<Results of {n_rois} ROIs x {n_frames} frames{spikes}: {', '.join(self.arrays)}; {self.record!r}>"
+
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of ROIs and frames."""

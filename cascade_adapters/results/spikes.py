@@ -33,6 +33,9 @@ class Spikes:
     #: Names of the columns of `table`.
     COLUMNS: ClassVar[tuple[str, ...]] = ("roi", "frame", "time_s", "confidence")
 
+    def __repr__(self) -> str:
+        return f"<Spikes: {len(self.roi)} in {len(np.unique(self.roi))} ROIs>"
+
     @property
     def table(self) -> np.ndarray:
         """Everything in one array, shape (n_spikes, 4), float64."""

@@ -12,6 +12,7 @@ from cascade_adapters.containers.registry import refuse_unused
 from cascade_adapters.pages.places import remove_page
 from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.executors import ONE_BY_ONE, Parallel, choose_executor
+from cascade_adapters.running.in_python import in_python, speaking_python
 from cascade_adapters.running.inspection import inspect_container
 from cascade_adapters.running.options import Options
 from cascade_adapters.running.progress import open_display
@@ -111,10 +112,11 @@ def run_and_warn(
         If the model cannot be had, or a choice concerns none of the recordings; or, once all recordings have had their
         turn, if some could not be processed: they are as they were, the others are complete.
     """
-    refuse_unused(options.selection, containers)
-    reports = process_all(
-        containers, options, parallel=parallel, say=lambda line: print(f"cascade: {line}", file=sys.stderr)
-    )
+    with speaking_python():
+        refuse_unused(options.selection, containers)
+        reports = process_all(
+            containers, options, parallel=parallel, say=lambda line: print(f"cascade: {line}", file=sys.stderr)
+        )
     told: dict[str, list[str]] = {}
     for report in reports:
         texts = [*filter(None, [report.exclusion]), *report.rois_without_prediction, *report.warnings]
@@ -122,10 +124,10 @@ def run_and_warn(
             told.setdefault(text, []).append(report.path)
     for text, (path, *others) in told.items():
         more = f" and {len(others)} more" if others else ""
-        warnings.warn(f"{path}{more}: {text}", CascadeWarning, stacklevel=stacklevel)
+        warnings.warn(in_python(f"{path}{more}: {text}"), CascadeWarning, stacklevel=stacklevel)
     failed = [report.message for report in reports if report.status == "failed"]
     if failed:
-        raise InputError("; ".join(failed))
+        raise InputError(in_python("; ".join(failed)))
     return reports
 
 

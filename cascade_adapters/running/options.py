@@ -15,6 +15,7 @@ import numpy as np
 
 from cascade_adapters.containers.base import Reading, Selection
 from cascade_adapters.running.excluded import BAD_FRAMES, as_frames
+from cascade_adapters.running.noise_file import as_noise_levels
 from cascade_engine.declared import Declared, check_limits, declared, declared_fields
 from cascade_engine.errors import InputError
 from cascade_engine.networks.settings import Settings
@@ -222,8 +223,10 @@ def _values(kind: type, given: Mapping[str, tuple[Declared, Any]]) -> dict[str, 
 def _value(flat: str, choice: Declared, alternatives: tuple[Any, ...], value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, os.PathLike) and choice.type is str:
+    if isinstance(value, os.PathLike) and (choice.type is str or flat == "noise_level"):
         value = os.fspath(value)
+    if isinstance(value, str) and flat == "noise_level":
+        return as_noise_levels(value)
     if value is None or choice.choices is not None:  # the group that it belongs to knows all values
         return value
     expected, name = _TYPES[choice.type]

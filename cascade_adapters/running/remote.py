@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade_adapters.containers.nwb.remote import find_remote
 from cascade_adapters.running.batch import run_and_warn
+from cascade_adapters.running.in_python import speaking_python
 from cascade_adapters.running.options import parse_options
 from cascade_adapters.running.report import Report
 
@@ -48,5 +49,7 @@ def infer_remote(source: str | h5py.File, output: str | Path | None = None, **op
     CascadeWarning
         If something makes the results doubtful.
     """
-    chosen = parse_options(options)
-    return run_and_warn(find_remote(source, chosen.selection, output), chosen)
+    with speaking_python():
+        chosen = parse_options(options)
+        found = find_remote(source, chosen.selection, output)
+    return run_and_warn(found, chosen)

@@ -147,6 +147,12 @@ class Report:
     page: str | None = None
     record: Record | None = None
 
+    def __repr__(self) -> str:
+        size = "" if self.n_rois is None else f", {self.n_rois} ROIs x {self.n_frames} frames"
+        why = f" ({self.message})" if self.message else ""
+        doubts = f", {len(self.warnings)} warnings" if self.warnings else ""
+        return f"<Report {self.status}{why}: {self.path}{size}{doubts}>"
+
     @property
     def exclusion(self) -> str:
         """How many frames are left out, and why, in one line; empty if none is."""

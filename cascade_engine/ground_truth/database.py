@@ -59,8 +59,8 @@ def ground_truth_root(path: str | os.PathLike | None = None) -> Path:
     root = Path(path or os.environ.get(ENVIRONMENT_VARIABLE) or user_folder("ground_truth"))
     if not root.is_dir():
         raise InputError(
-            f"no ground truth in {root}: download it with 'cascade ground-truth fetch', or name its folder with "
-            f"--ground-truth or {ENVIRONMENT_VARIABLE}"
+            f"no ground truth in {root}: download it with 'cascade ground-truth fetch', or name its folder "
+            f"(--ground-truth, or {ENVIRONMENT_VARIABLE})"
         )
     return root
 

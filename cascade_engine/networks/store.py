@@ -84,6 +84,10 @@ class Model:
     members: tuple[int, ...] | None = None
     _sessions: Sessions = field(default_factory=Sessions, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        asked = (self.preset or {}).get("asked_for")
+        return f"<Model {self.name}{f' for {asked}' if asked else ''} ({self.family} family) in {self.folder}>"
+
     @property
     def name(self) -> str:
         """Name of the model."""

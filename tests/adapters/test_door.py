@@ -8,6 +8,7 @@ import pytest
 
 import cascade_adapters
 from cascade_adapters.results import Record, schema
+from cascade_adapters.running.in_python import in_python
 from cascade_adapters.running.report import Report
 from cascade_engine.errors import CascadeWarning, InputError, ModelError
 from tests.builders import array_files, caiman_files
@@ -89,7 +90,7 @@ def test_doubts_become_warnings_and_point_at_the_call(tmp_path, run):
     with pytest.warns(CascadeWarning) as caught:
         (done,) = run(plane.folder)
     told = [str(warning.message) for warning in caught]
-    assert told == [f"{plane.folder}: {text}" for text in done.record.warnings]
+    assert told == [in_python(f"{plane.folder}: {text}") for text in done.record.warnings]
     assert any("the frame rate is 10 Hz but model random" in text for text in told)
     assert {warning.filename for warning in caught} == {__file__}
 

@@ -247,7 +247,7 @@ def test_every_command_says_it_in_one_line(tmp_path, random_model, capsys):
     main(["inspect", str(folder), *options, "--json"])
     (report,) = json.loads(capsys.readouterr().out)
     assert report["excluded_frames"]["marked in ops.npy (badframes)"] == "100-102"
-    with pytest.warns(CascadeWarning, match=re.escape(line)):
+    with pytest.warns(CascadeWarning, match=re.escape(line.replace("--exclude-frames", "exclude_frames"))):
         run_on_folder(folder, exclude_frames="7,100", model=str(random_model.folder))
     main(["spikes", str(folder)])
     main(["convert", str(folder), str(tmp_path / "out.npz")])

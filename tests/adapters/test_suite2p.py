@@ -276,7 +276,7 @@ def test_an_iscell_that_does_not_fit_is_ignored_aloud(plane, run, array, message
     np.save(plane.folder / "iscell.npy", array)
     (report,) = run(plane.folder)
     assert message in report.warnings
-    with pytest.raises(CascadeError, match="does not say which ROIs are cells: leave out --only-cells"):
+    with pytest.raises(CascadeError, match="does not say which ROIs are cells: leave out only_cells"):
         run(plane.folder, only_cells=True, existing="overwrite")
 
 
@@ -400,7 +400,7 @@ def test_only_cells(plane, run):
 def test_only_cells_where_there_are_none(plane, run):
     np.save(plane.folder / "iscell.npy", np.zeros((6, 2)))
     before = hashes(plane.folder)
-    with pytest.raises(CascadeError, match=r"nothing predicted: left out by --only-cells \(6 of 6 ROIs\)$"):
+    with pytest.raises(CascadeError, match=r"nothing predicted: left out by only_cells \(6 of 6 ROIs\)$"):
         run(plane.folder, only_cells=True)
     assert hashes(plane.folder) == before
 
@@ -573,7 +573,7 @@ def test_wrong_options_are_refused(plane, run, options, message):
 def test_results_that_are_there(plane, run):
     run(plane.folder)
     before = hashes(plane.folder)
-    with pytest.raises(CascadeError, match="has results already: pass --existing update, overwrite or skip"):
+    with pytest.raises(CascadeError, match='has results already: pass existing="update", overwrite or skip'):
         run(plane.folder)
     (report,) = run(plane.folder, existing="skip")
     assert (report.status, report.message) == ("skipped", "results are there already")

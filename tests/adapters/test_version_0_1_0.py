@@ -161,7 +161,7 @@ def test_run_again(recording, capsys):
     arguments = (recording.path, *recording.selecting, *recording.running, "--quiet")
     status, _, errors = run(capsys, "run", *arguments)
     assert status == 1
-    assert "--existing overwrite" in errors
+    assert "--existing update, overwrite or skip" in errors
     assert len(errors.splitlines()) == 1
     assert recording.files() == before
 

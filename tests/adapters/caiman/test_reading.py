@@ -203,7 +203,7 @@ def test_one_photon_results_are_refused_unless_their_units_are_accepted(path, cn
 def test_arbitrary_units_end_to_end(path, run):
     change(path, b=None, f=None)
     before = sha256(path)
-    with pytest.raises(InputError, match="--arbitrary-units"):
+    with pytest.raises(InputError, match="pass arbitrary_units=True"):
         run(path)
     assert sha256(path) == before
     report = run(path, arbitrary_units=True)
@@ -305,7 +305,7 @@ def test_what_the_classifier_gave(path, predictions, known):
 def test_a_missing_index_is_no_obstacle(path, run):
     change(path, idx_components=...)
     assert CaimanFile(path).read(GIVEN).is_cell is None
-    with pytest.raises(InputError, match="leave out --only-cells"):
+    with pytest.raises(InputError, match="leave out only_cells"):
         run(path, only_cells=True)
 
 

@@ -90,7 +90,7 @@ def test_components_are_all_predicted_unless_only_cells_are_wanted(path, run):
 def test_existing_results_are_heeded(path, run):
     run(path)
     before = sha256(path)
-    with pytest.raises(InputError, match=r"has results already: pass --existing"):
+    with pytest.raises(InputError, match=r"has results already: pass existing=\"update\""):
         run(path)
     assert run(path, existing="skip").status == "skipped"
     assert sha256(path) == before
