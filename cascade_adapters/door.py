@@ -13,6 +13,7 @@ from cascade_adapters.results import Record, Results
 from cascade_adapters.running.batch import run_and_warn
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
+from cascade_adapters.safe_writing.page import remove_page
 from cascade_engine.errors import InputError
 
 
@@ -124,8 +125,6 @@ def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results 
 
 def restore(where: str | PathLike | Any) -> list[str]:
     """Remove everything that `run` has written and put back what it had replaced; returns what was done."""
-    from cascade_adapters.pages.places import remove_page
-
     containers = find(where, channel=None)
     return [text for each in containers for text in (*each.restore(), *remove_page(each.report_path))]
 
@@ -152,7 +151,7 @@ def report(where: str | PathLike | Any, output: str | PathLike | None = None, **
     CascadeError
         If nothing is found, or if some pages could not be written; the others are there then.
     """
-    from cascade_adapters.pages import write_pages
+    from cascade_adapters.pages.writing import write_pages
 
     containers = find(where, **selection)
     paths = [container.path for container in containers]

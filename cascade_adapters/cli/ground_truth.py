@@ -126,7 +126,7 @@ def explore_command(datasets: tuple[str, ...], ground_truth: Path | None, output
     cascade ground-truth explore DS09 DS14 --output two.html
     """
     from cascade_adapters.pages.ground_truth_page import ground_truth_page
-    from cascade_adapters.pages.places import write_page
+    from cascade_adapters.safe_writing.page import write_page
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import (
         find_datasets,

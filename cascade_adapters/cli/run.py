@@ -26,7 +26,7 @@ def command(paths: tuple, with_page: bool, dry_run: bool, as_json: bool, quiet: 
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
-    from cascade_adapters.cli.text import SaidOnce, describe_report
+    from cascade_adapters.cli.text import SaidOnce, describe_page, describe_report
     from cascade_adapters.running.batch import process_all
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.options import parse_options
@@ -44,19 +44,22 @@ def command(paths: tuple, with_page: bool, dry_run: bool, as_json: bool, quiet: 
         announce(failure)
     processed = process_all(containers, options, dry_run, announce)
     reports += processed
+    pages = []
     if with_page and not dry_run:
         from cascade_adapters.pages.writing import add_pages
 
-        for page in add_pages(containers, processed, paths):
-            reports.append(page)
-            announce(page)
+        def announce_page(page) -> None:
+            if not as_json:
+                click.echo(describe_page(page), err=page.status == "failed")
+
+        pages = add_pages(containers, processed, paths, announce_page)
     if as_json:
-        click.echo(json.dumps([report.to_dict() for report in reports], indent=1))
+        click.echo(json.dumps([report.to_dict() for report in [*reports, *pages]], indent=1))
     elif len(reports) > 1:
         counts = Counter(report.status for report in reports)
         counts["with warnings"] = sum(bool(report.warnings) for report in reports)
         for line in said.closing():
             click.echo(line)
         click.echo(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-    if any(report.status == "failed" for report in reports):
+    if any(report.status == "failed" for report in [*reports, *pages]):
         sys.exit(1)

@@ -8,7 +8,6 @@ from itertools import groupby
 
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import refuse_unused
-from cascade_adapters.pages.places import remove_page
 from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.inspection import inspect_container
@@ -17,6 +16,7 @@ from cascade_adapters.running.pipeline import process
 from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_selection
 from cascade_adapters.safe_writing.interruption import end_if_asked
+from cascade_adapters.safe_writing.page import remove_page
 from cascade_adapters.safe_writing.spool import remove_leftovers
 from cascade_engine.errors import CascadeError, CascadeWarning, InputError
 from cascade_engine.networks.store import load_model
