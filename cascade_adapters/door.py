@@ -16,6 +16,7 @@ from cascade_adapters.running.in_python import in_python, speaking_python
 from cascade_adapters.running.lab_defaults import lab_defaults
 from cascade_adapters.running.options import parse_options, parse_selection
 from cascade_adapters.running.report import Report
+from cascade_adapters.safe_writing.page import remove_page
 from cascade_engine.errors import InputError
 
 __all__ = ["Done", "find", "lab_defaults", "read_results", "restore", "run"]
@@ -148,8 +149,6 @@ def read_results(where: str | PathLike | Any, **selection: Any) -> list[Results 
 
 def restore(where: str | PathLike | Any) -> list[str]:
     """Remove everything that `run` has written and put back what it had replaced; returns what was done."""
-    from cascade_adapters.pages.places import remove_page
-
     containers = find(where, channel=None)
     with speaking_python():
         return [text for each in containers for text in (*each.restore(), *remove_page(each.report_path))]
@@ -177,7 +176,7 @@ def report(where: str | PathLike | Any, output: str | PathLike | None = None, **
     CascadeError
         If nothing is found, or if some pages could not be written; the others are there then.
     """
-    from cascade_adapters.pages import write_pages
+    from cascade_adapters.pages.writing import write_pages
 
     containers = find(where, **selection)
     paths = [container.path for container in containers]

@@ -134,7 +134,7 @@ def explore_command(datasets: tuple[str, ...], ground_truth: Path | None, output
     Without any dataset on this computer it shows simulated neurons, and says so.
     """
     from cascade_adapters.pages.ground_truth_page import ground_truth_page
-    from cascade_adapters.pages.places import write_page
+    from cascade_adapters.safe_writing.page import write_page
     from cascade_engine.errors import InputError
     from cascade_engine.ground_truth import (
         find_datasets,

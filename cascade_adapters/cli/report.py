@@ -45,7 +45,7 @@ def command(paths: tuple, output: Path | None, rois: tuple[int, ...], as_json: b
     """
     from cascade_adapters.cli.text import describe_page
     from cascade_adapters.containers.base import Selection
-    from cascade_adapters.pages import write_pages
+    from cascade_adapters.pages.writing import write_pages
     from cascade_adapters.running.finding import find_all
 
     def announce(report) -> None:

@@ -21,10 +21,11 @@ def command(paths: tuple[Path, ...], as_json: bool) -> None:
     """
     from cascade_adapters.cli.text import describe_restored
     from cascade_adapters.containers.base import Selection
-    from cascade_adapters.pages.places import overviews_above, remove_page
+    from cascade_adapters.pages.places import overviews_above
     from cascade_adapters.running.batch import restore_all
     from cascade_adapters.running.finding import find_all
     from cascade_adapters.running.report import Report
+    from cascade_adapters.safe_writing.page import remove_page
 
     with failures_as_json(as_json):
         containers, reports = find_all(paths, Selection(channel=None))

@@ -52,7 +52,7 @@ def command(
 
     A failure of one recording does not stop the others; the exit status is 1 if any failed.
     """
-    from cascade_adapters.cli.text import SaidOnce, describe_report
+    from cascade_adapters.cli.text import SaidOnce, describe_page, describe_report
     from cascade_adapters.running.batch import process_all
     from cascade_adapters.running.executors import Parallel
     from cascade_adapters.running.finding import find_all
@@ -76,6 +76,7 @@ def command(
 
     for failure in reports:
         announce(failure)
+    pages = []
     with failures_as_json(as_json):
         processed = process_all(
             containers, options, dry_run, announce, parallel, lambda line: click.echo(f"cascade: {line}", err=True)
@@ -84,16 +85,18 @@ def command(
         if with_page and not dry_run:
             from cascade_adapters.pages.writing import add_pages
 
-            for page in add_pages(containers, processed, paths):
-                reports.append(page)
-                announce(page)
+            def announce_page(page) -> None:
+                if not as_json:
+                    click.echo(describe_page(page), err=page.status == "failed")
+
+            pages = add_pages(containers, processed, paths, announce_page)
     if as_json:
-        print_json(reports)
+        print_json([*reports, *pages])
     elif len(reports) > 1:
         counts = Counter(report.status for report in reports)
         counts["with warnings"] = sum(bool(report.warnings) for report in reports)
         for line in said.closing():
             click.echo(line)
         click.echo(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-    if any(report.status == "failed" for report in reports):
+    if any(report.status == "failed" for report in [*reports, *pages]):
         sys.exit(1)

@@ -6,19 +6,13 @@ from dataclasses import replace
 from math import isclose
 from typing import TYPE_CHECKING
 
+from cascade_adapters.running.report import NEUROPIL_WORDS
 from cascade_engine.networks.indicators import indicators_named
 from cascade_engine.networks.settings import NOT_GIVEN
 from cascade_engine.networks.universal.architecture import known_indicator
 
 if TYPE_CHECKING:
     from cascade_adapters.running.report import Report
-
-#: What is subtracted of the neuropil, in words.
-NEUROPIL_WORDS = {
-    "changes": "only its changes subtracted",
-    "half": "its changes and half of its level subtracted",
-    "full": "all of it subtracted",
-}
 
 #: What files hold where nobody has named the indicator.
 _NO_NAMES = ("", "unknown", "n/a", "none")
@@ -56,8 +50,6 @@ def describe_report(report: Report) -> str:
     """A few lines on one recording that was run."""
     if report.status in ("failed", "skipped"):
         return describe_failure(report)
-    if report.n_rois is None:  # the overview of several recordings
-        return describe_page(report)
     lines = [
         f"{report.path}: {report.status}",
         *([f"  run again: {'; '.join(report.redone)}"] if report.redone else []),

@@ -220,6 +220,6 @@ def _text(
     weight = ' font-weight="600"' if bold else ""
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="13"{weight}{turn}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="14"{weight}{turn}>'
         f"{escape(text)}</text>"
     )

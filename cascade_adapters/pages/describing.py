@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
-from cascade_adapters.cli.text import NEUROPIL_WORDS
 from cascade_adapters.containers.base import Container
 from cascade_adapters.results import Record
 from cascade_adapters.running.options import Options
+from cascade_adapters.running.report import NEUROPIL_WORDS
 
 #: A table: headings, each with names and values.
 Table = list[tuple[str, list[tuple[str, str]]]]
+
+
+def readable_time(created: str) -> str:
+    """A time of a record (ISO 8601) as people write it; as it is where it is none."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC") if moment.tzinfo else created
 
 
 def run_table(container: Container, record: Record) -> Table:
@@ -19,7 +29,7 @@ def run_table(container: Container, record: Record) -> Table:
         ("Recording", _recording(container, record)),
         ("Traces", _traces(record)),
         ("Model", _model(record)),
-        ("Made", [("date", record.created), *((name, text) for name, text in record.software.items())]),
+        ("Made", [("date", readable_time(record.created)), *((name, text) for name, text in record.software.items())]),
         ("Options given", _options(record.asked)),
     ]
 

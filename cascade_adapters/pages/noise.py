@@ -51,7 +51,8 @@ def noise_words(levels: np.ndarray, used: np.ndarray) -> list[str]:
     nearest = sorted(marks, key=lambda mark: abs(np.log(mark.value / max(level, 1e-3))))[:3]
     words = [
         f"Median {level:.1f} % per √Hz: {zone_of(level)}. Four in five ROIs lie between {low:.1f} and {high:.1f}.",
-        f"{noisier or 'None'} of the {len(marks)} public ground-truth datasets have more noise than this recording. "
+        f"Of the {len(marks)} public ground-truth datasets, {noisier or 'none'} {'has' if noisier == 1 else 'have'} "
+        "more noise than this recording. "
         f"Nearest: {'; '.join(f'{mark.name} ({mark.value:.1f})' for mark in nearest)}.",
     ]
     of_dff = float(np.nanmedian(used)) if np.isfinite(used).any() else level

@@ -13,7 +13,7 @@ from cascade_adapters.containers.base import Container, Reading
 from cascade_adapters.pages import charts
 from cascade_adapters.pages.advice import advice_on
 from cascade_adapters.pages.citing import citations
-from cascade_adapters.pages.describing import run_table
+from cascade_adapters.pages.describing import readable_time, run_table
 from cascade_adapters.pages.examples import nearest_examples
 from cascade_adapters.pages.expecting import Expected, expected, measured_levels, zone_of
 from cascade_adapters.pages.frames import frames_of, left_out_spans
@@ -204,7 +204,7 @@ class _Page:
             "title": f"Spike inference: {self._name}",
             "row": row,
             "record": record,
-            "made": record.created,
+            "made": readable_time(record.created),
             "doubts": self._doubts,
             "is_stale": bool(self._changes),
             "unit": "arbitrary units" if record.traces.arbitrary_units else "dF/F",
@@ -222,6 +222,7 @@ class _Page:
             "record_json": _short_record(record.to_dict()),
             "citations": citations(record.model.name, record.written_by, f"{kernel} kernel of {1000 * smoothing:g} ms"),
             "spikes": record.discrete_spikes,
+            "spikes_made": readable_time(record.discrete_spikes.created) if record.discrete_spikes else "",
             "trusted_noise": TRUSTED_NOISE_LEVEL,
             "data": data,
             "blocks": blocks,

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from cascade_adapters.pages.places import MARK
+from cascade_adapters.safe_writing.page import MARK
 from cascade_engine._version import __version__
 
 if TYPE_CHECKING:

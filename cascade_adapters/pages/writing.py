@@ -8,11 +8,12 @@ from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from cascade_adapters.containers.base import Container
-from cascade_adapters.pages.places import overview_path, page_for, write_page
+from cascade_adapters.pages.places import overview_path, page_for
 from cascade_adapters.pages.recording_page import Row, recording_page
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.report import Report
 from cascade_adapters.safe_writing.interruption import end_if_asked
+from cascade_adapters.safe_writing.page import write_page
 from cascade_engine.errors import CascadeError
 
 #: Kind of the report on the overview.
@@ -76,22 +77,34 @@ def write_pages(
 
 
 def add_pages(
-    containers: Sequence[Container], processed: Sequence[Report], paths: Sequence[Path | str]
+    containers: Sequence[Container],
+    processed: Sequence[Report],
+    paths: Sequence[Path | str],
+    announce: Callable[[Report], None] = lambda report: None,
 ) -> list[Report]:
     """Write pages for recordings that were run, or have results already, and note them in their reports.
+
+    Parameters
+    ----------
+    containers : sequence of Container
+        Recordings.
+    processed : sequence of Report
+        What running them has given, in the same order.
+    paths, announce
+        As of `write_pages`.
 
     Returns
     -------
     list of Report
         One for each page that could not be written, and one for the overview if there are several recordings.
     """
-    have_results = [
+    with_results = [
         (container, report)
         for container, report in zip(containers, processed, strict=True)
         if report.status in ("done", "skipped")
     ]
-    written = write_pages([container for container, _ in have_results], paths)
-    for (_, report), page in zip(have_results, written, strict=False):
+    written = write_pages([container for container, _ in with_results], paths, announce=announce)
+    for (_, report), page in zip(with_results, written, strict=False):  # the overview comes last
         report.page = page.page
     return [page for page in written if page.status == "failed" or page.kind == OVERVIEW_KIND]
 

@@ -9,7 +9,6 @@ from contextlib import closing
 
 from cascade_adapters.containers.base import Container, Selection
 from cascade_adapters.containers.registry import refuse_unused
-from cascade_adapters.pages.places import remove_page
 from cascade_adapters.running.discrete import add_spikes
 from cascade_adapters.running.executors import ONE_BY_ONE, Parallel, choose_executor
 from cascade_adapters.running.in_python import in_python, speaking_python
@@ -20,6 +19,7 @@ from cascade_adapters.running.report import Report
 from cascade_adapters.running.unused import unused_selection
 from cascade_adapters.running.work import Job, RunWork, explained, failed
 from cascade_adapters.safe_writing.interruption import end_if_asked
+from cascade_adapters.safe_writing.page import remove_page
 from cascade_adapters.safe_writing.spool import remove_leftovers
 from cascade_engine.errors import CascadeWarning, InputError
 from cascade_engine.networks.store import load_model

@@ -12,6 +12,13 @@ from cascade_engine.reasons import group_reasons, listed
 from cascade_engine.signal.dff import WITHIN_NOISE
 from cascade_engine.signal.frames import frame_mask
 
+#: What is subtracted of the neuropil, in words.
+NEUROPIL_WORDS = {
+    "changes": "only its changes subtracted",
+    "half": "its changes and half of its level subtracted",
+    "full": "all of it subtracted",
+}
+
 
 @dataclass(kw_only=True)
 class Report:

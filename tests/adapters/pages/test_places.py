@@ -10,7 +10,8 @@ import pytest
 from scipy.io import savemat
 
 import cascade_adapters
-from cascade_adapters.pages.places import OVERVIEW, is_ours
+from cascade_adapters.pages.places import OVERVIEW
+from cascade_adapters.safe_writing.page import is_ours
 from tests.builders.pages import Page
 from tests.builders.suite2p_folders import make_plane, make_recording
 

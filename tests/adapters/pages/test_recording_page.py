@@ -30,7 +30,7 @@ FIGURES = {
 #: Parts of a record of which some facts are given; others are given as a whole.
 PARTS = ("traces", "recording", "rois", "settings")
 
-CLAIMS = ("very good", "decent", "poor", "missed, misplaced or added", "have more noise than this recording")
+CLAIMS = ("very good", "decent", "poor", "missed, misplaced or added", "public ground-truth datasets")
 
 
 def results_with(plane, spike_prob=None, dff=None, spikes=None, **changes):
