@@ -97,8 +97,8 @@ def _lead_to_pages(app, docname: str, content: list[str]) -> None:
 def _set_dashes(app, doctree) -> None:
     """Dashes between an argument and what it means; all other pairs of hyphens are options."""
     for text in list(doctree.findall(nodes.Text)):
-        if text == " -- ":
-            text.parent.replace(text, nodes.Text(" – "))
+        if " -- " in text and not isinstance(text.parent, nodes.literal | nodes.literal_block):
+            text.parent.replace(text, nodes.Text(text.replace(" -- ", " – ")))
 
 
 def _escape_bars(app, ctx, lines: list[str]) -> None:
