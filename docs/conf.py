@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
+from docutils import nodes  # noqa: E402
 from sphinx.util import logging  # noqa: E402
 
 from cascade_engine import __version__  # noqa: E402
@@ -93,6 +94,13 @@ def _lead_to_pages(app, docname: str, content: list[str]) -> None:
         content[0] = re.sub(pattern, replacement, content[0])
 
 
+def _set_dashes(app, doctree) -> None:
+    """Dashes between an argument and what it means; all other pairs of hyphens are options."""
+    for text in list(doctree.findall(nodes.Text)):
+        if " -- " in text and not isinstance(text.parent, nodes.literal | nodes.literal_block):
+            text.parent.replace(text, nodes.Text(text.replace(" -- ", " – ")))
+
+
 def _escape_bars(app, ctx, lines: list[str]) -> None:
     """Help of a command is plain text, but a word between bars would be a substitution; bars that begin a line stay."""
     lines[:] = [line[:1] + line[1:].replace("|", r"\|") for line in lines]
@@ -102,4 +110,5 @@ def setup(app) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", _copy_notebooks)
     app.connect("source-read", _lead_to_pages)
+    app.connect("doctree-read", _set_dashes)
     app.connect("sphinx-click-process-description", _escape_bars)
