@@ -96,7 +96,7 @@ def plot_noise_matched(
         text = "no ground truth: the neuron has no noise level to be matched"
         drawn[1].text(0.5, 0.5, text, ha="center", transform=drawn[1].transAxes)
         return drawn
-    label = f"{true.dataset}\nnoise level {level:.1f}\ntrue spikes below"
+    label = f"{true.dataset}\nnoise level {level:.1f}"
     plot_neuron(true.dff, None, true.frame_rate, true.spike_times_s, label=label, largest_dff=height, ax=drawn[1])
     drawn[0].set_title(f"The same noise level ({level:.1f} {NOISE_UNIT}), the same scale", loc="left")
     return drawn

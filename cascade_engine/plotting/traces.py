@@ -52,6 +52,7 @@ def plot_neuron(
     spikes_s: np.ndarray | None = None,
     label: str = "",
     largest_dff: float | None = None,
+    names: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw dF/F of one neuron, the inferred spike rate below it, and spikes as ticks below that.
@@ -74,6 +75,8 @@ def plot_neuron(
         Text on the left.
     largest_dff : float, optional
         dF/F (fraction) that is drawn at full height, so that several neurons can be compared. Default: the largest.
+    names : bool
+        Write on the right what is what.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure.
 
@@ -110,6 +113,7 @@ def plot_neuron(
     lowest = max(-height, float(np.nanpercentile(dff, 0.5))) if np.isfinite(dff).any() else 0.0
     down = min(0.0, lowest - _LOWEST * height)
     ax.plot(time_s, dff, color=DFF_COLOUR, linewidth=0.8, label="dF/F")
+    rows = {"dF/F": (0.0, DFF_COLOUR)}
     lines = [label] if label else []
     lines.append(f"dF/F to {height:.1f}" if np.isfinite(dff).any() else "no dF/F")
     if spike_prob is not None:
@@ -121,6 +125,7 @@ def plot_neuron(
             time_s, down + height * (_RATE_FROM + _RATE_HEIGHT * rate / peak),
             color=INFERRED_COLOUR, linewidth=1.0, label="inferred spike rate",
         )  # fmt: skip
+        rows["inferred"] = (down + height * (_RATE_FROM + 0.1), INFERRED_COLOUR)
         lines.append(f"rate to {peak:.0f} Hz" if np.isfinite(rate).any() else "no prediction")
     below = down + height * (_SPIKES_FROM if spike_prob is not None else _SPIKES_ALONE_FROM)
     for times, colour, name in (
@@ -130,12 +135,19 @@ def plot_neuron(
         if times is not None:
             (times,) = as_spike_times(name, [times], 1)
             ax.vlines(times, below - _SPIKES_HEIGHT * height, below, color=colour, linewidth=1.0, label=name)
+            rows[name.removesuffix(" spikes")] = (below - 0.5 * _SPIKES_HEIGHT * height, colour)
             below -= _ROW * height
     ax.set_ylim(min(below, lowest) - 0.05 * height, 1.05 * max(height, largest(dff)))
     ax.set_ylabel("\n".join(lines), rotation=0, ha="right", va="center")
     ax.set_yticks([])
     ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.set_xlim(time_s[0], max(time_s[-1], 1 / frame_rate))
+    end_s = max(time_s[-1], 1 / frame_rate)
+    ax.set_xlim(time_s[0], end_s)
+    for name, (y, colour) in rows.items() if names else ():
+        ax.annotate(
+            name, (end_s, y), xytext=(4, 0), textcoords="offset points",
+            color=colour, fontsize="small", va="center", annotation_clip=False,
+        )  # fmt: skip
     ax.set_xlabel("time (s)")
     return ax
 
@@ -153,7 +165,7 @@ def plot_traces(
 ) -> Figure:
     """Draw dF/F and inferred spike rate of a few neurons, one above the other, with spikes where they are known.
 
-    Each is drawn by `plot_neuron`.
+    Each is drawn by `plot_neuron`; beside the first stands what is what.
 
     Parameters
     ----------
@@ -212,11 +224,10 @@ def plot_traces(
         drawn = given_axes(axes, n_neurons)
     for i, ax in enumerate(drawn):
         label = labels[i] if labels is not None else ""
-        plot_neuron(dff[i], spike_prob[i], frame_rate, true[i], spikes_s=found[i], label=label, ax=ax)
+        plot_neuron(dff[i], spike_prob[i], frame_rate, true[i], spikes_s=found[i], label=label, names=not i, ax=ax)
         if i < n_neurons - 1:
             ax.spines["bottom"].set_visible(False)
             ax.tick_params(bottom=False, labelbottom=False)
             ax.set_xlabel("")
-    drawn[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)
     drawn[0].set_title(title, loc="left")
     return drawn[0].figure

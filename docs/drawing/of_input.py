@@ -13,7 +13,7 @@ from cascade_engine.plotting import plot_neuron
 from cascade_engine.plotting.canvas import FURTHER_COLOURS
 from cascade_engine.signal.artefacts import find_artefacts
 from cascade_engine.signal.dff import Baseline, delta_f_over_f
-from drawing.album import DFF, LIKE_GCAMP6F, RATE, inferred, page, picture, say, simulated_dff
+from drawing.album import DFF, INFERRED, LIKE_GCAMP6F, RATE, TRUTH, inferred, page, picture, say, simulated_dff
 
 
 @picture(
@@ -187,4 +187,37 @@ def missing_frames() -> Figure:
     ):
         say(ax, x, 0.93, text)
     ax.set_title("Missing frames have no prediction; all others do")
+    return figure
+
+
+@picture(
+    "brightness_step",
+    """Raw fluorescence (grey) that becomes brighter at 90 s, as when the laser power is changed, with F0 (thick line),
+    and the inferred rate (black) with the true spikes (orange). Where nobody has told of it, F0 is too low after the
+    step, and spikes are inferred that there were not. With `--sessions` F0 begins anew. Simulated, noise level 1.5.""",
+)
+def brightness_step() -> Figure:
+    spikes = simulate_spikes(180.0, 0.5, 0.5, np.random.default_rng(17))
+    dff = simulated_dff(spikes, 180.0, 1.5, seed=9)
+    step = len(dff) // 2
+    time_s = np.arange(len(dff)) / RATE
+    fluorescence = np.where(np.arange(len(dff)) < step, 200.0, 300.0) * (1.0 + dff)
+    figure, axes = page(4, 1, 8.5, sharex=True, height_ratios=[1.2, 1, 1.2, 1])
+    for (above, below), segments, name in zip(
+        axes.reshape(2, 2), (None, [step, len(dff) - step]), ("not told", "told with --sessions"), strict=True
+    ):
+        found = delta_f_over_f(fluorescence[np.newaxis], RATE, segments=segments)
+        rate = RATE * inferred(found.dff, segments=segments, check_units=False).spike_prob[0]
+        near = np.abs(time_s - 90.0) < 30.0
+        n_near = np.count_nonzero(np.abs(spikes - 90.0) < 30.0)
+        above.plot(time_s, fluorescence, color="0.75", linewidth=0.7)
+        above.plot(time_s, found.f0[0], color=FURTHER_COLOURS[0], linewidth=3)
+        above.set(ylabel="F (a.u.)", title=name)
+        text = f"60 to 120 s: {rate[near].sum() / RATE:.0f} spikes inferred, {n_near} true"
+        above.set_title(text, loc="right", fontweight="normal")
+        below.plot(time_s, rate, color=INFERRED)
+        below.vlines(spikes, -0.25 * rate.max(), -0.08 * rate.max(), color=TRUTH, linewidth=1)
+        below.set_ylabel("rate (Hz)")
+    axes[-1].set(xlabel="time (s)", xlim=(30, 150))
+    figure.suptitle("Another laser power is another session", fontweight="bold")
     return figure

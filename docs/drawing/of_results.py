@@ -38,7 +38,7 @@ def _with_past(shown_s: np.ndarray) -> np.ndarray:
     "output",
     """dF/F (blue) with the true spikes (orange), and the output of the network (black): the expected number of spikes
     per frame, on the right as a rate. One spike is spread over a few frames, by the smoothing of 50 ms; its frames sum
-    to about 1. Simulated, noise level 0.7.""",
+    to about 1, as far as the network knows how bright a spike is. Simulated, noise level 0.7.""",
 )
 def output() -> Figure:
     groups = {1.0: 1, 3.5: 3, 6.5: 6}
@@ -166,9 +166,6 @@ def discrete_spikes() -> Figure:
         )  # fmt: skip
         ax.set_title(f"{len(inside(spikes))} true spikes, {len(found)} found", fontweight="normal", loc="right")
         ax.set_xlabel("time (s)" if level == 4 else "")
-        low, high = ax.get_ylim()
-        for text, y, colour in (("found", 0.5, INFERRED), ("true", 0.1, TRUTH)):
-            ax.text(1.005 * shown_s, low + (0.05 + 0.17 * y * 2) * (high - low) * 0.9, text, color=colour, va="center")
     axes[0].set_title("Discrete spikes need little noise")
     return figure
 

@@ -60,6 +60,7 @@ def test_one_axis_per_neuron_with_dff_rate_and_true_spikes(n_neurons):
         assert axis.get_ylabel() == f"ROI {i}\ndF/F to 2.0\nrate to 5 Hz"
         assert axis.get_xlabel() == ("time (s)" if i == n_neurons - 1 else "")
         assert ticks_of(axis, "true spikes")[0] == [1.0, 2.0]
+        assert [text.get_text() for text in axis.texts] == ([] if i else ["dF/F", "inferred", "true"])
 
 
 def test_traces_are_drawn_into_given_axes():
@@ -82,6 +83,9 @@ def test_discrete_spikes_are_a_row_above_the_true_ones(ax):
     (found, rows), (true, true_rows) = ticks_of(ax, "discrete spikes"), ticks_of(ax, "true spikes")
     assert found == [0.52] and true == [0.5, 1.0]
     assert max(max(row) for row in true_rows) < min(min(row) for row in rows)
+    heights = {text.get_text(): text.xy[1] for text in ax.texts}
+    assert [*heights] == ["dF/F", "inferred", "discrete", "true"] == sorted(heights, key=heights.get, reverse=True)
+    assert heights["discrete"] == pytest.approx(np.mean([*rows])) and ax.texts[0].xy[0] == 59 / RATE
     assert ax.get_ylim()[0] < min(min(row) for row in true_rows)
 
 
@@ -143,7 +147,7 @@ def test_ground_truth_is_brought_to_the_noise_level_of_the_neuron():
     shifts = [d for d in differences if np.isin((np.array(times_s) + d).round(5), median.round(5)).all()]
     assert shifts and len(times_s) > 3  # those of the neuron with the median rate, from the first frame on
     assert above.get_ylim()[1] == below.get_ylim()[1]  # one scale
-    assert below.get_ylabel().startswith("DS99-mine\nnoise level 3.1\ntrue spikes below")
+    assert below.get_ylabel().startswith("DS99-mine\nnoise level 3.1\ndF/F to ")
 
 
 def test_the_most_active_part_is_shown():
