@@ -138,7 +138,7 @@ def low_rate() -> Figure:
         plot_neuron(dff, spike_prob, RATE, spikes, label=f"noise level {level}", ax=ax)
         ax.set_title(f"{len(spikes)} spikes; {np.nansum(spike_prob):.1f} inferred", fontweight="normal", loc="right")
         ax.set_xlabel("time (s)" if level == 4 else "")
-    axes[0].set_title("Rare spikes: seen with little noise, but not how many")
+    figure.suptitle("Rare spikes: seen with little noise, but not how many", fontweight="bold")
     return figure
 
 
