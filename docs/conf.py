@@ -72,11 +72,6 @@ _CANNOT = [
 ]
 nb_execution_excludepatterns = [f"notebooks/{notebook}.ipynb" for notebook in _CANNOT]
 
-#: Links that lead to files outside this folder, and to where they are found on the site.
-_ELSEWHERE = {
-    r"\]\(\.\./examples/([\w-]+)\.ipynb\)": r"](notebooks/\1.ipynb)",
-}
-
 
 def _copy_notebooks(app) -> None:
     """Copy the notebooks of ``examples/`` to where the site can find them."""
@@ -90,8 +85,8 @@ def _copy_notebooks(app) -> None:
 
 
 def _lead_to_pages(app, docname: str, content: list[str]) -> None:
-    for pattern, replacement in _ELSEWHERE.items():
-        content[0] = re.sub(pattern, replacement, content[0])
+    """Links to notebooks lead to their pages; elsewhere, markdown is read without this."""
+    content[0] = re.sub(r"\]\(\.\./examples/([\w-]+)\.ipynb\)", r"](notebooks/\1.ipynb)", content[0])
 
 
 def _set_dashes(app, doctree) -> None:

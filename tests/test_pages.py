@@ -166,7 +166,9 @@ def test_questions_have_answers():
 def test_pictures_have_words(page):
     """Each has a text for those who cannot see it, and a caption in one paragraph, which no line makes a list of."""
     text = (ROOT / "docs" / page).read_text("utf-8")
-    pictures = re.findall(r"^!\[([^]]*)\]\(pictures/[^)]*\)\n\n\*(.+?[^*])\*\n\n", text, re.MULTILINE | re.DOTALL)
+    pictures = re.findall(
+        r"^!\[([^]]*)\]\(pictures/[^)]*\)\n\n\*(.+?[^*])\*\n(?:\n|\Z)", text, re.MULTILINE | re.DOTALL
+    )
     assert len(pictures) == text.count("](pictures/")
     for description, caption in pictures:
         assert len(description.split()) > 2
