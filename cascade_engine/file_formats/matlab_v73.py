@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _NUMBER_CLASSES = {"double", "single"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
+#: Names in MATLAB have no more characters.
+_LONGEST_CLASS = 63
+
 #: Larger matrices are not read whole.
 _LARGE_BYTES = 1 << 26
 
@@ -125,7 +128,8 @@ def _load_numbers(path: Path, place: str) -> np.ndarray:
 
 def _class_of(item: h5py.Dataset | h5py.Group) -> str:
     kind = item.attrs.get("MATLAB_class", b"")
-    return kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
+    kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
+    return kind if kind.isidentifier() and len(kind) <= _LONGEST_CLASS else "of an unknown class" if kind else ""
 
 
 class _Reader:

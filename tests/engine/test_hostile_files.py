@@ -168,6 +168,16 @@ def test_matrices_of_matlab_without_content(tmp_path, small_limit):
             read()
 
 
+@pytest.mark.parametrize("kind", ["x" * 100_000, "\n" * 10, 3.5, [b"double", b"single"], h5py.Empty("f8"), b"\xff\xfe"])
+def test_classes_of_matlab_that_are_none(tmp_path, kind):
+    """What the attribute holds is not repeated to the user."""
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w", userblock_size=512, libver="latest") as file:
+        file.create_dataset("dff", data=np.zeros((3, 50))).attrs["MATLAB_class"] = kind
+    (variable,) = list_variables(path)
+    assert str(variable) == "dff (50 x 3, of an unknown class)"
+
+
 def test_more_memory_than_there_is(monkeypatch):
     monkeypatch.setattr(unpacking, "available_memory", lambda: 1_000_000_000)
     unpacking.check_memory(900_000_000)

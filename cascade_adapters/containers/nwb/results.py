@@ -203,7 +203,8 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str, scratch:
 
 
 def _load_spikes(units: h5py.Group | zarr.Group) -> Spikes:
-    n_spikes = np.diff(read_whole(units["spike_times_index"], "spike_times_index").astype(np.int64), prepend=0)
+    until = read_whole(units["spike_times_index"], "spike_times_index").astype(np.int64)
+    n_spikes: np.ndarray = np.diff(until, prepend=0)
     columns = (read_whole(units[column], column) for column in ("frame", "spike_times", "confidence"))
     return Spikes(np.repeat(np.arange(len(n_spikes)), n_spikes), *columns)
 
