@@ -86,7 +86,7 @@ def choose_executor(
     Executor
         To be used once.
     """
-    if parallel.scheduler is not None:
+    if parallel.scheduler is not None and jobs:
         from cascade_adapters.running.executors.cluster import Cluster
 
         if parallel.scheduler != "local":

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from cascade_adapters.running.executors.base import Executor
-from cascade_adapters.running.executors.messages import Ended, Message, Said, show
+from cascade_adapters.running.executors.messages import Advanced, Begun, Ended, Message, Refused, Said, show
 from cascade_adapters.running.executors.worker import Task
 from cascade_adapters.running.failures import log_path
 from cascade_adapters.running.progress import Display
@@ -80,7 +80,7 @@ class Processes(Executor):
                     if isinstance(message, Said):
                         with display.aside():
                             say(message.line)
-                    elif message is not None and not isinstance(message, Ended):
+                    elif isinstance(message, Begun | Advanced):
                         assert process.number is not None
                         show(display, process.number, message)
                     else:
@@ -88,7 +88,7 @@ class Processes(Executor):
                         if message is None:
                             processes.remove(process)
                         if done is not None:
-                            yield done, process.why_failed(jobs[done]) if message is None else message.reports
+                            yield done, process.outcome(jobs[done], message)
         finally:
             with held_back():
                 for process in processes:
@@ -129,13 +129,17 @@ class _Process:
         try:
             content = pickle.dumps(list(job))
         except Exception as error:
-            return explained(error, f"{job[0].path} cannot be sent to another process (leave out --jobs)")
+            return _not_sent(job, explained(error, str(job[0].path)))
         self.number = number
-        self._send(content)
+        self._send(pickle.dumps(content))  # it takes it out of its wrapping when it can say what went wrong
         return ""
 
-    def why_failed(self, job: Job) -> list[Report]:
-        """Reports on a job during which it has ended."""
+    def outcome(self, job: Job, message: Message | None) -> list[Report]:
+        """Reports on a job, by the last message on it; None: it has ended without a word."""
+        if isinstance(message, Ended):
+            return message.reports
+        if isinstance(message, Refused):
+            return failed(job, _not_sent(job, message.reason))
         status = self._process.wait()
         number = -status if status < 0 else status - 128
         if number == getattr(signal, "SIGKILL", None):
@@ -175,3 +179,7 @@ class _Process:
             except Exception:  # it has ended
                 message = None
             self._arrived.put((self, message))
+
+
+def _not_sent(job: Job, reason: str) -> str:
+    return f"{job[0].path} cannot be sent to another process, leave out --jobs: {reason}"
