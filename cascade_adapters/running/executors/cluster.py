@@ -226,7 +226,7 @@ class _Run:
             return self._said(
                 number,
                 "its worker was killed again and again, as it happens when memory is full: give the workers more; the "
-                "recording is as it was",
+                "recording is complete or as it was",
             )
         if isinstance(error, ImportError):
             return self._said(number, f"the workers need cascade-spikes and what comes with it: {error}")

@@ -7,7 +7,6 @@ job that it was doing has failed, and another process goes on with the next.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import queue
@@ -31,10 +30,7 @@ from cascade_adapters.safe_writing.interruption import end_if_asked, held_back
 from cascade_adapters.safe_writing.lock import current_wait
 
 #: What a new process runs; it finds the same modules as this one.
-_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from cascade_adapters.running.executors.worker import main; main()"
-)
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from cascade_adapters.running.executors.worker import main; main()"
 
 #: How often (s) it is looked whether this process is asked to end.
 _POLL_S = 0.2
@@ -116,7 +112,7 @@ class _Process:
         self._arrived = arrived
         with held_back():
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, json.dumps([os.path.abspath(place) for place in sys.path])],
+                [sys.executable, "-c", _CODE, *map(os.path.abspath, sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**threads, **os.environ},
@@ -148,7 +144,7 @@ class _Process:
             reason = f"was ended by {signal.Signals(number).name}"
         else:
             reason = f"ended with exit status {status}"
-        return failed(job, f"{job[0].path}: its process {reason}; the recording is as it was")
+        return failed(job, f"{job[0].path}: its process {reason}; the recording is complete or as it was")
 
     def ask_to_end(self) -> None:
         """It ends, and takes back what it has begun."""

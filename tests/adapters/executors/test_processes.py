@@ -89,9 +89,11 @@ def test_a_killed_process_is_one_failed_recording(tmp_path, options):
     assert [report.status for report in reports] == ["done", "failed", "done", "failed", "done", "done"]
     assert reports[1].message == (
         f"{killed.path}: its process was killed by the system, as it happens when memory is full: run again with fewer "
-        "--jobs; the recording is as it was"
+        "--jobs; the recording is complete or as it was"
     )
-    assert reports[3].message == f"{ended.path}: its process was ended by SIGTERM; the recording is as it was"
+    assert (
+        reports[3].message == f"{ended.path}: its process was ended by SIGTERM; the recording is complete or as it was"
+    )
     assert all((folder / "cascade.json").is_file() for folder in folders)
 
 
