@@ -10,6 +10,7 @@ import math
 import types
 import typing
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from cascade_engine.errors import InputError
@@ -116,13 +117,14 @@ def checked_number(
 
 def check_limits(holder: Any) -> None:
     """Raise `InputError` if a number that a dataclass holds lies beyond the limits that its field declares."""
-    for each in declared_fields(type(holder)):
+    for each in declared_fields(holder.__class__):
         value = getattr(holder, each.name)
         if each.limits is not None and value is not None:
             name = each.options[0].removeprefix("--").replace("-", "_")
             checked_number(name, value, each.limits, each.unit, each.hint)
 
 
+@cache
 def declared_fields(cls: type) -> list[Declared]:
     """What the fields of a dataclass declare, in order; fields that declare nothing are left out.
 

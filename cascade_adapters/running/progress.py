@@ -79,7 +79,7 @@ class Display(ABC):
     def begin(self, job: int, name: str, total: float) -> None:
         """A job begins to work on a recording."""
         self._end(job)
-        self._n_begun += 1
+        self._n_begun = min(self._n_begun + 1, self._n_recordings)  # a job may be done twice
         self._under_way[job] = _UnderWay(self._n_begun, name, float(total))
         self._show(is_new=True)
 

@@ -187,8 +187,9 @@ def delta_f_over_f(
             notes[i] = _reason_to_mistrust(background[i], "the background")
         if notes[i]:
             continue
-        noise = _noise_sd(trace, slices) * min(1.0, (_GUARD_S * frame_rate) ** -0.5)
-        f0[i] = resting = _segment_baselines(trace, slices, frame_rate, baseline)
+        noise_sd = _noise_sd(trace, slices)
+        noise = noise_sd * min(1.0, (_GUARD_S * frame_rate) ** -0.5)
+        f0[i] = resting = _segment_baselines(trace, slices, frame_rate, baseline, noise_sd)
         if background is not None:
             f0[i] = _segment_baselines(trace + background[i], slices, frame_rate, baseline)
         denominator = np.maximum(f0[i], noise)
@@ -202,9 +203,11 @@ def delta_f_over_f(
             continue
         denominator[denominator <= 0] = np.nan
         dff[i] = (trace - resting) / denominator
-        usual = np.nanmedian(f0[i]) - kept
+        middle = np.nanmedian(f0[i])
+        usual = middle - kept
         if usual > noise:
-            noise_factor[i] = np.nanmedian(denominator) / usual
+            is_same = np.array_equal(denominator, f0[i], equal_nan=True)
+            noise_factor[i] = (middle if is_same else np.nanmedian(denominator)) / usual
     return DeltaF(dff, f0, guarded, noise_factor, notes)
 
 
@@ -288,7 +291,7 @@ def _reason_to_mistrust(trace: np.ndarray, name: str) -> str:
 
 def _reason_without_baseline(trace: np.ndarray, name: str) -> str:
     reason = _reason_to_mistrust(trace, name)
-    if not reason and not trace[np.isfinite(trace)].any():
+    if not reason and not np.nan_to_num(trace).any():
         reason = f"{name} is zero throughout"
     return reason
 
@@ -300,10 +303,14 @@ def _noise_sd(trace: np.ndarray, slices: Sequence[slice]) -> float:
     return float(np.median(steps)) / MEDIAN_ABS_DIFFERENCE if steps.size else 0.0
 
 
-def _segment_baselines(trace: np.ndarray, slices: Sequence[slice], frame_rate: float, baseline: Baseline) -> np.ndarray:
+def _segment_baselines(
+    trace: np.ndarray, slices: Sequence[slice], frame_rate: float, baseline: Baseline, noise_sd: float | None = None
+) -> np.ndarray:
+    """F0 of all segments; `noise_sd` is that of the whole trace, if it is known."""
     f0 = np.full(trace.shape, np.nan, dtype=np.float32)
     for segment in slices:
-        f0[segment] = _baseline(trace[segment], frame_rate, baseline, _noise_sd(trace, [segment]))
+        own = noise_sd if noise_sd is not None and len(slices) == 1 else _noise_sd(trace, [segment])
+        f0[segment] = _baseline(trace[segment], frame_rate, baseline, own)
     return f0
 
 

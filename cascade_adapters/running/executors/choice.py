@@ -16,6 +16,9 @@ from cascade_engine.declared import checked_number
 from cascade_engine.networks.store import list_models
 from cascade_engine.parallel import THREAD_LIMITS, as_threads, available_processors
 
+#: Choices that can be files or folders.
+_FILES = ("model", "exclude_frames", "sessions")
+
 
 @dataclass(frozen=True)
 class Parallel:
@@ -44,11 +47,13 @@ class Parallel:
         """
         if self.scheduler is None:
             return dict(given)
-        named = {"model": list_models()}
-        return {"existing": "update"} | {
-            name: os.path.abspath(value) if _is_place(value) and value not in named.get(name, ()) else value
-            for name, value in given.items()
-        }
+        found = {"existing": "update", **given}
+        for name in _FILES:
+            value = found.get(name)
+            is_named = name == "model" and value in list_models()
+            if isinstance(value, str | os.PathLike) and os.path.exists(value) and not is_named:
+                found[name] = os.path.abspath(value)
+        return found
 
     def place(self, path: Path | str) -> Path | str:
         """A path as it holds where the run is done."""
@@ -56,10 +61,6 @@ class Parallel:
 
 
 ONE_BY_ONE = Parallel()
-
-
-def _is_place(value: Any) -> bool:
-    return isinstance(value, str | os.PathLike) and os.path.exists(value)
 
 
 def choose_executor(
@@ -86,7 +87,7 @@ def choose_executor(
     Executor
         To be used once.
     """
-    if parallel.scheduler is not None:
+    if parallel.scheduler is not None and jobs:
         from cascade_adapters.running.executors.cluster import Cluster
 
         if parallel.scheduler != "local":

@@ -153,7 +153,7 @@ class _Run:
         if found.status == "finished":
             with suppress(Exception):  # it was lost on the way
                 return [self._conclude(number, found.result(CONNECT_S))]
-        error = found.exception() if found.status == "error" else None
+        error = found.exception(CONNECT_S) if found.status == "error" else None
         if isinstance(error, KilledWorker) and self._attempts[number] == 1:  # perhaps by a job that waited beside it
             display.again(number)
             self.submit(number)
@@ -226,8 +226,10 @@ class _Run:
             return self._said(
                 number,
                 "its worker was killed again and again, as it happens when memory is full: give the workers more; the "
-                "recording is as it was",
+                "recording is complete or as it was",
             )
+        if isinstance(error, ImportError):
+            return self._said(number, f"the workers need cascade-spikes and what comes with it: {error}")
         return explained(error if isinstance(error, Exception) else RuntimeError(str(error)), str(self._path(number)))
 
     def _said(self, number: int, problem: str) -> str:

@@ -43,7 +43,14 @@ class Ended:
     reports: list[Report]
 
 
-Message = Begun | Advanced | Said | Ended
+@dataclass
+class Refused:
+    """A job was not understood, and why."""
+
+    reason: str
+
+
+Message = Begun | Advanced | Said | Ended | Refused
 
 
 class SentProgress:

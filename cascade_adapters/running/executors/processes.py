@@ -7,7 +7,6 @@ job that it was doing has failed, and another process goes on with the next.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import queue
@@ -21,7 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from cascade_adapters.running.executors.base import Executor
-from cascade_adapters.running.executors.messages import Ended, Message, Said, show
+from cascade_adapters.running.executors.messages import Advanced, Begun, Ended, Message, Refused, Said, show
 from cascade_adapters.running.executors.worker import Task
 from cascade_adapters.running.failures import log_path
 from cascade_adapters.running.progress import Display
@@ -31,10 +30,7 @@ from cascade_adapters.safe_writing.interruption import end_if_asked, held_back
 from cascade_adapters.safe_writing.lock import current_wait
 
 #: What a new process runs; it finds the same modules as this one.
-_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from cascade_adapters.running.executors.worker import main; main()"
-)
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from cascade_adapters.running.executors.worker import main; main()"
 
 #: How often (s) it is looked whether this process is asked to end.
 _POLL_S = 0.2
@@ -80,7 +76,7 @@ class Processes(Executor):
                     if isinstance(message, Said):
                         with display.aside():
                             say(message.line)
-                    elif message is not None and not isinstance(message, Ended):
+                    elif isinstance(message, Begun | Advanced):
                         assert process.number is not None
                         show(display, process.number, message)
                     else:
@@ -88,7 +84,7 @@ class Processes(Executor):
                         if message is None:
                             processes.remove(process)
                         if done is not None:
-                            yield done, process.why_failed(jobs[done]) if message is None else message.reports
+                            yield done, process.outcome(jobs[done], message)
         finally:
             with held_back():
                 for process in processes:
@@ -116,7 +112,7 @@ class _Process:
         self._arrived = arrived
         with held_back():
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, json.dumps([os.path.abspath(place) for place in sys.path])],
+                [sys.executable, "-c", _CODE, *map(os.path.abspath, sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**threads, **os.environ},
@@ -129,13 +125,17 @@ class _Process:
         try:
             content = pickle.dumps(list(job))
         except Exception as error:
-            return explained(error, f"{job[0].path} cannot be sent to another process (leave out --jobs)")
+            return _not_sent(job, explained(error, str(job[0].path)))
         self.number = number
-        self._send(content)
+        self._send(pickle.dumps(content))  # it takes it out of its wrapping when it can say what went wrong
         return ""
 
-    def why_failed(self, job: Job) -> list[Report]:
-        """Reports on a job during which it has ended."""
+    def outcome(self, job: Job, message: Message | None) -> list[Report]:
+        """Reports on a job, by the last message on it; None: it has ended without a word."""
+        if isinstance(message, Ended):
+            return message.reports
+        if isinstance(message, Refused):
+            return failed(job, _not_sent(job, message.reason))
         status = self._process.wait()
         number = -status if status < 0 else status - 128
         if number == getattr(signal, "SIGKILL", None):
@@ -144,7 +144,7 @@ class _Process:
             reason = f"was ended by {signal.Signals(number).name}"
         else:
             reason = f"ended with exit status {status}"
-        return failed(job, f"{job[0].path}: its process {reason}; the recording is as it was")
+        return failed(job, f"{job[0].path}: its process {reason}; the recording is complete or as it was")
 
     def ask_to_end(self) -> None:
         """It ends, and takes back what it has begun."""
@@ -175,3 +175,7 @@ class _Process:
             except Exception:  # it has ended
                 message = None
             self._arrived.put((self, message))
+
+
+def _not_sent(job: Job, reason: str) -> str:
+    return f"{job[0].path} cannot be sent to another process, leave out --jobs: {reason}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cascade_adapters.running.executors.messages import Ended, Message, Said, SentProgress
+from cascade_adapters.running.executors.messages import Ended, Message, Refused, Said, SentProgress
 from cascade_adapters.running.failures import log_to
 from cascade_adapters.running.work import Work
 from cascade_adapters.safe_writing.interruption import Interrupted, command_begins, taking_signals
@@ -110,5 +110,10 @@ def _do_jobs(jobs: _Jobs, target: BinaryIO) -> None:
     log_to(task.log)
     warnings.simplefilter("ignore", RuntimeWarning)  # as in the command
     with waiting(task.wait_s, lambda line: send(Said(line))):
-        while (job := jobs.get()) is not None:
-            send(Ended(task.work(job, SentProgress(send), task.n_threads)))
+        while (content := jobs.get()) is not None:
+            try:
+                job = pickle.loads(content)
+            except Exception as error:
+                send(Refused(" ".join(str(error).split())))
+            else:
+                send(Ended(task.work(job, SentProgress(send), task.n_threads)))

@@ -102,7 +102,7 @@ def test_a_job_that_kills_every_worker(tmp_path, options, cluster):
     assert [report.status for report in reports] == ["failed", "done"]
     assert reports[0].message == (
         f"{tmp_path / 'large'}: its worker was killed again and again, as it happens when memory is full: give the "
-        "workers more; the recording is as it was"
+        "workers more; the recording is complete or as it was"
     )
 
 
@@ -164,6 +164,21 @@ def test_no_scheduler(tmp_path, random_model, capsys, monkeypatch):
     assert end.value.code == 1
     output = capsys.readouterr().err
     assert output.startswith("cascade: no Dask scheduler answers at tcp://127.0.0.1:9: ") and output.count("\n") == 1
+
+
+def test_files_are_named_in_full(tmp_path, monkeypatch):
+    """Not what only looks like one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("universal", "own", "frames.txt"):
+        (tmp_path / name).mkdir()
+    given = {"model": "own", "exclude_frames": "frames.txt", "sessions": "10,20", "series": "own"}
+    expected = given | {"model": str(tmp_path / "own"), "exclude_frames": str(tmp_path / "frames.txt")}
+    assert Parallel(scheduler="local").choices(given) == expected | {"existing": "update"}
+    assert Parallel(scheduler="local").choices({"model": "universal", "existing": "skip"}) == {
+        "model": "universal",
+        "existing": "skip",
+    }
+    assert Parallel(2).choices(given) == given
 
 
 def test_no_dask(tmp_path, monkeypatch):

@@ -89,9 +89,11 @@ def test_a_killed_process_is_one_failed_recording(tmp_path, options):
     assert [report.status for report in reports] == ["done", "failed", "done", "failed", "done", "done"]
     assert reports[1].message == (
         f"{killed.path}: its process was killed by the system, as it happens when memory is full: run again with fewer "
-        "--jobs; the recording is as it was"
+        "--jobs; the recording is complete or as it was"
     )
-    assert reports[3].message == f"{ended.path}: its process was ended by SIGTERM; the recording is as it was"
+    assert (
+        reports[3].message == f"{ended.path}: its process was ended by SIGTERM; the recording is complete or as it was"
+    )
     assert all((folder / "cascade.json").is_file() for folder in folders)
 
 
@@ -99,7 +101,20 @@ def test_what_cannot_be_sent_is_one_failed_recording(tmp_path, options):
     container, plane = NotToBeSent(tmp_path / "own"), Suite2pPlane(make_plane(tmp_path / "plane0").folder)
     reports = process_all([container, plane], options, parallel=TWO)
     assert [report.status for report in reports] == ["failed", "done"]
-    assert f"{container.path} cannot be sent to another process (leave out --jobs)" in reports[0].message
+    assert f"{container.path} cannot be sent to another process, leave out --jobs: " in reports[0].message
+
+
+def test_a_container_that_only_this_process_knows(tmp_path, options, monkeypatch):
+    """As one that is defined in a script."""
+    monkeypatch.setitem(sys.modules, "of_this_process", sys.modules["tests.builders.batches"])
+    own = type("Own", (Killing,), {"__module__": "of_this_process"})
+    monkeypatch.setattr("tests.builders.batches.Own", own, raising=False)
+    plane = Suite2pPlane(make_plane(tmp_path / "plane0").folder)
+    reports = process_all([own(tmp_path / "own"), plane], options, parallel=TWO)
+    assert [report.status for report in reports] == ["failed", "done"]
+    assert reports[0].message == (
+        f"{tmp_path / 'own'} cannot be sent to another process, leave out --jobs: No module named 'of_this_process'"
+    )
 
 
 def test_objects_in_memory_are_done_where_they_are(random_model):
