@@ -94,7 +94,8 @@ def running(planes: Sequence[Suite2pPlane], options: Mapping[str, Any]) -> Job:
         for plane in planes:
             job.advance(len(reports) / len(planes))
             tell = partial(_advance, job, len(reports), len(planes))
-            reports += process_all([plane], replace(chosen, progress=tell))
+            is_replaced = plane.has_replaced_spikes()  # then spks.npy is to hold the new rates, too
+            reports += process_all([plane], replace(chosen, replace_spikes=is_replaced, progress=tell))
         return reports
 
     chosen = parse_options({"existing": "overwrite", **options})
