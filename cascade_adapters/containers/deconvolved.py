@@ -49,7 +49,14 @@ class Deconvolved:
 
 
 def describe(
-    name: str, pipeline: str, backup: str, is_ours: bool, is_marked: bool, rows: np.ndarray | None, option: str
+    name: str,
+    pipeline: str,
+    backup: str,
+    is_ours: bool,
+    is_marked: bool,
+    rows: np.ndarray | None,
+    can_be_undone: bool,
+    option: str,
 ) -> Deconvolved:
     """Whose rates are there, where cascade has put its own.
 
@@ -67,6 +74,8 @@ def describe(
         Whether marks of the rows were kept.
     rows : array of int or None
         What `rows_of_ours` gives; None if what is there is no such array.
+    can_be_undone : bool
+        Whether `with_own` can be made of it and the backup.
     option : str
         Option of ``cascade run`` that puts rates there.
     """
@@ -74,7 +83,7 @@ def describe(
     if is_ours:
         return Deconvolved(name, "cascade", f"{name} holds the rates of cascade; {own}")
     again = f"'cascade run --existing overwrite {option}' puts rates into all rows"
-    back = f", 'cascade restore' puts {pipeline}'s own back" if backup else ""
+    back = f", 'cascade restore' puts {pipeline}'s own back" if can_be_undone else ""
     if rows is not None and (rows >= 0).all():
         text = f"{name} holds the rates of cascade in all rows, but not as they were written (a viewer scales them, or "
         return Deconvolved(name, "cascade", f"{text}ROIs were taken out); {own}: {again}{back}")

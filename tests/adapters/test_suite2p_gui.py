@@ -198,7 +198,9 @@ def test_cancelling_takes_everything_back(opened):
     assert not found.panel.run_button.isEnabled()
     found.panel.cancel_button.click()
     wait_until(found.gui, lambda: found.panel.job is None)
-    assert found.panel.state.text() == "Cancelled. What was not finished was not written."
+    assert found.panel.state.text().startswith(
+        "Cancelled: what was not finished was not written. The GUI shows suite2p"
+    )
     assert hashes(found.folder) == before
     assert not isinstance(found.window.Spks, ShownRates)
 
@@ -245,6 +247,36 @@ def test_merging_keeps_suite2ps_spikes_and_makes_results_stale(opened):
     assert np.load(found.folder / "cascade_spike_prob.npy").shape == (7, 900)
     assert np.allclose(found.window.Spks[:], rates(found.folder))
     assert np.array_equal(np.load(found.folder / "spks.npy"), stored)
+
+
+def test_spks_that_hold_rates_of_ours(opened, gui, tmp_path, random_model):
+    """They stay replaced, with the new rates, and the GUI has those: a merge writes no rates of an earlier run."""
+    from cascade_adapters.hooks.suite2p import run_on_folder
+
+    stat = make_gui_plane(tmp_path / "plane0", settings=gui.default_settings())
+    original = np.load(stat.parent / "spks.npy")
+    run_on_folder(tmp_path, model=str(random_model.folder), replace_spikes=True)
+    found = opened(stat)
+    assert found.panel.state.text().startswith("The GUI shows what spks.npy holds, rates of cascade. There are results")
+    run(found)
+    stored = np.load(stat.parent / "spks.npy")
+    assert np.allclose(stored, rates(stat.parent), rtol=1e-6)
+    assert np.array_equal(np.load(stat.parent / "spks_suite2p.npy"), original)
+    assert found.panel.state.text().endswith("it takes what spks.npy holds, rates of cascade.")
+    merge(found, [0, 1])
+    described = Suite2pPlane(stat.parent).deconvolved()
+    assert (described.holds, described.others) == ("both", [6])
+    wait_until(gui, lambda: "in 6 of 7 rows" in found.panel.text.toPlainText())
+
+    # run again: suite2p's own are back, with the row of the merged ROI, and the GUI has them
+    merged = np.load(stat.parent / "spks.npy")[6:]
+    run(found)
+    expected = np.concatenate([original, merged])
+    assert np.array_equal(np.load(stat.parent / "spks.npy"), expected)
+    found.panel.own_button.click()
+    found.window.imerge = [3]
+    assert np.array_equal(found.window.Spks[[1, 2, 4, 5, 6]], expected[[1, 2, 4, 5, 6]])
+    assert found.panel.state.text().startswith("The GUI shows suite2p's own spikes.")
 
 
 def test_saving_as_matlab_keeps_suite2ps_spikes(opened):

@@ -89,4 +89,5 @@ class SpikesInPlace:
         if not self.was_replaced:
             return Deconvolved(name, "pipeline", f"{name} is CaImAn's own; the results of cascade are beside it")
         backup = "" if self.backup is None else backup
-        return describe(name, "CaImAn", backup, self.is_ours, _MARKS in self._kept, self.rows, "--replace-s")
+        is_marked, can_be_undone = _MARKS in self._kept, self.own() is not None
+        return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, "--replace-s")

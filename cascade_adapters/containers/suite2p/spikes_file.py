@@ -88,7 +88,9 @@ class SpikesFile:
             return Deconvolved(NAME, "pipeline", f"{NAME} is suite2p's own; the results of cascade are beside it")
         backup = BACKUP if self.backup.is_file() else ""
         is_marked = _MARKS in self._kept
-        return deconvolved.describe(NAME, "suite2p", backup, self.is_ours, is_marked, self.rows, "--replace-spks")
+        return deconvolved.describe(
+            NAME, "suite2p", backup, self.is_ours, is_marked, self.rows, self.is_mixed, "--replace-spks"
+        )
 
     def replace(self, transaction: Transaction, results: Results) -> list[str]:
         """Put rates in its place, and what is suite2p's own into the backup; returns the names written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -24,7 +25,7 @@ class Job(QObject):
     Attributes
     ----------
     advanced : Signal(float)
-        Part of all planes that is done, from 0 to 1.
+        Part that is done, from 0 to 1.
     done : Signal(object)
         List of Report, one per plane.
     failed : Signal(str)
@@ -62,7 +63,7 @@ class Job(QObject):
         return self._thread.is_alive()
 
     def advance(self, part: float) -> None:
-        """Tell which part is done, from 0 to 1; raises `Interrupted` to end: all that writes then takes it back."""
+        """Tell how far it is; raises `Interrupted` if it shall end, which everything that writes takes back."""
         if self._is_cancelled.is_set():
             raise Interrupted
         self.advanced.emit(part)
@@ -89,8 +90,17 @@ def running(planes: Sequence[Suite2pPlane], options: Mapping[str, Any]) -> Job:
     """A job that infers spikes in planes and writes the results beside their traces, as ``cascade run`` does."""
 
     def work(job: Job) -> list[Report]:
-        job.advance(0.0)
-        return process_all(planes, replace(chosen, progress=job.advance))
+        reports: list[Report] = []
+        for plane in planes:
+            job.advance(len(reports) / len(planes))
+            tell = partial(_advance, job, len(reports), len(planes))
+            is_replaced = plane.has_replaced_spikes()  # then spks.npy is to hold the new rates, too
+            reports += process_all([plane], replace(chosen, replace_spikes=is_replaced, progress=tell))
+        return reports
 
     chosen = parse_options({"existing": "overwrite", **options})
     return Job(work)
+
+
+def _advance(job: Job, n_done: int, n_planes: int, part: float) -> None:
+    job.advance((n_done + part) / n_planes)

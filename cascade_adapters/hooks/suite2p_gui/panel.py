@@ -25,7 +25,14 @@ from cascade_adapters.cli.text import describe_inspection, describe_report
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
 from cascade_adapters.hooks.suite2p_gui.job import Job, looking, running
 from cascade_adapters.hooks.suite2p_gui.messages import show_message
-from cascade_adapters.hooks.suite2p_gui.planes import mean_rates_hz, noise_levels, planes_shown, rates_hz, results_of
+from cascade_adapters.hooks.suite2p_gui.planes import (
+    mean_rates_hz,
+    noise_levels,
+    planes_shown,
+    rates_hz,
+    results_of,
+    spikes_of,
+)
 from cascade_adapters.hooks.suite2p_gui.window import MainWindow
 from cascade_adapters.running.failures import unforeseen
 from cascade_adapters.running.report import Report
@@ -61,7 +68,8 @@ class Panel(QDialog):
         self.message: QMessageBox | None = None
         self._window = MainWindow(gui)
         self._contents: tuple = ()
-        self._has_results = self._is_stale = False
+        self._note = ""
+        self._has_results = self._is_stale = self._are_replaced = False
         self._build()
         gui.installEventFilter(self)
         self._timer = QTimer(self)
@@ -103,7 +111,7 @@ class Panel(QDialog):
         self.rates_button = _button(
             "Show rates", "Show the rates in the place of suite2p's spikes; nothing is saved", self.show_rates
         )
-        self.own_button = _button("Show suite2p's spikes", "Show suite2p's own spikes again", self.show_own)
+        self.own_button = _button("Show suite2p's spikes", "Show what spks.npy holds", self.show_own)
         self.noise_button = _button(
             "Colour by noise level", "Noise level of each ROI in % per sqrt(Hz): low is good", self.colour_by_noise
         )
@@ -120,16 +128,18 @@ class Panel(QDialog):
 
     # ------------------------------------------------------------------------------------------------ what it can do
 
-    def look(self) -> None:
-        """Say what the plane is, what a run would do, and which results there are."""
+    def look(self, note: str = "") -> None:
+        """Say what the plane is, what a run would do, and which results there are; after a `note`, if there is one."""
+        self._note = note
         self._contents = self._window.contents
-        self._has_results = self._is_stale = False
+        self._has_results = self._is_stale = self._are_replaced = False
         self.text.setPlainText("")
         self._attempt(lambda: self._begin(looking(self._planes(), self._options()), self._looked, "Looking ..."))
         self._refresh()
 
     def run(self) -> None:
         """Infer spike rates in the background."""
+        self._note = ""
         self._attempt(lambda: self._begin(running(self._planes(), self._options()), self._ran, "Running ..."))
         self._refresh()
 
@@ -204,6 +214,7 @@ class Panel(QDialog):
         earlier = [report.earlier_results for report in reports]
         self._has_results = any(state not in (None, "none") for state in earlier)
         self._is_stale = any("stale" in (state or "") for state in earlier)
+        self._are_replaced = any((each.deconvolved or {}).get("holds") in ("cascade", "both") for each in reports)
         self._say(reports, [describe_inspection(report) for report in reports])
 
     def _ran(self, reports: list[Report]) -> None:
@@ -211,6 +222,10 @@ class Panel(QDialog):
         self.progress.setValue(1000)
         self._has_results = self._has_results or any(report.status == "done" for report in reports)
         self._say(reports, [describe_report(report) for report in reports])
+        if self._window.contents != self._contents:
+            return  # ROIs were merged meanwhile, or another plane was loaded: it will be looked at
+        if any("spks.npy" in report.written for report in reports):
+            self._attempt(self._take_own)
         if all(report.status == "done" for report in reports):
             self._is_stale = False
             self.show_rates()
@@ -230,14 +245,14 @@ class Panel(QDialog):
     def _cancelled(self) -> None:
         self._end()
         self.progress.setValue(0)
-        self._refresh()
-        self.state.setText("Cancelled. What was not finished was not written.")
+        self.look("Cancelled: what was not finished was not written. ")
+
+    def _take_own(self) -> None:
+        planes = self._planes()
+        self._window.take_own(spikes_of(planes, self._window.traces.shape[1]))
+        self._are_replaced = any(plane.has_replaced_spikes() for plane in planes)
 
     def _show_rates(self) -> None:
-        if self._window.contents != self._contents:
-            raise InputError(
-                "The GUI shows something else now: press the button again when this panel has looked at it"
-            )
         results = results_of(self._planes())
         self._window.show_rates(rates_hz(results, self._window.traces.shape[1]))
 
@@ -280,14 +295,14 @@ class Panel(QDialog):
         if not self._window.is_loaded:
             return "Nothing is loaded."
         stale = " They are stale: 'Run again'." if self._is_stale else ""
+        own = "what spks.npy holds, rates of cascade" if self._are_replaced else "suite2p's own spikes"
         if self._window.shows_rates:
             return (
-                f"The GUI shows rates of cascade, scaled to the height of F.{stale} "
-                "If ROIs are merged, drawn or saved, suite2p's own spikes are used."
+                f"{self._note}The GUI shows rates of cascade, scaled to the height of F.{stale} "
+                f"If ROIs are merged, drawn or saved, it takes {own}."
             )
-        if not self._has_results:
-            return "The GUI shows suite2p's own spikes. There are no results yet."
-        return f"The GUI shows suite2p's own spikes. There are results: 'Show rates' shows them.{stale}"
+        there = "There are results: 'Show rates' shows them." if self._has_results else "There are no results yet."
+        return f"{self._note}The GUI shows {own}. {there}{stale}"
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """End what is under way before the main window closes."""

@@ -89,6 +89,17 @@ def results_of(planes: Sequence[Suite2pPlane]) -> list[Results]:
     return found
 
 
+def spikes_of(planes: Sequence[Suite2pPlane], n_frames: int) -> np.ndarray:
+    """What is in ``spks.npy`` of all planes, as the GUI loads it; float32, shape (n_rois, n_frames)."""
+    stored = [ArrayOnDisk(plane.path / "spks.npy") for plane in planes]
+    spikes = np.zeros((sum(len(each) for each in stored), n_frames), np.float32)
+    first = 0
+    for each in stored:
+        spikes[first : first + len(each), : each.shape[1]] = each[:]
+        first += len(each)
+    return spikes
+
+
 def rates_hz(results: Sequence[Results], n_frames: int) -> np.ndarray:
     """Rates of all ROIs in Hz, float32, shape (n_rois, n_frames): 0 where there is no prediction, and as padding."""
     rates = np.zeros((sum(each.shape[0] for each in results), n_frames), np.float32)

@@ -71,6 +71,11 @@ class MainWindow:
             self.gui.Spks = self.gui.Spks.own
         self._redraw()
 
+    def take_own(self, spikes: np.ndarray) -> None:
+        """From now on these are the spikes that the GUI has loaded: ``spks.npy`` was changed."""
+        self.gui.Spks = spikes
+        self._redraw()
+
     def tell_what_is_shown(self) -> None:
         """Let title and labels say whose rates are shown; the GUI itself may have put suite2p's back."""
         index = int(self.shows_rates)
