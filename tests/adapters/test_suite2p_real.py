@@ -1,5 +1,6 @@
 """The real suite2p run through our hook, real folders, and the hook's promises with a suite2p that only pretends."""
 
+import contextlib
 import json
 import shutil
 import sys
@@ -17,7 +18,6 @@ from cascade_adapters.hooks.suite2p import run_on_folder, run_s2p
 from cascade_engine.errors import CascadeWarning, InputError, MissingExtraError, ModelError
 from cascade_engine.ground_truth import simulate_dataset
 from tests.builders.suite2p_folders import hashes, make_recording
-from tests.builders.torchvision import declare_operators
 
 REAL_FOLDERS = {
     "suite2p-1.1.0-one-plane": 1,
@@ -35,11 +35,16 @@ RATE = 30.0
 @pytest.fixture(scope="module")
 def suite2p(tmp_path_factory):
     """The real package; skips where it, or what it needs, is not installed."""
-    pytest.importorskip("torch", reason="suite2p is not installed")
+    torch = pytest.importorskip("torch", reason="suite2p is not installed")
     with pytest.MonkeyPatch.context() as patch:
         # it creates a folder in the home directory when it is imported
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        declare_operators()
+        for operator in ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+                         "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"):  # fmt: skip
+            name, _, signature = operator.partition("(")
+            # torchvision made for GPUs cannot declare these beside a torch made for the CPU
+            with contextlib.suppress(RuntimeError):
+                torch.library.define(f"torchvision::{name}", f"({signature}")
         module = pytest.importorskip("suite2p", reason="suite2p is not installed")
         if "settings" not in module.run_s2p.__code__.co_varnames:
             pytest.skip("needs suite2p 1.0 or newer")
