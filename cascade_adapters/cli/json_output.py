@@ -6,6 +6,7 @@ The objects are `cascade_adapters.running.report.Report`, `cascade_adapters.cli.
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import typing
@@ -121,10 +122,10 @@ def _attributes(kind: type) -> dict[str, str]:
     """What the docstring of a dataclass says of each attribute, in one line."""
     said: dict[str, str] = {}
     names: list[str] = []
-    section = (kind.__doc__ or "").partition("Attributes\n")[2].splitlines()[1:]
+    section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n")[2].splitlines()[1:]
     for line in section:
         text = line.strip()
-        if text and len(line) - len(line.lstrip()) == 4:
+        if text and text == line.rstrip():  # not indented
             names = [name.strip() for name in text.partition(" : ")[0].split(",")]
         elif text:
             for name in names:

@@ -167,6 +167,10 @@ def _values(content: Mapping[Any, Any], folder: Path) -> dict[str, Any]:
         flat = flat_names.get(str(key), str(key))
         if flat in found:
             raise InputError(f"{key} is there twice")
+        if value is None:  # left open
+            continue
+        if flat == "progress":
+            raise InputError(f"there is no option {flat}")
         found[flat] = _value(choices[flat], value, folder) if flat in choices else value
     return found
 

@@ -81,14 +81,14 @@ def test_python_refuses_them_too(tmp_path):
         lambda: cascade_adapters.find(plane, key="x"),
         lambda: run_on_folder(plane, key="x"),
     ):
-        with pytest.raises(InputError, match="plane0: --key does not concern suite2p: leave it out"):
+        with pytest.raises(InputError, match="plane0: key does not concern suite2p: leave it out"):
             call()
     for call in (
         lambda: run_on_file(file, series="x"),
         lambda: run_on_estimates(cnmf, series="x"),
         lambda: cascade_adapters.run(cnmf, series="x"),
     ):
-        with pytest.raises(InputError, match="--series does not concern CaImAn"):
+        with pytest.raises(InputError, match=": series does not concern CaImAn"):
             call()
 
 
@@ -96,7 +96,7 @@ def test_a_folder_of_several_kinds_takes_what_concerns_one_of_them(tmp_path):
     make_plane(tmp_path / "plane0", second_channel=True)
     caiman_files.make_file(tmp_path / "cnmf.hdf5")
     assert [container.kind for container in cascade_adapters.find(tmp_path, channel=2)] == ["suite2p", "CaImAn"]
-    with pytest.raises(InputError, match="--raw does not concern suite2p, CaImAn: leave it out"):
+    with pytest.raises(InputError, match=": raw does not concern suite2p, CaImAn: leave it out"):
         cascade_adapters.find(tmp_path, raw=True)
 
 

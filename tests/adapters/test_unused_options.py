@@ -425,11 +425,11 @@ def test_python_and_hooks(tmp_path, random_model):
     plane, model = suite2p(tmp_path), str(random_model.folder)
     cnm = caiman_files.make_cnmf(N_ROIS, N_FRAMES)
     for call in (cascade_adapters.find, cascade_adapters.read_results):
-        with pytest.raises(InputError, match="--key does not concern CaImAn object"):
+        with pytest.raises(InputError, match=": key does not concern CaImAn object"):
             call(cnm, key="x")
     with pytest.raises(InputError, match="which traces are meant was said when it was found"):
         cascade_adapters.run(Suite2pPlane(plane), channel=2, model=model)
-    with pytest.warns(CascadeWarning, match="--baseline changes nothing: dF/F is the container's"):
+    with pytest.warns(CascadeWarning, match=": baseline changes nothing: dF/F is the container's"):
         cascade_adapters.run(cnm, baseline="constant", model=model)
 
 
@@ -439,7 +439,7 @@ def test_run_s2p_refuses_before_suite2p_starts(monkeypatch):
             raise AssertionError
 
     monkeypatch.setitem(__import__("sys").modules, "suite2p", Suite2p())
-    with pytest.raises(InputError, match="--key does not concern suite2p"):
+    with pytest.raises(InputError, match=": key does not concern suite2p"):
         run_s2p(cascade={"key": "x"})
 
 

@@ -9,9 +9,10 @@ import pytest
 
 import cascade_adapters
 from cascade_adapters.cli import main
+from cascade_adapters.containers.base import Selection
 from cascade_adapters.containers.registry import find_containers
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
-from cascade_adapters.convert import convert
+from cascade_adapters.convert import convert, read_metadata
 from cascade_adapters.hooks.caiman import run_on_estimates
 from cascade_adapters.hooks.suite2p import run_on_folder
 from cascade_adapters.running.batch import process_all
@@ -259,14 +260,20 @@ def test_discrete_spikes_are_not_lost_in_silence(tmp_path, random_model):
     assert container.results().spikes is None
 
 
-def test_results_that_came_with_a_conversion_are_up_to_date(tmp_path, random_model):
+@pytest.mark.parametrize("target", ["a.npz", "folder", "a.nwb"])
+def test_results_that_came_with_a_conversion_are_up_to_date(target, tmp_path, random_model):
     plane = make_plane(tmp_path / "plane0")
-    options = {"model": str(random_model.folder)}
+    change_settings(plane.folder, badframes=np.arange(900) // 5 == 10, frames_per_folder=[400, 500])
+    options = {"model": str(random_model.folder), "only_cells": True, "exclude_frames": "200-203"}
     run_one(Suite2pPlane(plane.folder), **options)
-    convert(plane.folder, tmp_path / "a.npz")
-    (found,) = find_containers(tmp_path / "a.npz")
+    start = ("session_start_time=2024-05-17T12:30:00+02:00",)
+    convert(plane.folder, tmp_path / target, metadata=read_metadata(None, start) if target == "a.nwb" else None)
+    (found,) = find_containers(tmp_path / target)
     assert run_one(found, **options, existing="update").status == "skipped"
-    assert run_one(found, **options, existing="update", threshold=1).redone == ["made with threshold 0, now 1"]
+    if target == "a.nwb":  # the results lie in the file itself
+        (found,) = find_containers(tmp_path / target, Selection(in_place=True))
+    again = run_one(found, **options, existing="update", threshold=1)
+    assert again.redone == ["made with threshold 0, now 1"]
 
 
 def test_batches(tmp_path, random_model, capsys):

@@ -71,6 +71,8 @@ def test_where_it_is_looked_for(lab, tmp_path):
     nearer = inner.parent / "cascade.yaml"
     nearer.write_text("")
     assert find_file(inner) == nearer and read_file(nearer) == {}
+    nearer.write_text("smoothing:\nkernel: causal\n")
+    assert read_file(nearer) == {"kernel": "causal"}  # what is left open
     lab.unlink()
     (tmp_path / "cascade.yaml").write_text("kernel: causal")
     assert find_file(lab.parent) == tmp_path / "cascade.yaml"  # the home folder is the last
@@ -108,6 +110,8 @@ def test_files_are_named_from_the_folder_of_the_file(lab, cascade, random_model,
         ("a: [1", "cannot be read: "),
         ("smoothing: 2024-01-01", "smoothing must be a number"),
         ("1: 2", "there is no option 1"),
+        ("progress: yes", "there is no option progress"),
+        ("settings: {smoothing: 0.1}", "there is no option settings"),
         ("x: &a [*a]", "cannot be read: "),
         ("# " + "x" * 200_000, "it is too large for a list of options"),
     ],

@@ -47,7 +47,7 @@ class UniversalFamily(Family):
         """See `Family.not_for`."""
         return [
             *super().not_for(model),
-            "counts of single cells that must be exact, of interneurons above all: see what 'error' is above",
+            "exact counts of single cells, above all of interneurons: the error above says how far off they are",
         ]
 
     def resolve(self, model: Model, settings: Settings, frame_rate: float, container_indicator: str | None) -> Settings:
