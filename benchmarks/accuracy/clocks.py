@@ -45,17 +45,25 @@ def measure() -> dict[str, float | None]:
     return offsets
 
 
+def as_text(offsets: Mapping[str, float | None]) -> dict[str, str]:
+    """Offsets (s) as the registry has them; empty where they are not known."""
+    return {key: "" if offset is None else f"{offset:.3f}" for key, offset in offsets.items()}
+
+
 def write(line_start: str, values: Mapping[str, str]) -> None:
-    """Put one line per dataset, by its key, into the registry, which stays as it is otherwise."""
-    lines, key = [], ""
-    for line in REGISTRY.read_text("utf-8").splitlines(keepends=True):
+    """Put one line per dataset, by its key, into the registry, which stays as it is otherwise; none for empty text."""
+    lines, key, left = [], "", dict(values)
+    text = REGISTRY.read_text("utf-8")
+    present = {found[1] for found in re.finditer(rf"^  (\w+):\n(?:    .*\n)*?{line_start}", text, re.MULTILINE)}
+    for line in text.splitlines(keepends=True):
         if found := re.match(r"  (\w+):$", line):
             key = found[1]
-        if line.startswith(line_start) and key in values:
-            continue
-        lines.append(line)
-        if line.startswith(BEFORE) and values.get(key):
-            lines.append(f"{line_start}{values[key]}\n")
+        is_old = line.startswith(line_start)
+        is_place = is_old or (line.startswith(BEFORE) and key not in present)
+        if not (is_old and key in values):
+            lines.append(line)
+        if is_place and left.get(key):
+            lines.append(f"{line_start}{left.pop(key)}\n")
     with replacing(REGISTRY) as file:
         file.write("".join(lines).encode())
     print(f"{len(values)} datasets in {REGISTRY}")
@@ -71,7 +79,7 @@ def main() -> None:
     except CascadeError as error:
         sys.exit(str(error))
     if arguments.write:
-        write(ENTRY, {key: "" if offset is None else f"{offset:.3f}" for key, offset in offsets.items()})
+        write(ENTRY, as_text(offsets))
 
 
 if __name__ == "__main__":

@@ -78,9 +78,9 @@ def test_offsets_are_written_into_the_registry_and_nothing_else_is(tmp_path, mon
     registry.write_text(before, "utf-8")
     monkeypatch.setattr(clocks, "REGISTRY", registry)
     known = {key: entry.clock_offset_s for key, entry in load_catalogue().items()}
-    clocks.write({key: offset for key, offset in known.items() if offset is not None})
+    clocks.write(clocks.ENTRY, clocks.as_text({key: offset for key, offset in known.items() if offset is not None}))
     assert registry.read_text("utf-8") == before
-    clocks.write({"DS03": None, "DS24": 0.0123})
+    clocks.write(clocks.ENTRY, clocks.as_text({"DS03": None, "DS24": 0.0123}))
     changed = registry.read_text("utf-8").splitlines()
     gone = set(before.splitlines()) - set(changed)
     assert [line for line in changed if "clock_offset_s: 0.012" in line] and len(changed) == len(before.splitlines())
