@@ -80,7 +80,7 @@ def _spans(mask: np.ndarray, rate: float) -> list[tuple[float, float]]:
     size, coarse = 1, mask
     while np.count_nonzero(np.diff(coarse)) > 2 * _MOST_SPANS:  # then spans are too near to be told apart
         size *= 2
-        coarse = np.pad(mask, (0, -len(mask) % size)).reshape(-1, size).any(axis=1)
+        coarse = np.asarray(np.pad(mask, (0, -len(mask) % size)).reshape(-1, size).any(axis=1))
     ranges = [(first * size, min((last + 1) * size, len(mask))) for first, last in frame_ranges(frame_text(coarse))]
     return [(round(first / rate, 3), round(end / rate, 3)) for first, end in ranges]
 

@@ -153,7 +153,7 @@ class _Page:
 
     @cached_property
     def _expected(self) -> Expected | None:
-        if self._doubts or self._median_noise is None:
+        if self._doubts or self._median_noise is None or not self._is_predicted.any():
             return None
         return expected(self._record, self._median_noise)
 
