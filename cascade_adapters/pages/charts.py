@@ -110,7 +110,8 @@ def rate_chart(rates_hz: np.ndarray) -> str:
             parts.append(_rect(x(low) + 0.7, bottom - tall, x(high) - x(low) - 1.4, tall, RATE, title))
     middle = float(np.median(rates_hz))
     parts.append(_line(x(middle), 14, x(middle), bottom, INK, 2, "5 3"))
-    parts.append(_text(x(middle) + 6, 24, f"median {middle:.2g} Hz", "start", INK, True))
+    side = "start" if middle < 0.7 * most else "end"
+    parts.append(_text(x(middle) + (6 if side == "start" else -6), 24, f"median {middle:.2g} Hz", side, INK, True))
     parts += _axis(x, bottom, most, "mean inferred rate (Hz)")
     parts.append(_text(_LEFT - 8, top + 6, str(highest), "end"))
     parts.append(_text(_LEFT - 8, bottom + 4, "0", "end"))
@@ -120,7 +121,7 @@ def rate_chart(rates_hz: np.ndarray) -> str:
 
 def frames_chart(lanes: Sequence[Lane], duration_s: float, borders_s: Sequence[float]) -> str:
     """Which frames are left out, dropped or missing, on the axis of time; dashed lines end segments."""
-    left, row = 190, 30
+    left, row = 216, 30
     bottom = 14 + row * len(lanes)
     span = duration_s or 1.0
 

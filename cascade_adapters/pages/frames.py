@@ -14,7 +14,7 @@ from cascade_engine.signal.frames import frame_mask, frame_ranges, frame_text
 #: Parts of the ROIs below this are not drawn.
 _LEAST_PART = 0.002
 
-#: Spans of one kind that are drawn; more would look the same.
+#: Spans of one kind that are drawn; where there are more, neighbours are drawn together.
 _MOST_SPANS = 2000
 
 
@@ -77,8 +77,12 @@ def _dropped(recording: RecordingUsed) -> np.ndarray:
 
 def _spans(mask: np.ndarray, rate: float) -> list[tuple[float, float]]:
     """Begin and end in s of runs of frames."""
-    ranges = frame_ranges(frame_text(mask))[:_MOST_SPANS]
-    return [(round(first / rate, 3), round((last + 1) / rate, 3)) for first, last in ranges]
+    size, coarse = 1, mask
+    while np.count_nonzero(np.diff(coarse)) > 2 * _MOST_SPANS:  # then spans are too near to be told apart
+        size *= 2
+        coarse = np.asarray(np.pad(mask, (0, -len(mask) % size)).reshape(-1, size).any(axis=1))
+    ranges = [(first * size, min((last + 1) * size, len(mask))) for first, last in frame_ranges(frame_text(coarse))]
+    return [(round(first / rate, 3), round(end / rate, 3)) for first, end in ranges]
 
 
 def _shades(part: np.ndarray, edges_s: np.ndarray) -> list[tuple[float, float, float]]:

@@ -35,6 +35,11 @@ def noise_chart(levels: np.ndarray, claims: bool) -> str:
     return charts.noise_chart(known, dataset_marks() if claims else [], claims) if known.size else ""
 
 
+def _how_many(number: int, of: int) -> str:
+    words = {0: "none", of: "all"}.get(number, str(number))
+    return f"{words} {'has' if number == 1 else 'have'}"
+
+
 def noise_words(levels: np.ndarray, used: np.ndarray) -> list[str]:
     """What the noise levels say, sentence by sentence.
 
@@ -51,7 +56,7 @@ def noise_words(levels: np.ndarray, used: np.ndarray) -> list[str]:
     nearest = sorted(marks, key=lambda mark: abs(np.log(mark.value / max(level, 1e-3))))[:3]
     words = [
         f"Median {level:.1f} % per √Hz: {zone_of(level)}. Four in five ROIs lie between {low:.1f} and {high:.1f}.",
-        f"Of the {len(marks)} public ground-truth datasets, {noisier or 'none'} {'has' if noisier == 1 else 'have'} "
+        f"Of the {len(marks)} public ground-truth datasets, {_how_many(noisier, len(marks))} "
         "more noise than this recording. "
         f"Nearest: {'; '.join(f'{mark.name} ({mark.value:.1f})' for mark in nearest)}.",
     ]

@@ -26,6 +26,9 @@ from cascade_engine.discrete import TRUSTED_NOISE_LEVEL
 from cascade_engine.errors import CascadeError, InputError
 from cascade_engine.reasons import group_reasons
 
+#: Noise levels are about the same up to this difference of logarithms: a factor of 1.5.
+_NEAR = float(np.log(1.5))
+
 
 @dataclass(frozen=True)
 class Row:
@@ -150,7 +153,7 @@ class _Page:
 
     @cached_property
     def _expected(self) -> Expected | None:
-        if self._doubts or self._median_noise is None:
+        if self._doubts or self._median_noise is None or not self._is_predicted.any():
             return None
         return expected(self._record, self._median_noise)
 
@@ -198,7 +201,11 @@ class _Page:
         if claims and self._median_noise is not None:
             examples = nearest_examples(record.recording.frame_rate_hz, self._median_noise)
             data["examples"], blocks["examples"] = example_data(examples)
-            example = {"noise_level": examples[0].noise_level, "frame_rate": examples[0].frame_rate}
+            example = {
+                "noise_level": examples[0].noise_level,
+                "frame_rate": examples[0].frame_rate,
+                "is_near": abs(np.log(examples[0].noise_level / self._median_noise)) < _NEAR,
+            }
         smoothing, kernel = record.settings.resolved_kernel
         return {
             "title": f"Spike inference: {self._name}",

@@ -78,10 +78,11 @@ def test_offsets_are_written_into_the_registry_and_nothing_else_is(tmp_path, mon
     registry.write_text(before, "utf-8")
     monkeypatch.setattr(clocks, "REGISTRY", registry)
     known = {key: entry.clock_offset_s for key, entry in load_catalogue().items()}
-    clocks.write("clock_offset_s", {key: offset for key, offset in known.items() if offset is not None})
-    clocks.write("single_spike_dff", {"DS09": load_catalogue()["DS09"].single_spike_dff})
+    write, as_text = clocks.write, clocks.in_text
+    write("clock_offset_s", as_text({key: offset for key, offset in known.items() if offset is not None}))
+    write("single_spike_dff", as_text({"DS09": load_catalogue()["DS09"].single_spike_dff}))
     assert registry.read_text("utf-8") == before
-    clocks.write("clock_offset_s", {"DS03": None, "DS24": 0.0123})
+    write("clock_offset_s", as_text({"DS03": None, "DS24": 0.0123}))
     changed = registry.read_text("utf-8").splitlines()
     gone = set(before.splitlines()) - set(changed)
     assert [line for line in changed if "clock_offset_s: 0.012" in line] and len(changed) == len(before.splitlines())

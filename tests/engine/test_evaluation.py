@@ -91,6 +91,14 @@ def test_summary_is_the_mean_of_medians():
     assert str(summarize(scores)) == str(summary)
 
 
+def test_range_of_neurons_counts_datasets_alike():
+    """Five neurons of one dataset weigh as much as one of another: 0.1 each, and 0.5."""
+    scores = [*(entry("a", value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)), entry("b", 0.9)]
+    # the middles of their weights are at 0.05, 0.15, ..., 0.45, and 0.75
+    assert summarize(scores).correlation_range == pytest.approx((0.15, 0.9))
+    assert summarize([entry("a", 0.8)]).correlation_range == pytest.approx((0.8, 0.8))
+
+
 def test_summary_of_gains():
     """Gains of 1 and 1/2 in one dataset, of 2 and 2 in another."""
     scores = [
@@ -216,6 +224,14 @@ def test_what_telling_the_indicator_brings(measured):
     assert expected(measured, 30.0, 2.0, indicator="GCaMP6f")["correlation"] == pytest.approx(0.84)
     assert expected(measured, 30.0, 2.0, indicator="unknown")["correlation"] == pytest.approx(0.8)
     assert "indicator_gain" not in expected(measured, 7.5, 2.0)
+
+
+def test_the_range_of_neurons_is_interpolated_too(measured):
+    assert expected(measured, 30.0, 8**0.5)["correlation_range"] == pytest.approx([0.7, 0.7], abs=1e-5)
+    assert expected(measured, 30.0, 2.0, indicator="GCaMP6f")["correlation_range"] == pytest.approx([0.84, 0.84])
+    without = [{k: v for k, v in each.items() if k != "correlation_range"} for each in measured.card["evaluation"]]
+    older = replace(measured, card={**measured.card, "evaluation": without})
+    assert "correlation_range" not in expected(older, 30.0, 2.0)
 
 
 def test_leaving_out_trains_without_and_goes_on_where_it_stopped(tmp_path):

@@ -42,7 +42,7 @@ Cascade.Raster = class {
 
   get height() {
     const lines = Math.ceil(this.cells.length / this.rowsPerLine);
-    return lines * Math.max(1, Math.min(8, Math.floor(320 / Math.max(lines, 1))));
+    return lines * Math.max(1, Math.min(20, Math.floor(320 / Math.max(lines, 1))));
   }
 
   cellAt(y) {

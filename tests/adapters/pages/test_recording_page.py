@@ -9,10 +9,11 @@ import pytest
 
 import cascade_adapters
 from cascade_adapters.containers.suite2p.plane import Suite2pPlane
+from cascade_adapters.pages.frames import left_out_spans
 from cascade_adapters.pages.summary import MOST_BYTES
 from cascade_adapters.results import Spikes
 from cascade_engine import load_model
-from cascade_engine.signal.frames import frame_mask
+from cascade_engine.signal.frames import frame_mask, frame_text
 from tests.builders.pages import Page
 from tests.builders.running import made_up_record, made_up_results
 from tests.builders.suite2p_folders import change_settings, hashes, make_plane
@@ -294,3 +295,24 @@ def test_two_thousand_rois_are_less_than_5_mb(tmp_path):
     assert len(page.data["details"]) >= 3
     shown = page.detail(page.data["picks"][0]["cell"])[1]
     assert len(shown) == n_frames
+
+
+def test_very_many_spans_are_drawn_together_and_none_is_lost():
+    mask = np.zeros(100_000, dtype=bool)
+    mask[::7] = True
+    recording = replace(made_up_record(1, len(mask)).recording, excluded_frames={"every seventh": frame_text(mask)})
+    spans = np.array(left_out_spans(recording)) * 30.0
+    assert 0 < len(spans) <= 2001
+    covered = np.zeros(len(mask) + 1, dtype=int)
+    np.add.at(covered, np.rint(spans[:, 0]).astype(int), 1)
+    np.add.at(covered, np.rint(spans[:, 1]).astype(int), -1)
+    assert (np.cumsum(covered)[:-1][mask] == 1).all()
+
+
+def test_a_recording_without_any_prediction_has_a_page(plane):
+    reasons = dict.fromkeys(range(N_ROIS), "all values are missing")
+    missing = np.full((N_ROIS, N_FRAMES), np.nan, dtype=np.float32)
+    results_with(plane, missing, missing, rois={"without_prediction": reasons})
+    page = page_of(plane.folder)
+    assert "0 of 6" in page.section("glance") and page.data["picks"] == []
+    assert "6 all values are missing 0, 1, 2, 3, 4, 5" in page.section("left-out")
