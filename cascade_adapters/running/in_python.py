@@ -26,6 +26,9 @@ _OF_THE_COMMAND = (
 #: What stands before an option that is to be given; elsewhere its bare name reads better.
 _PASS = r"\bpass (?:the other |another )?"
 
+#: Further options of commands that are keywords of functions, of the same names.
+_KEYWORDS = re.compile(rf"({_PASS})?--(jobs|scheduler|output)(?![\w-])(?: (FILE|N|ADDRESS)(?!\w))?")
+
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])"
 
 #: Values of options that are texts, where a message states one.
@@ -44,12 +47,14 @@ def in_python(text: str) -> str:
     'a.npy: it has no frame rate: pass frame_rate= (Hz)'
     >>> in_python("leave out --dff container and --raw, or pass --sessions 900,300")
     'leave out dff="container" and raw, or pass sessions=(900, 300)'
+    >>> in_python("run again with fewer --jobs, or pass --output FILE for another place")
+    'run again with fewer jobs, or pass output=FILE for another place'
     """
     for part in _OF_THE_COMMAND:
         text = text.replace(part, "")
     for pattern, flat, choice in _PATTERNS:
         text = pattern.sub(partial(_keyword, flat, choice), text)
-    return text
+    return _KEYWORDS.sub(lambda found: f"{found[1]}{found[2]}={found[3] or ''}" if found[1] else found[2], text)
 
 
 @contextmanager
