@@ -54,7 +54,7 @@ def test_the_readme_is_short():
 def test_commands_and_options_exist(document):
     for line in lines(document, "cascade"):
         command: click.Command = cascade
-        context = click.Context(cascade)
+        context = click.Context(cascade, **cascade.context_settings)
         for word in shlex.split(line, comments=True)[1:]:
             if isinstance(command, click.Group) and not word.startswith("-") and re.fullmatch("[a-z-]+", word):
                 found = command.get_command(context, word)
