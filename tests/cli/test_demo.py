@@ -38,7 +38,6 @@ def test_what_it_says_and_leaves(tmp_path):
 
 def test_the_page_to_open(tmp_path, capsys):
     """It leads to the page of each plane."""
-    pytest.importorskip("cascade_adapters.pages")
     main(["demo", str(tmp_path / "here"), "--quiet"])
     page = tmp_path / "here" / "cascade_overview.html"
     assert f"open this page in your browser: {page}" in capsys.readouterr().out
