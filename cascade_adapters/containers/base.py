@@ -434,6 +434,10 @@ class Container(ABC):
     def fingerprint(self) -> dict[str, str]:
         """Hashes that change when the traces do, by file or dataset."""
 
+    def has_input(self, hashes: Mapping[str, str]) -> bool:
+        """Whether the traces are those with the hashes that a record holds (`Record.input`)."""
+        return hashes == self.fingerprint()
+
     @abstractmethod
     def record(self) -> Record | None:
         """The record of the results that are there, or None.
@@ -448,7 +452,7 @@ class Container(ABC):
         """The record of the results that are there, if they were made from the traces that are there now; else None."""
         try:
             record = self.record()
-            return record if record is not None and record.input == self.fingerprint() else None
+            return record if record is not None and self.has_input(record.input) else None
         except InputError:  # whoever needs the record says why
             return None
 
@@ -575,7 +579,7 @@ class Container(ABC):
         try:
             traces = self.traces(Reading.asked_for(earlier.asked))
         except (InputError, TypeError):  # what it takes to read them is not known here, or they cannot be read any more
-            return [TRACES_CHANGED] if earlier.input != self.fingerprint() else []
+            return [] if self.has_input(earlier.input) else [TRACES_CHANGED]
         changes = changed_facts(earlier, traces)
-        hashes = self.fingerprint() if traces.hashes is None else traces.hashes()
-        return [TRACES_CHANGED, *changes] if earlier.input != hashes else changes
+        is_same = (traces.hashes is not None and earlier.input == traces.hashes()) or self.has_input(earlier.input)
+        return changes if is_same else [TRACES_CHANGED, *changes]

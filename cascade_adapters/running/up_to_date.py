@@ -61,7 +61,7 @@ def why_run_again(
     found = _about_model(earlier, predictor)
     found += _about_traces(earlier, traces)
     found += _about_choices(container, earlier, traces, options)
-    if not found and (earlier.input != container.fingerprint()):
+    if not found and not container.has_input(earlier.input):
         found.append(TRACES_CHANGED)
     return found or _about_storage(container, options)
 

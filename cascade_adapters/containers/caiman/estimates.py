@@ -8,7 +8,9 @@ import numpy as np
 
 from cascade_adapters.containers.base import Reading, Rois, Traces
 from cascade_adapters.containers.caiman.fields import Fields, matrix_of
+from cascade_adapters.containers.caiman.hashes import digest
 from cascade_adapters.containers.caiman.raw_traces import (
+    DFF,
     RawTraces,
     counts_per_component,
     footprints_of,
@@ -77,7 +79,8 @@ def read_traces(fields: Fields, reading: Reading = Reading()) -> Traces:
         stored, problem = _stored_dff(fields, raw, background)
         if not problem:
             dff = ComputedRows(stored.shape, lambda rows: np.asarray(stored[rows], dtype=np.float32))
-            return Traces(dff=dff, source="F_dff", **facts)
+            facts["hashes"] = lambda: {**raw.hashes(), DFF: digest(stored)}
+            return Traces(dff=dff, source=DFF, **facts)
         if reading.dff == "container":
             raise InputError(f"{fields.where}: F_dff cannot be used: {problem}; leave out --dff container")
         if stored is not None:
@@ -112,7 +115,7 @@ def _dims(fields: Fields) -> np.ndarray | None:
 def _stored_dff(fields: Fields, raw: RawTraces, background: Rows) -> tuple[Any, str]:
     """F_dff, and why it cannot be used, or an empty string."""
     try:
-        stored = matrix_of(fields, "F_dff")
+        stored = matrix_of(fields, DFF)
     except InputError:
         return (), "it is no matrix of numbers"
     if stored is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from cascade_adapters.containers.base import Container, Reading, Rois, Selection
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import FileFields, explained, opened
-from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
+from cascade_adapters.containers.caiman.raw_traces import fingerprint, is_made_from, shape_of
 from cascade_adapters.containers.caiman.spikes_in_place import SpikesInPlace, remembered
 from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP
 from cascade_adapters.containers.caiman.undo_0_1_0 import restore_original
@@ -91,6 +92,11 @@ class CaimanFile(Container):
         """SHA-256 of what the traces are made from."""
         with opened(self.path) as fields:
             return fingerprint(fields)
+
+    def has_input(self, hashes: Mapping[str, str]) -> bool:
+        """See `Container.has_input`; F_dff matters to results that were made from it."""
+        with opened(self.path) as fields:
+            return is_made_from(fields, hashes)
 
     def record(self) -> Record | None:
         """The record in ``estimates/cascade``, or None."""
@@ -239,7 +245,7 @@ class CaimanFile(Container):
             for name, (found, array) in stored.items():
                 if found is None or found.shape != array.shape or not _are_equal(found, array):
                     raise InputError(f"{self.path} was not changed: what was written as {name} cannot be read back")
-            if source is not None and fingerprint(fields) != source:
+            if source is not None and not is_made_from(fields, source):
                 raise InputError(f"{self.path} was changed since its traces were read: run again")
 
 

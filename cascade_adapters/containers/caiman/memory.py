@@ -13,7 +13,7 @@ from cascade_adapters.containers.base import Container, Reading, Rois, Selection
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import ObjectFields
-from cascade_adapters.containers.caiman.raw_traces import fingerprint, shape_of
+from cascade_adapters.containers.caiman.raw_traces import fingerprint, is_made_from, shape_of
 from cascade_adapters.containers.caiman.spikes_in_place import SpikesInPlace, remembered
 from cascade_adapters.containers.caiman.stored_results import GROUP, SPIKES_BACKUP
 from cascade_adapters.containers.deconvolved import Deconvolved
@@ -70,6 +70,10 @@ class CaimanObject(Container):
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of what the traces are made from, the same as of a saved file."""
         return fingerprint(self._fields)
+
+    def has_input(self, hashes: Mapping[str, str]) -> bool:
+        """See `Container.has_input`; F_dff matters to results that were made from it."""
+        return is_made_from(self._fields, hashes)
 
     def record(self) -> Record | None:
         """The record in ``estimates.cascade``, or None."""

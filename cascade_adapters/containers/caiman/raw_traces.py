@@ -7,6 +7,7 @@ divided by the squared norm of that column.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -129,8 +130,12 @@ def counts_per_component(fields: Fields) -> np.ndarray | None:
         return np.asarray(sums / norms, dtype=np.float32)
 
 
+#: Its hash is in a record only if spikes were inferred from it.
+DFF = "F_dff"
+
+
 def fingerprint(fields: Fields) -> dict[str, str]:
-    """SHA-256 of the raw traces and the background; the same for a result in memory and saved.
+    """SHA-256 of raw traces, background and dF/F; the same for a result in memory and saved.
 
     Parameters
     ----------
@@ -143,7 +148,17 @@ def fingerprint(fields: Fields) -> dict[str, str]:
         By field.
     """
     components, residual, name = _parts(fields)
-    return {"C": digest(components), name: digest(residual)} | _hashes_of_background(fields)
+    raw = {"C": digest(components), name: digest(residual)} | _hashes_of_background(fields)
+    try:
+        dff = matrix_of(fields, DFF)
+    except InputError:  # no matrix of numbers: nothing is inferred from it
+        dff = None
+    return raw if dff is None else raw | {DFF: digest(dff)}
+
+
+def is_made_from(fields: Fields, hashes: Mapping[str, str]) -> bool:
+    """Whether the traces are those with the hashes that a record holds."""
+    return hashes == {name: each for name, each in fingerprint(fields).items() if name != DFF or DFF in hashes}
 
 
 def shape_of(fields: Fields) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pytest
 
 from cascade_adapters.containers.base import Reading
 from cascade_adapters.containers.caiman.file import CaimanFile
+from cascade_adapters.containers.caiman.memory import CaimanObject
 from cascade_adapters.hooks.caiman import run_on_estimates
 from cascade_adapters.results import Record
 from cascade_engine import infer
@@ -65,7 +66,7 @@ def test_the_record(path, run, random_model):
     assert record.model.fingerprint == random_model.fingerprint
     assert (record.traces.source, record.traces.dff) == ("F_dff", "container")
     assert record.recording.n_rois == 6 and record.recording.frame_rate_source == "params/data/fr"
-    assert set(record.input) == {"C", "YrA", "A", "b", "f"}
+    assert set(record.input) == {"C", "YrA", "A", "b", "f", "F_dff"}
     assert record.warnings == report.warnings
     with h5py.File(path, "r") as file:
         texts = dict(file["estimates/cascade"].attrs)
@@ -148,6 +149,25 @@ def test_components_in_another_order_do_not_go_unnoticed(tmp_path, path, run):
     select_components(cnmf, [5, 4, 3, 2, 1, 0])
     container = CaimanFile(save(cnmf, tmp_path / "selected.hdf5"))
     assert container.is_stale()
+
+
+def test_results_are_stale_once_the_dff_that_they_were_made_from_is_another(path, run, cnmf):
+    run(path)
+    container = CaimanFile(path)
+    assert container.record().traces.source == "F_dff" and not container.is_stale()
+    change(path, F_dff=cnmf.estimates.F_dff + np.float32(0.01))
+    assert container.changes() == ["the traces have changed since"]
+    assert container.remembered() is None
+    with pytest.raises(InputError, match="stale"):
+        run(path)
+
+
+@pytest.mark.filterwarnings("ignore::cascade_engine.errors.CascadeWarning")
+def test_an_object_is_stale_too_once_its_dff_is_another(cnmf, random_model):
+    run_on_estimates(cnmf, model=str(random_model.folder))
+    assert not CaimanObject(cnmf).is_stale()
+    cnmf.estimates.F_dff = cnmf.estimates.F_dff + np.float32(0.01)
+    assert CaimanObject(cnmf).is_stale()
 
 
 def test_detrending_again_makes_no_results_stale(path, run, cnmf):
