@@ -113,7 +113,8 @@ def test_a_container_that_only_this_process_knows(tmp_path, options, monkeypatch
     reports = process_all([own(tmp_path / "own"), plane], options, parallel=TWO)
     assert [report.status for report in reports] == ["failed", "done"]
     assert reports[0].message == (
-        f"{tmp_path / 'own'} cannot be sent to another process, so run one job at a time: No module named 'of_this_process'"
+        f"{tmp_path / 'own'} cannot be sent to another process, so run one job at a time: "
+        "No module named 'of_this_process'"
     )
 
 
