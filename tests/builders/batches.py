@@ -18,6 +18,9 @@ from tests.builders import caiman_files
 from tests.builders.sessions import Given, dff_traces
 from tests.builders.suite2p_folders import make_plane
 
+#: Windows knows none; tests that need it are skipped there.
+SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
 
 def make_batch(root: Path, n_planes: int = 3, n_frames: int = 600) -> Path:
     """Planes of suite2p, one of them damaged, a CaImAn file, and an NWB file with two planes if pynwb is there."""
@@ -73,7 +76,7 @@ def copied(root: Path, target: Path) -> Path:
 class Killing(Given):
     """A container that kills the process that reads it, as the system does where memory is full."""
 
-    def __init__(self, path: Path, number: int = signal.SIGKILL):
+    def __init__(self, path: Path, number: int = SIGKILL):
         super().__init__(path)
         self.number = number
 
@@ -101,5 +104,5 @@ class KillingOnce(Suite2pPlane):
             (self.path.parent / "was_read").touch(exist_ok=False)
         except FileExistsError:
             return super().read(reading)
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), SIGKILL)
         raise AssertionError("not reached")

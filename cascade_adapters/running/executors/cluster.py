@@ -70,7 +70,7 @@ class Cluster(Executor):
             If Dask is not installed.
         """
         if find_spec("distributed") is None:
-            raise MissingExtraError("distributed", "distributed", "--scheduler")
+            raise MissingExtraError("distributed", "distributed", "a Dask scheduler")
         with ExitStack() as stack:
             is_local = self._address == "local"
             if is_local:  # whoever is working on them is gone then

@@ -139,7 +139,7 @@ class _Process:
         status = self._process.wait()
         number = -status if status < 0 else status - 128
         if number == getattr(signal, "SIGKILL", None):
-            reason = "was killed by the system, as it happens when memory is full: run again with fewer --jobs"
+            reason = "was killed by the system, as it happens when memory is full: run fewer jobs at a time"
         elif number in list(signal.Signals):
             reason = f"was ended by {signal.Signals(number).name}"
         else:
@@ -178,4 +178,4 @@ class _Process:
 
 
 def _not_sent(job: Job, reason: str) -> str:
-    return f"{job[0].path} cannot be sent to another process, leave out --jobs: {reason}"
+    return f"{job[0].path} cannot be sent to another process, so run one job at a time: {reason}"

@@ -88,8 +88,8 @@ def test_a_killed_process_is_one_failed_recording(tmp_path, options):
     reports = process_all([planes[0], killed, planes[1], ended, *planes[2:]], options, parallel=TWO)
     assert [report.status for report in reports] == ["done", "failed", "done", "failed", "done", "done"]
     assert reports[1].message == (
-        f"{killed.path}: its process was killed by the system, as it happens when memory is full: run again with fewer "
-        "--jobs; the recording is complete or as it was"
+        f"{killed.path}: its process was killed by the system, as it happens when memory is full: run fewer jobs at "
+        "a time; the recording is complete or as it was"
     )
     assert (
         reports[3].message == f"{ended.path}: its process was ended by SIGTERM; the recording is complete or as it was"
@@ -101,7 +101,7 @@ def test_what_cannot_be_sent_is_one_failed_recording(tmp_path, options):
     container, plane = NotToBeSent(tmp_path / "own"), Suite2pPlane(make_plane(tmp_path / "plane0").folder)
     reports = process_all([container, plane], options, parallel=TWO)
     assert [report.status for report in reports] == ["failed", "done"]
-    assert f"{container.path} cannot be sent to another process, leave out --jobs: " in reports[0].message
+    assert f"{container.path} cannot be sent to another process, so run one job at a time: " in reports[0].message
 
 
 def test_a_container_that_only_this_process_knows(tmp_path, options, monkeypatch):
@@ -113,7 +113,8 @@ def test_a_container_that_only_this_process_knows(tmp_path, options, monkeypatch
     reports = process_all([own(tmp_path / "own"), plane], options, parallel=TWO)
     assert [report.status for report in reports] == ["failed", "done"]
     assert reports[0].message == (
-        f"{tmp_path / 'own'} cannot be sent to another process, leave out --jobs: No module named 'of_this_process'"
+        f"{tmp_path / 'own'} cannot be sent to another process, so run one job at a time: "
+        "No module named 'of_this_process'"
     )
 
 
