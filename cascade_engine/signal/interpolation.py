@@ -37,7 +37,7 @@ class InterpolationFinder:
     >>> finder = InterpolationFinder(n_frames=1000)
     >>> finder.add(dff)
     >>> finder.describe().partition("(")[2].partition(":")[0]
-    '10%; every 10th) lie exactly between their neighbours in all traces'
+    '10%; one in 10) lie exactly between their neighbours in all traces'
     """
 
     def __init__(self, n_frames: int):
@@ -79,14 +79,9 @@ class InterpolationFinder:
         steps = np.diff(frames)
         usual = int(np.median(steps)) if len(steps) else 0
         is_regular = usual > 1 and np.count_nonzero(steps == usual) >= _REGULAR * len(steps)
-        which = f"every {usual}{_ending(usual)}" if is_regular else f"such as {frame_text(found).partition(',')[0]}"
+        which = f"one in {usual}" if is_regular else f"such as {frame_text(found).partition(',')[0]}"
         part = f"{len(frames) / len(found):.0%}; {which}"
         return (
             f"{len(frames)} frames ({part}) lie exactly between their neighbours in all traces: they were filled in by "
             "interpolation. Noise is too low there: use the original traces, with NaN where there are no frames"
         )
-
-
-def _ending(number: int) -> str:
-    """What follows a number that counts something off: 2nd, 3rd, 10th."""
-    return "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

@@ -14,7 +14,7 @@ from tests.builders.array_files import make_dff
 from tests.builders.running import dff_of, inspect_one
 from tests.builders.suite2p_folders import make_plane
 
-WORDS = "120 frames (10%; every 10th) lie exactly between their neighbours in all traces: they were filled in"
+WORDS = "120 frames (10%; one in 10) lie exactly between their neighbours in all traces: they were filled in"
 
 
 def filled(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_raw_fluorescence_is_told_too(tmp_path):
     for name in ("F", "Fneu"):
         np.save(plane / f"{name}.npy", filled(np.load(plane / f"{name}.npy"), every_tenth()))
     (said,) = [text for text in inspect_one(container).warnings if "filled in by" in text]
-    assert "every 10th) lie exactly between their neighbours in all traces" in said and said[:2] in ("11", "12")
+    assert "one in 10) lie exactly between their neighbours in all traces" in said and said[:2] in ("11", "12")
 
 
 def test_infer_tells_it(random_model):

@@ -90,7 +90,7 @@ def _numbers(value: Any) -> np.ndarray | None:
 
 def _whole_numbers(value: Any) -> np.ndarray | None:
     values = _numbers(value)
-    return None if values is None or (np.abs(values) > 1e6).any() else np.rint(values).astype(np.int64)
+    return None if values is None or (np.abs(values) > 1e9).any() else np.rint(values).astype(np.int64)
 
 
 def _one(value: Any) -> int | None:

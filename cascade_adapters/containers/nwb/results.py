@@ -18,7 +18,7 @@ import numpy as np
 from cascade_adapters.containers.nwb import layout
 from cascade_adapters.containers.nwb.layout import Names
 from cascade_adapters.containers.nwb.rows_first import IN_MEMORY_BYTES, load_rows
-from cascade_adapters.containers.nwb.whole import check_claim, read_whole
+from cascade_adapters.containers.nwb.whole import read_whole
 from cascade_adapters.results import Record, Results, Spikes
 from cascade_adapters.results.schema import complete
 from cascade_engine.errors import InputError
@@ -184,7 +184,9 @@ def load_results(root: h5py.File | zarr.Group, found: Found, name: str, scratch:
     try:
         for array in layout.arrays_with_frames(names.series):
             data = root[f"{names.series[array.name]}/data"]
-            check_claim(data, f"{name}: {names.series[array.name]}")
+            if tuple(data.shape)[::-1] != (record.recording.n_rois, record.recording.n_frames):
+                problem = f"{names.series[array.name]} has the shape {data.shape}"
+                raise InputError(f"{name} holds damaged results ({problem}): remove them with 'cascade restore'")
             n_bytes += data.size * 4
             conversion = float(data.attrs.get("conversion", 1.0))
             in_unit = partial(layout.values_of, array, conversion=conversion, frame_rate=record.recording.frame_rate_hz)

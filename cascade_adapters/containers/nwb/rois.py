@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cascade_adapters.containers.base import Rois
-from cascade_adapters.containers.nwb.whole import check_claim, read_whole
+from cascade_adapters.containers.nwb.whole import check_claim
 from cascade_engine.errors import InputError
 
 #: Columns that tell cells from other ROIs, in the order in which they are believed.
@@ -39,7 +39,8 @@ def cell_columns(table: Any, rows: np.ndarray, remarks: list[str]) -> tuple[np.n
     names = {} if table is None else {name.lower(): name for name in table.colnames}
     for kind in (kind for kind in _CELL_COLUMNS if kind in names):
         try:
-            values = read_whole(table[names[kind]].data, names[kind])
+            check_claim(table[names[kind]].data, names[kind])
+            values = np.asarray(table[names[kind]][:])
         except Exception:  # a damaged column can fail in any way
             values = np.empty(())
         if values.ndim not in (1, 2) or values.dtype.kind not in "fiub" or len(values) <= rows.max(initial=0):
