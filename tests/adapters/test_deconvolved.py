@@ -220,6 +220,25 @@ def test_no_rows_known_from_earlier_versions(plane, run, inspected):
     assert hashes(plane)["spks.npy"] == merged
 
 
+@pytest.mark.parametrize("lost", ["marks", "backup"])
+def test_rows_of_ours_that_cannot_be_taken_out_are_not_forgotten(plane, run, inspected, lost):
+    """A later run that does not replace spks.npy still knows that rates of an earlier one may be in it."""
+    run(run_on_folder, plane, replace_spikes=True)
+    if lost == "marks":
+        record = json.loads((plane / "cascade.json").read_text())
+        del record["container"]["spks_rows"]
+        (plane / "cascade.json").write_text(json.dumps(record))
+    else:
+        (plane / "spks_suite2p.npy").unlink()
+    merge_last(plane)
+    merged = hashes(plane)["spks.npy"]
+    run(run_on_folder, plane)
+    assert hashes(plane)["spks.npy"] == merged
+    found = inspected(plane)
+    assert (found["holds"], found["others"]) == (("unknown", []) if lost == "marks" else ("both", [6]))
+    assert "'cascade restore'" not in found["text"]
+
+
 def test_the_second_channel_has_no_such_place(tmp_path, run):
     folder = make_plane(tmp_path / "plane0", second_channel=True).folder
     run(run_on_folder, folder, channel=2)
@@ -322,6 +341,18 @@ def test_an_s_of_somebody_else(caiman, run, inspected):
     assert CaimanFile(caiman).restore()[0].startswith("left estimates/S, which was changed since, and the backup")
     with h5py.File(caiman, "r") as file:
         assert np.array_equal(file["estimates/S"][()], np.tile(7.0 + np.arange(700), (6, 1)))
+
+
+def test_an_s_whose_own_is_lost_is_not_forgotten(caiman, run, inspected):
+    run(run_on_file, caiman, replace_spikes=True)
+    with h5py.File(caiman, "r+") as file:
+        del file["estimates/cascade/S_caiman"]
+        ours = file["estimates/S"][()]
+    run(run_on_file, caiman)
+    with h5py.File(caiman, "r") as file:
+        assert np.array_equal(file["estimates/S"][()], ours)
+    text = "estimates/S holds the rates of cascade; CaImAn's own are not kept any more"
+    assert inspected(caiman) == {"name": "estimates/S", "holds": "cascade", "text": text, "others": []}
 
 
 def test_an_object_in_memory(run):

@@ -131,8 +131,8 @@ class CaimanFile(Container):
         with opened(self.path) as fields:
             stored_results.refuse_others(fields.get("estimates", stored_results.GROUP), self._where)
             stored_results.refuse_other_shape(results, shape_of(fields), str(self.path))
-        spikes = stored_results.rates(results) if replace_spikes else None
-        record = results.record.remembering(**remembered(spikes))
+            spikes = stored_results.rates(results) if replace_spikes else None
+            record = results.record.remembering(**remembered(spikes, self._in_place(fields)))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
         n_bytes = sum(math.prod(array.shape) * array.dtype.itemsize for array in [*arrays.values(), *_given(spikes)])
         with rewriting(self.path, n_bytes + _OVERHEAD_BYTES) as copy:

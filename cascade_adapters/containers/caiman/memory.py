@@ -101,7 +101,7 @@ class CaimanObject(Container):
         if replace_spikes:
             self.check_replaceable()
         spikes = np.asarray(stored_results.rates(results)) if replace_spikes else None
-        record = results.record.remembering(**remembered(spikes))
+        record = results.record.remembering(**remembered(spikes, self._in_place()))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
         in_memory = {name: np.array(values) for name, values in arrays.items()}
         left, _ = self._take_back()

@@ -23,10 +23,10 @@ from cascade_adapters.results.rows import Rows
 _DIGEST, _MARKS = "S", "S_rows"
 
 
-def remembered(spikes: Rows | None) -> dict[str, str | None]:
-    """What the record has to keep of the rates that are put into S; None: forget it."""
+def remembered(spikes: Rows | None, earlier: SpikesInPlace) -> dict[str, str | None]:
+    """What the record has to keep of rates that are put into S, or of `earlier` ones that stay there."""
     if spikes is None:
-        return {_DIGEST: None, _MARKS: None}
+        return {key: earlier.kept.get(key) if earlier.stays_ours else None for key in (_DIGEST, _MARKS)}
     return {_DIGEST: digest(spikes), _MARKS: row_marks(spikes)}
 
 
@@ -47,22 +47,22 @@ class SpikesInPlace:
         is_array = getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f"
         self.spikes, self.backup = spikes if is_array else None, backup
         self._has_record = record is not None
-        self._kept = {} if record is None else record.container
+        self.kept = {} if record is None else record.container
 
     @property
     def was_replaced(self) -> bool:
         """Whether rates of ours were put there, whatever is there now."""
-        return self._kept.get(_DIGEST) is not None
+        return self.kept.get(_DIGEST) is not None
 
     @cached_property
     def is_ours(self) -> bool:
         """Whether it holds our rates, unchanged."""
-        return self.was_replaced and self.spikes is not None and digest(self.spikes) == self._kept[_DIGEST]
+        return self.was_replaced and self.spikes is not None and digest(self.spikes) == self.kept[_DIGEST]
 
     @cached_property
     def rows(self) -> np.ndarray | None:
         """For each row, which of the rows of ours it is, or -1; None if that cannot be known."""
-        marks = self._kept.get(_MARKS)
+        marks = self.kept.get(_MARKS)
         if not self.was_replaced or not isinstance(marks, str) or self.spikes is None:
             return None
         return rows_of_ours(self.spikes, marks)
@@ -77,6 +77,15 @@ class SpikesInPlace:
             return None
         return with_own(self.spikes, self.backup, self.rows)
 
+    @property
+    def stays_ours(self) -> bool:
+        """Whether rates of ours are in it, as far as can be known, and CaImAn's own cannot be put back."""
+        if not self.was_replaced or self.spikes is None:
+            return False
+        if self.is_ours:
+            return self.backup is None
+        return self.own() is None and (self.rows is None or bool((self.rows >= 0).any()))
+
     def put_back_words(self, name: str) -> str:
         """What putting `own` in its place is, in words."""
         assert self.rows is not None
@@ -89,5 +98,5 @@ class SpikesInPlace:
         if not self.was_replaced:
             return Deconvolved(name, "pipeline", f"{name} is CaImAn's own; the results of cascade are beside it")
         backup = "" if self.backup is None else backup
-        is_marked, can_be_undone = _MARKS in self._kept, self.own() is not None
+        is_marked, can_be_undone = _MARKS in self.kept, self.own() is not None
         return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, "--replace-s")
