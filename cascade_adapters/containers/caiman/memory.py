@@ -117,7 +117,7 @@ class CaimanObject(Container):
 
     def deconvolved(self) -> Deconvolved | None:
         """Whose rates S holds; see `Container.deconvolved`."""
-        return self._in_place().describe("estimates.S", f"{_WHERE}[{SPIKES_BACKUP!r}]")
+        return self._in_place().describe("estimates.S", f"{_WHERE}[{SPIKES_BACKUP!r}]", can_be_undone=True)
 
     def restore(self) -> list[str]:
         """Remove ``estimates.cascade`` and put S back; see `Container.restore`."""

@@ -23,10 +23,11 @@ from cascade_adapters.results.rows import Rows
 _DIGEST, _MARKS = "S", "S_rows"
 
 
-def remembered(spikes: Rows | None, earlier: SpikesInPlace) -> dict[str, str | None]:
+def remembered(spikes: Rows | None, earlier: SpikesInPlace | None = None) -> dict[str, str | None]:
     """What the record has to keep of rates that are put into S, or of `earlier` ones that stay there."""
     if spikes is None:
-        return {key: earlier.kept.get(key) if earlier.stays_ours else None for key in (_DIGEST, _MARKS)}
+        kept = earlier.kept if earlier is not None and earlier.stays_ours else {}
+        return {key: kept.get(key) for key in (_DIGEST, _MARKS)}
     return {_DIGEST: digest(spikes), _MARKS: row_marks(spikes)}
 
 
@@ -91,12 +92,21 @@ class SpikesInPlace:
         assert self.rows is not None
         return words_for_own(name, self.rows)
 
-    def describe(self, name: str, backup: str) -> Deconvolved | None:
-        """Whose rates it holds; None where there is nothing to be said."""
+    def describe(self, name: str, backup: str, can_be_undone: bool) -> Deconvolved | None:
+        """Whose rates it holds; None where there is nothing to be said.
+
+        Parameters
+        ----------
+        name, backup : str
+            What S and its backup are called.
+        can_be_undone : bool
+            Whether `own` is put back where rows of ours are among others.
+        """
         if not self._has_record or self.spikes is None:
             return None
         if not self.was_replaced:
             return Deconvolved(name, "pipeline", f"{name} is CaImAn's own; the results of cascade are beside it")
         backup = "" if self.backup is None else backup
-        is_marked, can_be_undone = _MARKS in self.kept, self.own() is not None
-        return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, "--replace-s")
+        is_marked, option = _MARKS in self.kept, "--replace-s" if can_be_undone else ""
+        can_be_undone = can_be_undone and self.own() is not None
+        return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, option)
