@@ -19,7 +19,7 @@ from cascade_adapters.running.report import Report
 from cascade_adapters.safe_writing.page import remove_page
 from cascade_engine.errors import InputError
 
-__all__ = ["Done", "find", "lab_defaults", "read_results", "restore", "run"]
+__all__ = ["Done", "find", "lab_defaults", "read_results", "report", "restore", "run"]
 
 
 @dataclass

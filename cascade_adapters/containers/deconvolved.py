@@ -77,12 +77,17 @@ def describe(
     can_be_undone : bool
         Whether `with_own` can be made of it and the backup.
     option : str
-        Option of ``cascade run`` that puts rates there.
+        Option of ``cascade run`` that puts rates there; empty if it is refused now, since it would lose the backup.
     """
     own = f"{pipeline}'s own are in {backup}" if backup else f"{pipeline}'s own are not kept any more"
     if is_ours:
         return Deconvolved(name, "cascade", f"{name} holds the rates of cascade; {own}")
-    again = f"'cascade run --existing overwrite {option}' puts rates into all rows"
+    if option:
+        again = f"'cascade run --existing overwrite {option}' puts rates into all rows"
+    elif backup:
+        again = f"see which rows you want, and move {backup} to {name} or remove it"
+    else:
+        again = f"{pipeline} has to make them again"
     back = f", 'cascade restore' puts {pipeline}'s own back" if can_be_undone else ""
     if rows is not None and (rows >= 0).all():
         text = f"{name} holds the rates of cascade in all rows, but not as they were written (a viewer scales them, or "

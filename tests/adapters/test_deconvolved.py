@@ -220,6 +220,25 @@ def test_no_rows_known_from_earlier_versions(plane, run, inspected):
     assert hashes(plane)["spks.npy"] == merged
 
 
+@pytest.mark.parametrize("lost", ["marks", "backup"])
+def test_rows_of_ours_that_cannot_be_taken_out_are_not_forgotten(plane, run, inspected, lost):
+    """A later run that does not replace spks.npy still knows that rates of an earlier one may be in it."""
+    run(run_on_folder, plane, replace_spikes=True)
+    if lost == "marks":
+        record = json.loads((plane / "cascade.json").read_text())
+        del record["container"]["spks_rows"]
+        (plane / "cascade.json").write_text(json.dumps(record))
+    else:
+        (plane / "spks_suite2p.npy").unlink()
+    merge_last(plane)
+    merged = hashes(plane)["spks.npy"]
+    run(run_on_folder, plane)
+    assert hashes(plane)["spks.npy"] == merged
+    found = inspected(plane)
+    assert (found["holds"], found["others"]) == (("unknown", []) if lost == "marks" else ("both", [6]))
+    assert "'cascade restore'" not in found["text"]
+
+
 def test_the_second_channel_has_no_such_place(tmp_path, run):
     folder = make_plane(tmp_path / "plane0", second_channel=True).folder
     run(run_on_folder, folder, channel=2)
@@ -277,39 +296,20 @@ def test_components_selected_and_added_since(caiman, run, inspected):
     run(run_on_file, caiman, replace_spikes=True)
     select(caiman, [0, 1, 3, 5], further=1)
     with h5py.File(caiman, "r") as file:
-        added = file["estimates/S"][()][4:]
+        mixed = file["estimates/S"][()]
     found = inspected(caiman)
     assert (found["holds"], found["others"]) == ("both", [4])
     assert found["text"] == (
         "estimates/S holds the rates of cascade in 4 of 5 rows, but not in those of ROI 4 (merged or drawn since?); "
-        "CaImAn's own are in estimates/cascade/S_caiman: 'cascade run --existing overwrite --replace-s' puts rates "
-        "into all rows, 'cascade restore' puts CaImAn's own back"
+        "CaImAn's own are in estimates/cascade/S_caiman: see which rows you want, and move estimates/cascade/S_caiman "
+        "to estimates/S or remove it"
     )
-    expected = np.concatenate([own[[0, 1, 3, 5]], added])
-
-    # run again: CaImAn's own of the components that there are now are kept
-    run(run_on_file, caiman, replace_spikes=True)
-    with h5py.File(caiman, "r") as file:
-        assert np.array_equal(file["estimates/cascade/S_caiman"][()], expected)
-    assert inspected(caiman)["holds"] == "cascade"
-    assert CaimanFile(caiman).restore()[0] == "put back estimates/S"
-    with h5py.File(caiman, "r") as file:
-        assert np.array_equal(file["estimates/S"][()], expected)
-
-
-def test_restored_after_a_selection(caiman, run):
-    with h5py.File(caiman, "r") as file:
-        own = file["estimates/S"][()]
-    run(run_on_file, caiman, replace_spikes=True)
-    select(caiman, [1, 2, 4], further=1)
+    # nothing is lost: what is there stays, and the backup too
     done = CaimanFile(caiman).restore()
-    assert done[:2] == [
-        "put back estimates/S in 3 of 4 rows; the others stay as they are",
-        "removed estimates/cascade",
-    ]
+    assert done[0].startswith("left estimates/S, which was changed since, and the backup")
     with h5py.File(caiman, "r") as file:
-        assert np.array_equal(file["estimates/S"][()][:3], own[[1, 2, 4]])
-        assert "cascade" not in file["estimates"]
+        assert np.array_equal(file["estimates/S"][()], mixed)
+        assert np.array_equal(file["estimates/cascade/S_caiman"][()], own)
 
 
 def test_an_s_of_somebody_else(caiman, run, inspected):

@@ -15,6 +15,7 @@ from cascade_adapters.containers.base import Container, Reading, Rois, Selection
 from cascade_adapters.containers.caiman import stored_results
 from cascade_adapters.containers.caiman.estimates import read_rois, read_traces
 from cascade_adapters.containers.caiman.fields import FileFields, explained, opened
+from cascade_adapters.containers.caiman.hashes import digest
 from cascade_adapters.containers.caiman.raw_traces import fingerprint, is_made_from, shape_of
 from cascade_adapters.containers.caiman.spikes_in_place import SpikesInPlace, remembered
 from cascade_adapters.containers.caiman.stored_results import SPIKES_BACKUP
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 _GROUP = f"estimates/{stored_results.GROUP}"
 _SPIKES = "estimates/S"
 _BACKUP = f"{_GROUP}/{SPIKES_BACKUP}"
-
-#: Where CaImAn's own S is put together, if some rows were kept and others came later.
-_OWN = "S_own"
 _UNDO_0_1_0 = f"{_GROUP}/undo"
 _SUFFIXES = (".hdf5", ".h5")
 
@@ -123,8 +121,9 @@ class CaimanFile(Container):
         with opened(self.path) as fields:
             if getattr(fields.get("estimates", "S"), "shape", None) != shape_of(fields):
                 raise InputError(f"{self.path} has no estimates/S to replace")
-            spikes = self._in_place(fields)
-            if spikes.backup is not None and not spikes.is_ours and spikes.own() is None:
+            kept = self._kept(fields)
+            record = stored_results.read_record(kept, self._where)
+            if SPIKES_BACKUP in kept and not _is_ours(fields.get("estimates", "S"), record):
                 raise InputError(
                     f"{self.path} has {_BACKUP}, but {_SPIKES} is not what cascade had put in its place: a new backup "
                     f"would destroy the old one; remove {_BACKUP}, or move it to {_SPIKES}, whichever is right"
@@ -157,12 +156,16 @@ class CaimanFile(Container):
     def has_replaced_spikes(self) -> bool:
         """Whether ``estimates/S`` holds our rates; see `Container.has_replaced_spikes`."""
         with opened(self.path) as fields:
-            return self._in_place(fields).is_ours
+            record = stored_results.read_record(self._kept(fields), self._where)
+            return _is_ours(fields.get("estimates", "S"), record)
 
     def deconvolved(self) -> Deconvolved | None:
         """Whose rates ``estimates/S`` holds; see `Container.deconvolved`."""
         with opened(self.path) as fields:
-            return self._in_place(fields).describe(_SPIKES, _BACKUP)
+            kept = self._kept(fields)
+            record = stored_results.read_record(kept, self._where)
+            spikes = SpikesInPlace(fields.get("estimates", "S"), kept.get(SPIKES_BACKUP), record)
+            return spikes.describe(_SPIKES, _BACKUP, can_be_undone=False)
 
     def restore(self) -> list[str]:
         """Remove ``estimates/cascade`` and put ``estimates/S`` back; see `Container.restore`.
@@ -181,11 +184,6 @@ class CaimanFile(Container):
     @property
     def _where(self) -> str:
         return f"{self.path}: {_GROUP}"
-
-    def _in_place(self, fields: FileFields) -> SpikesInPlace:
-        kept = self._kept(fields)
-        record = stored_results.read_record(kept, self._where)
-        return SpikesInPlace(fields.get("estimates", "S"), kept.get(SPIKES_BACKUP), record)
 
     def _kept(self, fields: FileFields) -> dict[str, Any]:
         found = fields.get("estimates", stored_results.GROUP)
@@ -271,18 +269,11 @@ def _remove(file: h5py.File, where: str) -> list[str]:
         return []
     done, keep = [], set()
     if SPIKES_BACKUP in group:
-        spikes = SpikesInPlace(file.get(_SPIKES), group[SPIKES_BACKUP], record)
-        own = spikes.own()
-        if spikes.was_replaced and (_SPIKES not in file or spikes.is_ours):
+        if "S" in record.container and (_SPIKES not in file or _is_ours(file[_SPIKES], record)):
             if _SPIKES in file:
                 del file[_SPIKES]
             file.move(_BACKUP, _SPIKES)
             done.append(f"put back {_SPIKES}")
-        elif own is not None:
-            done.append(spikes.put_back_words(_SPIKES))
-            _write(group, _OWN, own)
-            del file[_SPIKES]
-            file.move(f"{_GROUP}/{_OWN}", _SPIKES)
         else:
             keep = {SPIKES_BACKUP}
             done.append(f"left {_SPIKES}, which was changed since, and the backup {_BACKUP}")
@@ -293,6 +284,11 @@ def _remove(file: h5py.File, where: str) -> list[str]:
     if not keep:
         del file[_GROUP]
     return [*done, f"removed {_GROUP}" if not keep else f"removed all else from {_GROUP}"]
+
+
+def _is_ours(spikes: Any, record: Record | None) -> bool:
+    ours = None if record is None else record.container.get("S")
+    return getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f" and digest(spikes) == ours
 
 
 def _is_caimans(path: Path) -> bool | None:

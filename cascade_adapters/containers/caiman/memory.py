@@ -108,7 +108,7 @@ class CaimanObject(Container):
         if replace_spikes:
             self.check_replaceable()
         spikes = np.asarray(stored_results.rates(results)) if replace_spikes else None
-        record = results.record.remembering(**remembered(spikes))
+        record = results.record.remembering(**remembered(spikes, self._in_place()))
         arrays, texts = stored_results.to_fields(replace(results, record=record))
         in_memory = {name: np.array(values) for name, values in arrays.items()}
         left, _ = self._take_back()
@@ -124,7 +124,7 @@ class CaimanObject(Container):
 
     def deconvolved(self) -> Deconvolved | None:
         """Whose rates S holds; see `Container.deconvolved`."""
-        return self._in_place().describe("estimates.S", f"{_WHERE}[{SPIKES_BACKUP!r}]")
+        return self._in_place().describe("estimates.S", f"{_WHERE}[{SPIKES_BACKUP!r}]", can_be_undone=True)
 
     def restore(self) -> list[str]:
         """Remove ``estimates.cascade`` and put S back; see `Container.restore`."""

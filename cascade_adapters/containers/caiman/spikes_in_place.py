@@ -23,10 +23,11 @@ from cascade_adapters.results.rows import Rows
 _DIGEST, _MARKS = "S", "S_rows"
 
 
-def remembered(spikes: Rows | None) -> dict[str, str | None]:
-    """What the record has to keep of the rates that are put into S; None: forget it."""
+def remembered(spikes: Rows | None, earlier: SpikesInPlace | None = None) -> dict[str, str | None]:
+    """What the record has to keep of rates that are put into S, or of `earlier` ones that stay there."""
     if spikes is None:
-        return {_DIGEST: None, _MARKS: None}
+        kept = earlier.kept if earlier is not None and earlier.stays_ours else {}
+        return {key: kept.get(key) for key in (_DIGEST, _MARKS)}
     return {_DIGEST: digest(spikes), _MARKS: row_marks(spikes)}
 
 
@@ -47,22 +48,22 @@ class SpikesInPlace:
         is_array = getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f"
         self.spikes, self.backup = spikes if is_array else None, backup
         self._has_record = record is not None
-        self._kept = {} if record is None else record.container
+        self.kept = {} if record is None else record.container
 
     @property
     def was_replaced(self) -> bool:
         """Whether rates of ours were put there, whatever is there now."""
-        return self._kept.get(_DIGEST) is not None
+        return self.kept.get(_DIGEST) is not None
 
     @cached_property
     def is_ours(self) -> bool:
         """Whether it holds our rates, unchanged."""
-        return self.was_replaced and self.spikes is not None and digest(self.spikes) == self._kept[_DIGEST]
+        return self.was_replaced and self.spikes is not None and digest(self.spikes) == self.kept[_DIGEST]
 
     @cached_property
     def rows(self) -> np.ndarray | None:
         """For each row, which of the rows of ours it is, or -1; None if that cannot be known."""
-        marks = self._kept.get(_MARKS)
+        marks = self.kept.get(_MARKS)
         if not self.was_replaced or not isinstance(marks, str) or self.spikes is None:
             return None
         return rows_of_ours(self.spikes, marks)
@@ -77,17 +78,35 @@ class SpikesInPlace:
             return None
         return with_own(self.spikes, self.backup, self.rows)
 
+    @property
+    def stays_ours(self) -> bool:
+        """Whether rates of ours are in it, as far as can be known, and CaImAn's own cannot be put back."""
+        if not self.was_replaced or self.spikes is None:
+            return False
+        if self.is_ours:
+            return self.backup is None
+        return self.own() is None and (self.rows is None or bool((self.rows >= 0).any()))
+
     def put_back_words(self, name: str) -> str:
         """What putting `own` in its place is, in words."""
         assert self.rows is not None
         return words_for_own(name, self.rows)
 
-    def describe(self, name: str, backup: str) -> Deconvolved | None:
-        """Whose rates it holds; None where there is nothing to be said."""
+    def describe(self, name: str, backup: str, can_be_undone: bool) -> Deconvolved | None:
+        """Whose rates it holds; None where there is nothing to be said.
+
+        Parameters
+        ----------
+        name, backup : str
+            What S and its backup are called.
+        can_be_undone : bool
+            Whether `own` is put back where rows of ours are among others.
+        """
         if not self._has_record or self.spikes is None:
             return None
         if not self.was_replaced:
             return Deconvolved(name, "pipeline", f"{name} is CaImAn's own; the results of cascade are beside it")
         backup = "" if self.backup is None else backup
-        is_marked, can_be_undone = _MARKS in self._kept, self.own() is not None
-        return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, "--replace-s")
+        is_marked, option = _MARKS in self.kept, "--replace-s" if can_be_undone else ""
+        can_be_undone = can_be_undone and self.own() is not None
+        return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, option)

@@ -267,6 +267,8 @@ class Suite2pPlane(Container):
                 record = record.remembering(**remembered(transaction.staged(SPIKES)))
             elif spikes.put_back(transaction):
                 written.append(SPIKES)
+            elif spikes.may_be_ours:  # suite2p's own cannot be put back
+                record = record.remembering(**remembered(None, earlier))
             for name, values in results.arrays.items():
                 _put(transaction, self.path / self._arrays[name], values)
                 written += [] if name in kept else [self._arrays[name]]

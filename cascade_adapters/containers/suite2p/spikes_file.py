@@ -75,6 +75,11 @@ class SpikesFile:
             return False
         return bool(backup.shape[0] > self.rows.max() and backup.shape[1] == spikes.shape[1])
 
+    @property
+    def may_be_ours(self) -> bool:
+        """Whether rates of ours are in it, as far as can be known."""
+        return self.was_replaced and (self.is_ours or self.rows is None or bool((self.rows >= 0).any()))
+
     def describe(self) -> Deconvolved | None:
         """Whose spikes it holds; None where there is nothing to be said."""
         if not self.path.is_file():
