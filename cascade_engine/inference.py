@@ -450,7 +450,7 @@ def warnings_about(
     model, settings = predictor.model, predictor.settings
     found = []
     if model.preset:
-        how = f"{settings.kernel} kernel of {1000 * (settings.smoothing or 0):g} ms, {settings.population}"
+        how = f"{settings.kernel} kernel of {1000 * (settings.smoothing or 0):.3g} ms, {settings.population}"
         found.append(f"{model.preset['asked_for']} is not installed: the universal model stands for it ({how})")
         named = float(model.preset["frame_rate"])
         if abs(predictor.frame_rate / named - 1) > _OTHER_RATE:

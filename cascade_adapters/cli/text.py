@@ -87,7 +87,7 @@ def describe_inspection(report: Report) -> str:
     if report.n_dropped:
         lines.append(f"  {report.n_dropped} frames were dropped between those that are stored")
     settings = report.settings or {}
-    smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):g} ms"
+    smoothing = f"{settings.get('kernel')} kernel of {1000 * settings.get('smoothing', 0):.3g} ms"
     lines += [*_noise(report), f"  model {_model(report)}, {smoothing}", *_indicator(report), *_left_out(report)]
     lines.append(f"  results: {report.earlier_results}")
     if report.deconvolved is not None:

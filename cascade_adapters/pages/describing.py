@@ -80,7 +80,7 @@ def _model(record: Record) -> list[tuple[str, str]]:
     if model.asked_for:
         found.append(("stands for", model.asked_for))
     found += [
-        ("smoothing", f"{1000 * smoothing:g} ms, {kernel} kernel"),
+        ("smoothing", f"{1000 * smoothing:.3g} ms, {kernel} kernel"),
         ("population", settings.population or "any"),
         ("indicator told", settings.given_indicator or "none"),
         ("threshold", "none" if settings.threshold is False else threshold.get(settings.threshold, "none")),

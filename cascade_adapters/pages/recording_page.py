@@ -227,7 +227,7 @@ class _Page:
             "warnings": [(text, advice_on(text)) for text in self._warnings()],
             "run": run_table(self._container, record),
             "record_json": _short_record(record.to_dict()),
-            "citations": citations(record.model.name, record.written_by, f"{kernel} kernel of {1000 * smoothing:g} ms"),
+            "citations": citations(record.model.name, record.written_by, f"{kernel} kernel of {1000 * smoothing:.3g} ms"),
             "spikes": record.discrete_spikes,
             "spikes_made": readable_time(record.discrete_spikes.created) if record.discrete_spikes else "",
             "trusted_noise": TRUSTED_NOISE_LEVEL,

@@ -58,5 +58,5 @@ def _describe_results(container: Container) -> str:
     state = f"stale ({changes})" if changes else "up to date"
     smoothing, kernel = record.settings.resolved_kernel
     indicator = record.settings.given_indicator or "not told"
-    how = f"{kernel} kernel of {1000 * smoothing:g} ms, indicator {indicator}"
+    how = f"{kernel} kernel of {1000 * smoothing:.3g} ms, indicator {indicator}"
     return f"by {record.model.name}, {how}, {record.created}, {state}"
