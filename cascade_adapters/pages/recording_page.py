@@ -207,6 +207,7 @@ class _Page:
                 "is_near": abs(np.log(examples[0].noise_level / self._median_noise)) < _NEAR,
             }
         smoothing, kernel = record.settings.resolved_kernel
+        how = f"{kernel} kernel of {1000 * smoothing:.3g} ms"
         return {
             "title": f"Spike inference: {self._name}",
             "row": row,
@@ -227,7 +228,7 @@ class _Page:
             "warnings": [(text, advice_on(text)) for text in self._warnings()],
             "run": run_table(self._container, record),
             "record_json": _short_record(record.to_dict()),
-            "citations": citations(record.model.name, record.written_by, f"{kernel} kernel of {1000 * smoothing:.3g} ms"),
+            "citations": citations(record.model.name, record.written_by, how),
             "spikes": record.discrete_spikes,
             "spikes_made": readable_time(record.discrete_spikes.created) if record.discrete_spikes else "",
             "trusted_noise": TRUSTED_NOISE_LEVEL,
