@@ -164,7 +164,9 @@ class CaimanFile(Container):
         with opened(self.path) as fields:
             kept = self._kept(fields)
             record = stored_results.read_record(kept, self._where)
-            spikes = SpikesInPlace(fields.get("estimates", "S"), kept.get(SPIKES_BACKUP), record)
+            spikes = SpikesInPlace(
+                fields.get("estimates", "S"), kept.get(SPIKES_BACKUP), kept.get("spike_prob"), record
+            )
             return spikes.describe(_SPIKES, _BACKUP, can_be_undone=False)
 
     def restore(self) -> list[str]:

@@ -144,7 +144,7 @@ class CaimanObject(Container):
 
     def _in_place(self) -> SpikesInPlace:
         spikes = self._fields.get("estimates", "S")
-        return SpikesInPlace(spikes, self._kept.get(SPIKES_BACKUP), self.record())
+        return SpikesInPlace(spikes, self._kept.get(SPIKES_BACKUP), self._kept.get("spike_prob"), self.record())
 
     def _take_back(self) -> tuple[dict[str, Any], list[str]]:
         """Put S back, if it is ours; what has to be kept otherwise, and what was done."""

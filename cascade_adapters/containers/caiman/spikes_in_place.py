@@ -19,16 +19,15 @@ from cascade_adapters.containers.deconvolved import (
 from cascade_adapters.results import Record
 from cascade_adapters.results.rows import Rows
 
-#: What the record keeps of the rates that were put into S: their digest, and marks of their rows.
-_DIGEST, _MARKS = "S", "S_rows"
+#: What the record keeps of the rates that were put into S: their digest. Their rows are those of the results beside.
+_DIGEST = "S"
 
 
 def remembered(spikes: Rows | None, earlier: SpikesInPlace | None = None) -> dict[str, str | None]:
     """What the record has to keep of rates that are put into S, or of `earlier` ones that stay there."""
     if spikes is None:
-        kept = earlier.kept if earlier is not None and earlier.stays_ours else {}
-        return {key: kept.get(key) for key in (_DIGEST, _MARKS)}
-    return {_DIGEST: digest(spikes), _MARKS: row_marks(spikes)}
+        return {_DIGEST: earlier.kept.get(_DIGEST) if earlier is not None and earlier.stays_ours else None}
+    return {_DIGEST: digest(spikes)}
 
 
 class SpikesInPlace:
@@ -40,11 +39,14 @@ class SpikesInPlace:
         S as it is now, (n_components, n_frames).
     backup : array-like or None
         CaImAn's own, which was there before.
+    spike_prob : array-like or None
+        The results that are there; missing values are minus infinity.
     record : Record or None
-        The record of the results that are there.
+        Their record.
     """
 
-    def __init__(self, spikes: Any, backup: Any, record: Record | None):
+    def __init__(self, spikes: Any, backup: Any, spike_prob: Any, record: Record | None):
+        self._spike_prob = spike_prob if getattr(spike_prob, "ndim", 0) == 2 else None
         is_array = getattr(spikes, "ndim", 0) == 2 and spikes.dtype.kind == "f"
         self.spikes, self.backup = spikes if is_array else None, backup
         self._has_record = record is not None
@@ -63,10 +65,9 @@ class SpikesInPlace:
     @cached_property
     def rows(self) -> np.ndarray | None:
         """For each row, which of the rows of ours it is, or -1; None if that cannot be known."""
-        marks = self.kept.get(_MARKS)
-        if not self.was_replaced or not isinstance(marks, str) or self.spikes is None:
+        if not self.was_replaced or self._spike_prob is None or self.spikes is None:
             return None
-        return rows_of_ours(self.spikes, marks)
+        return rows_of_ours(self.spikes, row_marks(self._spike_prob))
 
     def own(self) -> Rows | None:
         """CaImAn's own in the form that S has now, if rows of ours are in it and it is not as we have written it."""
@@ -107,6 +108,6 @@ class SpikesInPlace:
         if not self.was_replaced:
             return Deconvolved(name, "pipeline", f"{name} is CaImAn's own; the results of cascade are beside it")
         backup = "" if self.backup is None else backup
-        is_marked, option = _MARKS in self.kept, "--replace-s" if can_be_undone else ""
+        is_marked, option = self._spike_prob is not None, "--replace-s" if can_be_undone else ""
         can_be_undone = can_be_undone and self.own() is not None
         return describe(name, "CaImAn", backup, self.is_ours, is_marked, self.rows, can_be_undone, option)
