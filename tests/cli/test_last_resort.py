@@ -13,6 +13,7 @@ from tests.builders.suite2p_folders import hashes, make_plane
 
 #: Every command, and a function that it calls.
 CALLED = {
+    "demo": (["demo", "{new}"], "cascade_adapters.demo.example.write_recording"),
     "inspect": (["inspect", "{plane}"], "cascade_adapters.running.inspection.report_on"),
     "run": (["run", "{plane}", "--quiet"], "cascade_adapters.running.pipeline.infer_block"),
     "run: finding": (["run", "{plane}"], "cascade_adapters.running.finding.list_containers"),

@@ -357,7 +357,9 @@ def test_without_matplotlib(monkeypatch):
         lambda: plot_single_spikes(DFF, RATE, [[], []]),
         lambda: plot_performance(),
     ):
-        with pytest.raises(MissingExtraError, match=r"pip install 'cascade-spikes\[plot\]'"):
+        with pytest.raises(
+            MissingExtraError, match='needs matplotlib, which is not installed: pip install "matplotlib>='
+        ):
             call()
 
 
