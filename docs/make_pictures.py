@@ -15,13 +15,16 @@ import sys
 from pathlib import Path
 
 import yaml
-from drawing import of_input, of_plots, of_results  # noqa: F401 each puts its pictures into the album
-from drawing.album import ALBUM, DPI, STYLE
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from PIL import Image
 
 from cascade_engine.file_formats.atomic import replacing
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
+
+from drawing import of_input, of_plots, of_results  # noqa: F401 each puts its pictures into the album
+from drawing.album import ALBUM, DPI, STYLE
 
 FOLDER = Path(__file__).parent / "pictures"
 

@@ -1,6 +1,6 @@
 """Spikes in many recordings with Slurm, by way of Dask: one command, one display, one summary.
 
-    pip install 'cascade-spikes[distributed]' dask-jobqueue
+    pip install distributed dask-jobqueue
     python slurm_dask.py /data --workers 20
 
 Run it on a login node, or in a job of its own: it asks Slurm for workers, gives each of them one recording after the

@@ -98,6 +98,7 @@ def inspected(capsys, random_model):
 
     def inspect(path: Path) -> dict | None:
         arguments = ["inspect", str(path), "--model", str(random_model.folder)]
+        capsys.readouterr()  # what the hook has said
         main([*arguments, "--json"])
         (report,) = json.loads(capsys.readouterr().out)
         main(arguments)

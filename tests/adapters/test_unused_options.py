@@ -263,7 +263,7 @@ def outcome_of(monkeypatch):
     def write(ready, replace_spikes):
         for container, _, results in ready:
             arrays = {name: np.array(values[:]) for name, values in results.arrays.items()}
-            written.append((arrays, (getattr(container, "_in_place", False), replace_spikes)))
+            written.append((arrays, (getattr(container, "_in_place", False) is True, replace_spikes)))
 
     monkeypatch.setattr("cascade_adapters.running.pipeline._write", write)
 
