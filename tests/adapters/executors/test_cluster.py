@@ -184,7 +184,7 @@ def test_files_are_named_in_full(tmp_path, monkeypatch):
 def test_no_dask(tmp_path, monkeypatch):
     make_plane(tmp_path / "plane0")
     monkeypatch.setattr("cascade_adapters.running.executors.cluster.find_spec", lambda name: None)
-    with pytest.raises(CascadeError, match="a Dask scheduler needs distributed, .*: pip install .distributed>="):
+    with pytest.raises(CascadeError, match=r"a Dask scheduler needs distributed, .*: pip install .distributed>="):
         cascade_adapters.run(tmp_path, scheduler="local")
 
 
