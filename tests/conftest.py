@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cascade_engine.networks import training_loop
 from cascade_engine.networks.store import Model
 from cascade_engine.networks.windowed.config import ModelConfig
 from cascade_engine.networks.windowed.weights import NetworkWeights
@@ -16,6 +17,9 @@ from cascade_engine.networks.windowed.writing import write_windowed_model
 from tests.builders.models import random_network
 
 #: Recordings and published models used by some tests; CASCADE_TEST_DATA names another folder.
+# small networks take longer to compile than to train; `test_training_learns` does without this
+training_loop.COMPILED_WITH = ()
+
 SHARED = Path(os.environ.get("CASCADE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
 
 

@@ -31,6 +31,12 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CLOCK_NS = 20_000_000
 
 
+def heed_signals() -> None:
+    """A program that was started in the background is told to ignore some of them, and so are all that it starts."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def changes_files(event: str, arguments: tuple[Any, ...]) -> bool:
     """Whether an audit event announces a change of the file system; between these, a kill changes nothing."""
     return event in _CHANGES or (event == "open" and bool(arguments[2] & _WRITING))

@@ -11,18 +11,13 @@ import pytest
 from cascade_adapters.cli import main
 from cascade_adapters.safe_writing import interruption
 from cascade_adapters.safe_writing.interruption import Interrupted, end_if_asked, held_back, taking_signals
+from tests.builders.killing import heed_signals
 from tests.builders.suite2p_folders import hashes, make_plane
 
 if os.name != "posix":
     pytest.skip("signals of POSIX", allow_module_level=True)
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-
-
-def heed_signals():
-    """A program that was started in the background is told to ignore some of them, and so are all that it starts."""
-    for number in STATUS:
-        signal.signal(number, signal.SIG_DFL)
 
 
 def command(arguments, temporary, preexec_fn=heed_signals):

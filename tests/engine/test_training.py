@@ -156,8 +156,9 @@ def test_keras_network_equals_the_window_form(windowsize):
         np.testing.assert_allclose(predicted, predict_windows(windows, weights), atol=1e-5)
 
 
-def test_training_learns(datasets, tmp_path):
+def test_training_learns(datasets, tmp_path, monkeypatch):
     pytest.importorskip("keras")
+    monkeypatch.setattr("cascade_engine.networks.training_loop.COMPILED_WITH", ("tensorflow", "jax"))
     config = replace(CONFIG, nr_of_epochs=6, windows_per_epoch=100_000)
     model = train(config, datasets, tmp_path / "model")
     unseen = simulate_dataset(n_neurons=4, duration_s=120, noise_level=2.0, seed=99)
@@ -185,7 +186,7 @@ from dataclasses import replace
 from cascade_engine.networks import training_loop
 from cascade_engine.networks.windowed.trainer import WindowedTrainer
 from cascade_engine.ground_truth import simulate_dataset
-training_loop.CHECKPOINT_S = 0.0
+training_loop.CHECKPOINT_S, training_loop.COMPILED_WITH = 0.0, ()
 config = replace(CONFIG, ensemble_size=2, nr_of_epochs=3)
 data = [simulate_dataset(n_neurons=6, duration_s=120, noise_level=0.5, seed=1)]
 training_loop.train_model(WindowedTrainer(config, data), Path(sys.argv[1]), progress=False)

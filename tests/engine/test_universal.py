@@ -468,9 +468,9 @@ from tests.engine.test_universal import CONFIG
 from cascade_engine.networks import training_loop
 from cascade_engine.networks.universal.trainer import UniversalTrainer
 from cascade_engine.ground_truth import simulate_dataset
-training_loop.CHECKPOINT_S = 0.0
+training_loop.CHECKPOINT_S, training_loop.COMPILED_WITH = 0.0, ()
 data = [simulate_dataset(n_neurons=4, duration_s=60, noise_level=0.5, seed=1)]
-config = replace(CONFIG, simulated_networks=1, simulated_datasets=2)
+config = replace(CONFIG, simulated_networks=1, simulated_datasets=2, frame_rates=(30.0,))
 training_loop.train_model(UniversalTrainer(config, data), Path(sys.argv[1]), progress=False)
 """
 

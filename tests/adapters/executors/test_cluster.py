@@ -19,6 +19,7 @@ from cascade_adapters.running.options import parse_options
 from cascade_engine.errors import CascadeError, InputError
 from tests.builders.batches import Killing, KillingOnce, copied, found, make_batch, stored
 from tests.builders.caiman_files import make_cnmf
+from tests.builders.killing import heed_signals
 from tests.builders.suite2p_folders import hashes, make_plane
 
 pytest.importorskip("distributed")
@@ -195,7 +196,9 @@ def test_objects_in_memory_are_refused(random_model, cluster):
 
 def local(data, *options):
     call = [sys.executable, "-m", "cascade_adapters", "run", data, "--scheduler", "local", "--jobs", "2", *options]
-    return subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_signals
+    )
 
 
 def test_a_cluster_of_this_computer(tmp_path, random_model):

@@ -20,6 +20,7 @@ from cascade_adapters.running.options import parse_options
 from cascade_engine.errors import InputError
 from tests.builders.batches import Killing, NotToBeSent, copied, found, make_batch, stored
 from tests.builders.caiman_files import make_cnmf
+from tests.builders.killing import heed_signals
 from tests.builders.locking import locked_by_process
 from tests.builders.suite2p_folders import hashes, make_plane
 
@@ -181,12 +182,6 @@ def test_waiting_for_another_run_is_said(tmp_path, random_model, capsys):
     assert f"cascade: {tmp_path / 'plane1'} is being changed by another run: waiting up to 0.3 s" in output.err
     assert "and still is after 0.3 s" in output.err
     assert (tmp_path / "plane0" / "cascade.json").is_file()
-
-
-def heed_signals():
-    """Whoever runs the tests may ignore some of them."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def running(folder):
