@@ -213,7 +213,7 @@ def test_a_cluster_of_this_computer(tmp_path, random_model):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_cluster_of_this_computer_is_asked_to_end(number, tmp_path):
     for plane in range(2):
-        make_plane(tmp_path / f"plane{plane}", 60, 6000, seed=plane)
+        make_plane(tmp_path / f"plane{plane}", 60, 40_000, seed=plane)
     before = hashes(tmp_path)
     process = local(tmp_path, "--quiet")
     until = time.monotonic() + 90

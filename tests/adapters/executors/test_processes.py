@@ -204,7 +204,7 @@ def test_nothing_is_left_when_it_is_asked_to_end(ending, tmp_path):
     temporary, data = tmp_path / "temporary", tmp_path / "data"
     temporary.mkdir()
     for number in range(3):
-        make_plane(data / f"plane{number}", 60, 6000, seed=number)
+        make_plane(data / f"plane{number}", 60, 40_000, seed=number)
     before = hashes(data)
     call = [sys.executable, "-m", "cascade_adapters", "run", data, "--jobs", "2", "--quiet"]
     process = subprocess.Popen(
