@@ -96,7 +96,7 @@ def networks_expect(predictor: UniversalPredictor, trace: TestTrace, dff: np.nda
     model = predictor.model
     level = max(trace.noise_level, model.config.least_noise_level)
     whole = [slice(0, len(dff))]
-    of_family = [predictor.expected_spikes(dff, level, whole, family)[0] for family in FAMILIES]
+    of_family = [predictor.by_networks(dff, level, whole, family)[0] for family in FAMILIES]
     recorded = list(model.members or range(model.config.ensemble_size))
     found = np.stack([spikes[recorded].mean(axis=0) for spikes in of_family])
     return found, of_family[0][model.config.ensemble_size :].mean(axis=0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: Modules that hold a `Family` as ``FAMILY``; imported when a model of the family is used.
 _MODULES = {
+    "student": "cascade_engine.networks.student.family",
     "universal": "cascade_engine.networks.universal.family",
     "windowed": "cascade_engine.networks.windowed.family",
 }

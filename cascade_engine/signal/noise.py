@@ -79,6 +79,11 @@ def noise_level_to_sd(noise_level: float, frame_rate: float) -> float:
     return noise_level * np.sqrt(frame_rate) / (100.0 * MEDIAN_ABS_DIFFERENCE)
 
 
+def sd_to_noise_level(noise_sd: float, frame_rate: float) -> float:
+    """Noise level (% per sqrt(Hz)) of white noise with this standard deviation per frame (dF/F, fraction)."""
+    return 100.0 * MEDIAN_ABS_DIFFERENCE * noise_sd / np.sqrt(frame_rate)
+
+
 def as_traces(dff: np.ndarray) -> np.ndarray:
     """Check that `dff` is a numeric array of shape (n_neurons, n_frames), and return it as floating point.
 

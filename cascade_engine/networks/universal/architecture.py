@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from cascade_engine.networks.indicators import indicators_named, plain_name
@@ -92,3 +94,23 @@ def conditions(
     columns = [np.log(frame_rate) - LOG_RATE_CENTRE, np.log(noise_sd) - LOG_NOISE_CENTRE, interneuron]
     columns += [np.asarray(family) == number for number in range(len(INDICATOR_FAMILIES))]
     return np.stack([np.broadcast_to(column, noise_sd.shape) for column in columns], axis=1).astype(np.float32)
+
+
+class Stated(NamedTuple):
+    """What a row of `conditions` says: frame rate (Hz), noise (standard deviation in dF/F), population, family."""
+
+    frame_rate: float
+    noise_sd: float
+    interneuron: bool
+    family: int
+
+
+def stated(row: np.ndarray) -> Stated:
+    """Read one row of `conditions`."""
+    families = np.flatnonzero(row[3:])
+    return Stated(
+        float(np.exp(row[0] + LOG_RATE_CENTRE)),
+        float(np.exp(row[1] + LOG_NOISE_CENTRE)),
+        bool(row[2]),
+        int(families[0]) if len(families) else UNKNOWN,
+    )

@@ -122,6 +122,11 @@ class UniversalConfig(Configuration):
     seed: int = 0
 
     @property
+    def _most_folds(self) -> int:
+        """Networks of which each can be trained without a part of the datasets."""
+        return self.ensemble_size
+
+    @property
     def stride(self) -> int:
         """Frames of the coarsest resolution; every input is a whole number of these."""
         return 2 ** (max(len(self.channels), len(self.context_channels) + 1) - 1)
@@ -158,7 +163,7 @@ class UniversalConfig(Configuration):
             raise InputError(
                 f"{source}: noise_range must be a lowest and a highest level, but it is {self.noise_range}"
             )
-        if self.folds < 0 or self.folds == 1 or self.folds > min(self.ensemble_size, len(self.training_datasets)):
+        if self.folds < 0 or self.folds == 1 or self.folds > min(self._most_folds, len(self.training_datasets)):
             raise InputError(
                 f"{source}: folds must be 0, or from 2 to the number of networks and datasets, but it is {self.folds}"
             )

@@ -47,10 +47,10 @@ def build_context_graph(config: UniversalConfig, members: Sequence[Mapping[str, 
         output ``context`` (batch, members, context_size).
     """
     outputs = []
-    graph = _Graph()
+    graph = TraceGraph()
     traces, seen = graph.traces()
     for number, weights in enumerate(members):
-        part = _Member(graph, weights, f"member{number}")
+        part = LayersInGraph(graph, weights, f"member{number}")
         n_layers = len(config.context_channels)
         n_grids = 2**n_layers if number >= config.ensemble_size else 1
         on_grids = [part.context(*graph.moved(traces, seen, offset, n_grids), n_layers) for offset in range(n_grids)]
@@ -79,10 +79,10 @@ def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, n
         (batch, frames), the mean of those that were trained on ground truth.
     """
     outputs = []
-    graph = _Graph()
+    graph = TraceGraph()
     traces, seen = graph.traces()
     for number, weights in enumerate(members):
-        part = _Member(graph, weights, f"member{number}")
+        part = LayersInGraph(graph, weights, f"member{number}")
         context = graph.add("Gather", ["context", graph.integer(number)], axis=1)
         described = graph.add("Concat", [part.told(), context], axis=1)
 
@@ -117,7 +117,7 @@ def build_spikes_graph(config: UniversalConfig, members: Sequence[Mapping[str, n
     )
 
 
-class _Graph(Graph):
+class TraceGraph(Graph):
     """A graph whose arrays are (batch, features, frames)."""
 
     def sum(self, x: str) -> str:
@@ -157,10 +157,10 @@ class _Graph(Graph):
         return self.add("Mul", [self.add("Concat", forms, axis=1), seen]), seen
 
 
-class _Member:
+class LayersInGraph:
     """Layers of one network of the ensemble."""
 
-    def __init__(self, graph: _Graph, weights: Mapping[str, np.ndarray], name: str) -> None:
+    def __init__(self, graph: TraceGraph, weights: Mapping[str, np.ndarray], name: str) -> None:
         self._graph, self._weights, self._name = graph, weights, name
 
     def _parameters(self, layer: str) -> tuple[np.ndarray, np.ndarray]:

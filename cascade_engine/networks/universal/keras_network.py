@@ -8,7 +8,7 @@ noise and context. Every layer has a name, by which `cascade_engine.networks.uni
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,80 @@ if TYPE_CHECKING:
     import keras
 
 
+class NetworkInKeras:
+    """Inputs and layers that networks over whole traces have in common.
+
+    Attributes
+    ----------
+    dff, known, mask : keras.KerasTensor
+        The inputs: dF/F (batch, frames), conditions (batch, N_CONDITIONS), and a mask (batch, frames), 0 where there is
+        no value.
+    traces : keras.KerasTensor
+        Both forms in which dF/F enters, (batch, frames, 2).
+    """
+
+    def __init__(self) -> None:
+        keras = import_keras()
+        self._keras, ops = keras, keras.ops
+        self.dff = keras.Input((None,), name="dff")
+        self.known = keras.Input((N_CONDITIONS,), name="conditions")
+        self.mask = keras.Input((None,), name="mask")
+        noise_sd = ops.exp(self.known[:, 1:2] + LOG_NOISE_CENTRE)
+        self._seen = ops.expand_dims(self.mask, -1)
+        forms = [ops.arcsinh(self.dff / noise_sd) * NOISE_GAIN, ops.arcsinh(self.dff * DFF_GAIN)]
+        self.traces = ops.stack(forms, -1) * self._seen
+        told = keras.layers.Dense(16, activation="relu", name="told")(self.known)
+        self._told = ops.concatenate([told, self.known], -1)
+
+    def convolution(self, x: Any, n: int, length: int, name: str, stride: int = 1) -> Any:
+        """A convolution over time that gives `n` features."""
+        return self._keras.layers.Conv1D(n, length, strides=stride, padding="same", name=name)(x)
+
+    def modulated(self, x: Any, described: Any, name: str) -> Any:
+        """Features, scaled and shifted by functions of what describes a neuron, then cut off below 0."""
+        keras, ops, n = self._keras, self._keras.ops, x.shape[-1]
+        start = keras.initializers.RandomNormal(stddev=0.02)
+        film = keras.layers.Dense(2 * n, kernel_initializer=start, name=f"{name}_film")(described)
+        film = ops.expand_dims(film, 1)
+        return ops.relu(x * (1.0 + film[..., :n]) + film[..., n:])
+
+    def description(self, config: UniversalConfig) -> Any:
+        """What describes a neuron: what the network is told of it, and what it finds in the whole trace."""
+        layers, ops = self._keras.layers, self._keras.ops
+        x, present = self.traces, self._seen
+        for i, n in enumerate(config.context_channels):
+            x = self.modulated(self.convolution(x, n, CONTEXT, f"context{i}", 2), self._told, f"context{i}")
+            present = ops.max_pool(present, 2, 2)
+            x = x * present
+        total = ops.sum(present, 1) + 1e-3
+        mean = ops.sum(x, 1) / total
+        variance = ops.sum(ops.square(x - ops.expand_dims(mean, 1)) * present, 1) / total
+        pooled = [mean, ops.sqrt(variance + 1e-4)]
+        for sharpness in SHARPNESS:
+            powers = ops.exp(sharpness * ops.minimum(x, LARGEST_FEATURE)) * present
+            pooled.append(ops.log(ops.sum(powers, 1) / total + 1e-6) / sharpness)
+        found = layers.Dense(64, activation="relu", name="pooled")(ops.concatenate([*pooled, self.known], -1))
+        context = layers.Dense(config.context_size, activation="tanh", name="context")(found)
+        return ops.concatenate([self._told, context], -1)
+
+    def twice(self, x: Any) -> Any:
+        """Each step of time twice."""
+        return self._keras.layers.UpSampling1D(2)(x)
+
+    def joined(self, x: Any, other: Any) -> Any:
+        """The features of both."""
+        return self._keras.ops.concatenate([x, other], -1)
+
+    def model(self, x: Any, frames_per_step: int = 1) -> keras.Model:
+        """The network that gives expected spikes from the last features, each for as many frames."""
+        keras = self._keras
+        # most frames hold no spike: the output starts low
+        low = keras.initializers.Constant(-3.0)
+        spikes = keras.layers.Conv1D(frames_per_step, 1, bias_initializer=low, name="spikes")(x)
+        spikes = keras.layers.Reshape((-1,))(spikes)
+        return keras.Model([self.dff, self.known, self.mask], keras.ops.softplus(spikes) * self.mask)
+
+
 def build_network(config: UniversalConfig) -> keras.Model:
     """Build an untrained network.
 
@@ -46,58 +120,22 @@ def build_network(config: UniversalConfig) -> keras.Model:
         From dF/F (batch, frames), conditions (batch, N_CONDITIONS) and a mask (batch, frames; 0 where there is no
         value) to the expected spikes per frame (batch, frames). The frames are a multiple of ``config.stride``.
     """
-    keras = import_keras()
-    layers, ops = keras.layers, keras.ops
+    part = NetworkInKeras()
+    described = part.description(config)
 
-    def modulated(x, described, name: str):
-        n = x.shape[-1]
-        start = keras.initializers.RandomNormal(stddev=0.02)
-        film = ops.expand_dims(layers.Dense(2 * n, kernel_initializer=start, name=f"{name}_film")(described), 1)
-        return ops.relu(x * (1.0 + film[..., :n]) + film[..., n:])
-
-    def convolution(n: int, length: int, name: str, stride: int = 1):
-        return layers.Conv1D(n, length, strides=stride, padding="same", name=name)
-
-    dff = keras.Input((None,), name="dff")
-    known = keras.Input((N_CONDITIONS,), name="conditions")
-    mask = keras.Input((None,), name="mask")
-    noise_sd = ops.exp(known[:, 1:2] + LOG_NOISE_CENTRE)
-    seen = ops.expand_dims(mask, -1)
-    traces = ops.stack([ops.arcsinh(dff / noise_sd) * NOISE_GAIN, ops.arcsinh(dff * DFF_GAIN)], -1) * seen
-    told = ops.concatenate([layers.Dense(16, activation="relu", name="told")(known), known], -1)
-
-    x, present = traces, seen
-    for i, n in enumerate(config.context_channels):
-        x = modulated(convolution(n, CONTEXT, f"context{i}", 2)(x), told, f"context{i}")
-        present = ops.max_pool(present, 2, 2)
-        x = x * present
-    total = ops.sum(present, 1) + 1e-3
-    mean = ops.sum(x, 1) / total
-    variance = ops.sum(ops.square(x - ops.expand_dims(mean, 1)) * present, 1) / total
-    pooled = [mean, ops.sqrt(variance + 1e-4)]
-    for sharpness in SHARPNESS:
-        powers = ops.exp(sharpness * ops.minimum(x, LARGEST_FEATURE)) * present
-        pooled.append(ops.log(ops.sum(powers, 1) / total + 1e-6) / sharpness)
-    described = layers.Dense(64, activation="relu", name="pooled")(ops.concatenate([*pooled, known], -1))
-    context = layers.Dense(config.context_size, activation="tanh", name="context")(described)
-    described = ops.concatenate([told, context], -1)
+    def layer(x: Any, n: int, length: int, name: str, stride: int = 1) -> Any:
+        return part.modulated(part.convolution(x, n, length, name, stride), described, name)
 
     channels = config.channels
-    x = modulated(convolution(channels[0], FINE, "fine0")(traces), described, "fine0")
-    x = modulated(convolution(channels[0], FINE, "fine1")(x), described, "fine1")
+    x = layer(layer(part.traces, channels[0], FINE, "fine0"), channels[0], FINE, "fine1")
     skipped = [x]
     for i, n in enumerate(channels[1:], start=1):
-        x = modulated(convolution(n, STEP, f"down{i}", 2)(x), described, f"down{i}")
-        x = modulated(convolution(n, COARSE, f"coarse{i}")(x), described, f"coarse{i}")
+        x = layer(layer(x, n, STEP, f"down{i}", 2), n, COARSE, f"coarse{i}")
         skipped.append(x)
     for i in reversed(range(len(channels) - 1)):
-        x = layers.UpSampling1D(2)(convolution(channels[i], 1, f"narrow{i}")(x))
-        x = ops.concatenate([x, skipped[i]], -1)
-        x = modulated(convolution(channels[i], COARSE if i else LAST, f"up{i}")(x), described, f"up{i}")
-    # most frames hold no spike: the output starts low
-    low = keras.initializers.Constant(-3.0)
-    spikes = layers.Conv1D(1, 1, bias_initializer=low, name="spikes")(x)[..., 0]
-    return keras.Model([dff, known, mask], ops.softplus(spikes) * mask)
+        x = part.joined(part.twice(part.convolution(x, channels[i], 1, f"narrow{i}")), skipped[i])
+        x = layer(x, channels[i], COARSE if i else LAST, f"up{i}")
+    return part.model(x)
 
 
 def read_weights(network: keras.Model) -> dict[str, np.ndarray]:

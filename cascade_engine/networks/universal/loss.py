@@ -14,8 +14,11 @@ from cascade_engine.signal.kernels import smoothing_kernel
 #: Keeps the logarithm of the loss finite, in expected spikes per frame.
 _FLOOR = 1e-4
 
+#: Is added to numbers of spikes before they are compared by their logarithms: in crops without any these mean little.
+_FEW_SPIKES = 0.3
 
-def spike_loss(config: UniversalConfig) -> Callable[[Any, Any], Any]:
+
+def spike_loss(config: UniversalConfig, gain_weight: float = 0.0) -> Callable[[Any, Any], Any]:
     """Loss by which predicted and true spikes are compared.
 
     Both are smoothed with several Gaussians, and compared by the Poisson deviance. Like the squared error it is
@@ -27,6 +30,8 @@ def spike_loss(config: UniversalConfig) -> Callable[[Any, Any], Any]:
     ----------
     config : UniversalConfig
         Widths of the Gaussians, and the weight of the second term.
+    gain_weight : float
+        Weight of a third term: the square of the logarithm of how far the number of spikes of a crop is off.
 
     Returns
     -------
@@ -48,6 +53,9 @@ def spike_loss(config: UniversalConfig) -> Callable[[Any, Any], Any]:
         total = ops.sum(ops.mean(deviance, -1, keepdims=True) * weight, axis=(1, 2))
         if config.correlation_weight:
             total = total + config.correlation_weight * _decorrelation(ops, true, guess, ops.sign(weight))
+        if gain_weight:
+            counts = (ops.sum(each, 1) + _FEW_SPIKES for each in (spikes[..., 0], predicted))
+            total = total + gain_weight * ops.mean(ops.square(ops.subtract(*map(ops.log, counts))))
         return total
 
     return loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class UniversalPredictor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict; frames without a value have no prediction, all others have one, up to the ends of each segment."""
         levels = np.maximum(noise_levels, self.model.config.least_noise_level)
-        inputs = self.model.session("spikes").get_inputs()
+        inputs = self.sessions()[1].get_inputs()
         if any(part.name == "conditions" and part.shape[1] != N_CONDITIONS for part in inputs):
             raise ModelError(
                 f"model {self.model.name} was trained by another version of cascade-spikes: train it again"
@@ -59,10 +60,8 @@ class UniversalPredictor:
         jobs = [_Job(int(row), long_enough) for row in np.flatnonzero(np.isfinite(levels))]
 
         def run(job: _Job) -> int:
-            given = dff[job.row], float(levels[job.row]), job.segments
-            without = self.expected_spikes(*given, UNKNOWN)
-            informed = without if self._family == UNKNOWN else self.expected_spikes(*given, self._family)
-            for segment, found in zip(job.segments, self._combine(informed, without), strict=True):
+            expected = self.expected_spikes(dff[job.row], float(levels[job.row]), job.segments)
+            for segment, found in zip(job.segments, expected, strict=True):
                 smoothed = smooth_spikes(found, self.frame_rate, smoothing, kernel)
                 smoothed[np.isnan(dff[job.row, segment])] = np.nan
                 spike_prob[job.row, segment] = smoothed
@@ -71,7 +70,29 @@ class UniversalPredictor:
         work_through(jobs, run, n_threads, progress)
         return spike_prob, levels
 
-    def expected_spikes(
+    def expected_spikes(self, trace: np.ndarray, noise_level: float, segments: Sequence[slice]) -> list[np.ndarray]:
+        """Expected spikes per frame of one neuron, not smoothed.
+
+        Parameters
+        ----------
+        trace : array, shape (n_frames,)
+            dF/F as a fraction; NaN where there is no value.
+        noise_level : float
+            In percent per sqrt(Hz).
+        segments : sequence of slice
+            Uninterrupted segments.
+
+        Returns
+        -------
+        list of array, shape (n_frames,)
+            One per segment.
+        """
+        without = self.by_networks(trace, noise_level, segments, UNKNOWN)
+        told = self._family != UNKNOWN
+        informed = self.by_networks(trace, noise_level, segments, self._family) if told else without
+        return self._combine(informed, without)
+
+    def by_networks(
         self, trace: np.ndarray, noise_level: float, segments: Sequence[slice], family: int
     ) -> list[np.ndarray]:
         """Expected spikes per frame of one neuron by each network, not smoothed.
@@ -101,10 +122,14 @@ class UniversalPredictor:
         telling = [np.where(find_dips(piece, self.frame_rate, noise_sd), np.nan, piece) for piece in pieces]
         padded = [_padded(piece, stride) for piece in telling]
         whole, mask = (np.concatenate(arrays, axis=1) for arrays in zip(*padded, strict=True))
+        context, spikes = self.sessions()
         inputs = {"conditions": given, "dff": whole, "mask": mask}
-        described = {"conditions": given, "context": self.model.session("context").run(["context"], inputs)[0]}
-        spikes = self.model.session("spikes")
+        described = {"conditions": given, "context": context.run(["context"], inputs)[0]}
         return [_expected_spikes(spikes, *_padded(piece, stride), described)[:, : len(piece)] for piece in pieces]
+
+    def sessions(self) -> tuple[Any, Any]:
+        """The two parts: what describes a neuron, and its spikes."""
+        return self.model.session("context"), self.model.session("spikes")
 
     def _combine(self, informed: list[np.ndarray], without: list[np.ndarray]) -> list[np.ndarray]:
         """One trace per segment from those of all networks, each (networks, frames), with and without the indicator.

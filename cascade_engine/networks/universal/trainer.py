@@ -51,18 +51,9 @@ class UniversalTrainer(Trainer):
         config = self.config
         batches = self._batches_of(self._kinds[task.key]).without(self._left_out.get(task.key, []))
         network = build_network(config)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            config.steps - config.warmup_steps,
-            warmup_target=config.learning_rate,
-            warmup_steps=config.warmup_steps,
-        )
-        optimizer = keras.optimizers.Adam(
-            schedule, global_clipnorm=_CLIP_NORM, use_ema=config.averaging > 0, ema_momentum=config.averaging
-        )
         return NetworkSetup(
             network=network,
-            optimizer=optimizer,
+            optimizer=optimizer_of(config, keras),
             loss=spike_loss(config),
             batch=batches.batch,
             weights=read_weights,
@@ -87,7 +78,7 @@ class UniversalTrainer(Trainer):
         """Batches of ground truth ("member") or of simulated neurons ("simulated"); only one kind is kept."""
         if self._batches is None or self._batches[0] != kind:
             self._batches = None  # gives its memory back first
-            made = UniversalBatches(self.datasets, self.config) if kind == "member" else _simulated(self.config)
+            made = UniversalBatches(self.datasets, self.config) if kind == "member" else simulated_batches(self.config)
             self._batches = kind, made
         return self._batches[1]
 
@@ -100,7 +91,21 @@ def _left_out(config: UniversalConfig) -> list[list[str]]:
     return [folds[member % config.folds] for member in range(config.ensemble_size)]
 
 
-def _simulated(config: UniversalConfig) -> UniversalBatches:
+def optimizer_of(config: UniversalConfig, keras: Any) -> Any:
+    """Adam whose learning rate rises, and then falls along half a cosine, with a moving average over weights."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        config.steps - config.warmup_steps,
+        warmup_target=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+    )
+    return keras.optimizers.Adam(
+        schedule, global_clipnorm=_CLIP_NORM, use_ema=config.averaging > 0, ema_momentum=config.averaging
+    )
+
+
+def simulated_batches(config: UniversalConfig) -> UniversalBatches:
+    """Batches of simulated neurons alone."""
     datasets, interneurons = simulated_datasets(config.simulated_datasets, _SIMULATED_NEURONS, config.seed)
     own = replace(
         config,
