@@ -74,4 +74,6 @@ def open_browser(folder: Path, width: int = 1400, height: int = 900) -> Any:
     ):  # fmt: skip
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.implicitly_wait(10)  # some parts of a page are made when they are opened
+    return browser
