@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 #: Modules that hold a `Family` as ``FAMILY``; imported when a model of the family is used.
 _MODULES = {
-    "student": "cascade_engine.networks.student.family",
     "universal": "cascade_engine.networks.universal.family",
     "windowed": "cascade_engine.networks.windowed.family",
+    "student": "cascade_engine.networks.student.family",
 }
 
 _REGISTERED: dict[str, Family] = {}

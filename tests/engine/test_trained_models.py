@@ -160,5 +160,5 @@ def test_a_configuration_names_its_family(tmp_path):
     path.write_text("model_name: m\nsampling_rate: 30\ntraining_datasets: [DS01]\n")
     assert read_configuration(path).family == "windowed"
     path.write_text("family: spiral\nmodel_name: m\n")
-    with pytest.raises(InputError, match="family must be one of universal, windowed, but it is 'spiral'"):
+    with pytest.raises(InputError, match="family must be one of universal, windowed, student, but it is 'spiral'"):
         read_configuration(path)
