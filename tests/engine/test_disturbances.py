@@ -141,7 +141,7 @@ def test_simulated_neurons_have_a_share_of_their_own(monkeypatch):
     seen = []
     monkeypatch.setattr(trainer, "UniversalBatches", lambda datasets, config: seen.append(config))
     given = replace(CONFIG, disturbed_share=0.1, simulated_disturbed_share=0.3, simulated_datasets=1)
-    trainer._simulated(replace(given, silent_share=0.1, computed_dff_share=0.5))
+    trainer.simulated_batches(replace(given, silent_share=0.1, computed_dff_share=0.5))
     assert [(config.disturbed_share, config.silent_share, config.computed_dff_share) for config in seen] == [
         (0.3, 0, 0)
     ]
