@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cascade_adapters.cli import main
 from cascade_engine.networks import training_loop
 from cascade_engine.networks.store import Model
 from cascade_engine.networks.windowed.config import ModelConfig
@@ -96,6 +97,23 @@ def own_folders(tmp_path_factory, monkeypatch):
     """Keep the user's own models and ground truth out of the tests."""
     monkeypatch.setenv("CASCADE_MODELS", str(tmp_path_factory.mktemp("models")))
     monkeypatch.delenv("CASCADE_GROUND_TRUTH", raising=False)
+
+
+@pytest.fixture
+def cascade(capsys):
+    """Run the command in this process; returns exit status, standard output and standard error."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            main([str(argument) for argument in arguments])
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture(scope="session")
